@@ -1,0 +1,113 @@
+"""What people see: results on stdout, everything else on stderr; colours and boxes only on a terminal.
+
+rich is imported only when a terminal is there to paint on: piped output never pays for it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Timer
+from typing import Any, Final, TextIO
+
+import click
+
+#: Work that takes longer than this says what it is doing.
+_PATIENCE_SECONDS: Final = 2.0
+
+#: The words of a table that have a colour of their own.
+_COLOURS: Final = {
+    "error": "bold red",
+    "warning": "yellow",
+    "info": "blue",
+    "no": "red",
+    "yes": "green",
+    "differs": "bold red",
+    "created": "green",
+    "configured": "yellow",
+    "deleted": "red",
+    "unchanged": "dim",
+}
+
+
+def say(message: str) -> None:
+    """Print a message to stderr."""
+    click.echo(message, err=True)
+
+
+def complain(message: str) -> None:
+    """Print an error that is not the input's fault to stderr."""
+    click.secho(f"Error: {message}", err=True, fg="red", bold=True)
+
+
+def write(text: str) -> None:
+    """Print a result to stdout, ending in exactly one newline."""
+    click.echo(text.rstrip("\n"))
+
+
+def write_json(value: Any) -> None:
+    """Print a result to stdout as JSON, keys in the order that they were made in."""
+    write(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write_yaml(value: Any) -> None:
+    """Print a result to stdout as YAML, keys in the order that they were made in."""
+    import yaml  # noqa: PLC0415 - `version` and `completion` need none
+
+    write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+
+
+def write_data(value: Any, style: str) -> None:
+    """Print a result as `json` or `yaml`."""
+    (write_json if style == "json" else write_yaml)(value)
+
+
+def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table to stdout: boxed and coloured on a terminal, aligned columns when piped."""
+    if _on_terminal(sys.stdout):
+        _paint(headers, rows)
+    else:
+        write("\n".join(_align([[h.upper() for h in headers], *rows])))
+
+
+@contextmanager
+def progress(doing: str) -> Iterator[None]:
+    """Tell on stderr what is being done: a spinner on a terminal, one line when it takes long elsewhere."""
+    if _on_terminal(sys.stderr):
+        from rich.console import Console  # noqa: PLC0415 - see the module docstring
+
+        with Console(stderr=True).status(f"{doing}…"):
+            yield
+        return
+    timer = Timer(_PATIENCE_SECONDS, say, [f"{doing}…"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        yield "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _paint(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box  # noqa: PLC0415 - see the module docstring
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        # Text, never markup: a cell may hold what somebody wrote into a segment.
+        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+    Console().print(table)
+
+
+def _on_terminal(stream: TextIO) -> bool:
+    return stream.isatty()

@@ -1,0 +1,16 @@
+"""`pipesegment version`."""
+
+import click
+
+from pipesegment import __version__, names
+from pipesegment.cli import output
+
+
+@click.command("version", short_help="Print the version.")
+@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+def command(style: str) -> None:
+    """Print the version of the program and of the API it speaks."""
+    if style == "text":
+        output.write(f"pipesegment {__version__} ({names.API_VERSION})")
+    else:
+        output.write_data({"version": __version__, "apiVersion": names.API_VERSION}, style)

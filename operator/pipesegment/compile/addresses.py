@@ -1,0 +1,53 @@
+"""Address peers as ipBlocks, with `except` or as the plain prefixes that remain.
+
+Some engines handle `except` badly (facts, security §4): there the complement is written out.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import Any, Literal
+
+from pipesegment.reach.graph import AddressPeer
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+Style = Literal["Except", "Prefixes"]
+
+
+def style_of(spec: SegmentClassSpec) -> Style:
+    """Give how a class wants exceptions written: `Auto` is Prefixes on AmazonVPC and Except everywhere else."""
+    network = spec.network
+    if network.except_style == "Auto":
+        return "Prefixes" if network.provider == "AmazonVPC" else "Except"
+    return "Prefixes" if network.except_style == "Prefixes" else "Except"
+
+
+def ip_blocks(peer: AddressPeer, style: Style) -> list[dict[str, Any]]:
+    """Render a peer as NetworkPolicy peers; none when its exceptions leave no address."""
+    left = complement(peer)
+    if not left:
+        return []
+    if style == "Prefixes":
+        return [{"ipBlock": {"cidr": block}} for block in left]
+    block: dict[str, Any] = {"cidr": peer.block}
+    if peer.excepts:
+        block["except"] = sorted(peer.excepts)
+    return [{"ipBlock": block}]
+
+
+@lru_cache(maxsize=1024)
+def complement(peer: AddressPeer) -> tuple[str, ...]:
+    """Give the fewest prefixes that hold exactly the block's addresses less its exceptions, in address order."""
+    left = [ip_network(peer.block)]
+    for text in peer.excepts:
+        hole = ip_network(text)
+        left = [piece for block in left for piece in _less(block, hole)]
+    return tuple(str(block) for block in collapse_addresses(left))  # type: ignore[type-var] # one family
+
+
+def _less(block: IPv4Network | IPv6Network, hole: IPv4Network | IPv6Network) -> list[IPv4Network | IPv6Network]:
+    # Prefixes are nested or apart, so what overlaps and is not inside the hole contains it.
+    if block.version != hole.version or not block.overlaps(hole):
+        return [block]
+    if block.prefixlen >= hole.prefixlen:
+        return []
+    return list(block.address_exclude(hole))  # type: ignore[arg-type] # one family, compared above

@@ -1,0 +1,37 @@
+"""Which ports an Istio sidecar stands in front of, and how its policies can name them.
+
+A sidecar captures TCP only; UDP and SCTP pass it by and are carried by NetworkPolicy alone. Its own ports are excluded
+from capture. AuthorizationPolicies name ports by number, one by one (facts, security §5; oracles, Istio cases).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pipesegment.reach.graph import PortRange
+
+#: Ports of the sidecar itself (merged metrics, health, Envoy's metrics), which its redirection leaves out.
+_OWN: Final = frozenset({15020, 15021, 15090})
+
+#: The most ports that one edge may become in an AuthorizationPolicy.
+MAX_PORTS: Final = 64
+
+
+def captured(ports: Sequence[PortRange]) -> tuple[PortRange, ...]:
+    """Give the ports that the sidecar captures."""
+    return tuple(p for p in ports if p.protocol == "TCP" and not (p.end is None and p.port in _OWN))
+
+
+def is_captured(ports: Sequence[PortRange]) -> bool:
+    """Tell whether any of an edge's ports is captured; no ports means every port."""
+    return not ports or bool(captured(ports))
+
+
+def count(ports: Sequence[PortRange]) -> int:
+    """Count the single ports behind numbers and ranges, names as one each."""
+    return sum((p.end or p.port) - p.port + 1 if isinstance(p.port, int) else 1 for p in captured(ports))
+
+
+def numbers(ports: Sequence[PortRange]) -> tuple[int, ...]:
+    """Give every captured port as a number, sorted and unique; names must have been sorted out before."""
+    found = {n for p in captured(ports) if isinstance(p.port, int) for n in range(p.port, (p.end or p.port) + 1)}
+    return tuple(sorted(found))

@@ -1,0 +1,40 @@
+"""ServiceAccounts: one for each stage, so that identity is (namespace, account) and nobody borrows it."""
+
+from collections import Counter
+from typing import Any
+
+from pipesegment.compile.objects import owned
+from pipesegment.errors import Refused
+from pipesegment.findings import Refusal
+from pipesegment.reach.graph import Reach, StageReach
+
+
+def service_accounts(reach: Reach) -> list[dict[str, Any]]:
+    """Render the accounts of the stages that want theirs made; one that must exist already is never written.
+
+    Raises Refused when two stages would run as one account: each would have the other's rights.
+    """
+    uses = Counter(stage.account.name for stage in reach.stages)
+    shared = [stage for stage in reach.stages if uses[stage.account.name] > 1]
+    if shared:
+        raise Refused([_refusal(reach, stage) for stage in shared])
+    return [_service_account(reach, stage) for stage in reach.stages if stage.account.create]
+
+
+def _service_account(reach: Reach, stage: StageReach) -> dict[str, Any]:
+    account = stage.account
+    made = owned(reach, "v1", "ServiceAccount", account.name, stage, annotations=dict(account.annotations))
+    made["automountServiceAccountToken"] = account.automount
+    if account.image_pull_secrets:
+        made["imagePullSecrets"] = [{"name": name} for name in sorted(set(account.image_pull_secrets))]
+    return made
+
+
+def _refusal(reach: Reach, stage: StageReach) -> Refusal:
+    return Refusal(
+        f"{stage.path}.serviceAccount.name",
+        "is the account of another stage too",
+        stage.account.name,
+        "give every stage an account of its own",
+        object=str(reach.segment),
+    )

@@ -1,0 +1,68 @@
+"""The class's isolation: `pipesegment-default-deny` in every namespace that an isolating class selects.
+
+`exceptPods` must be said in one podSelector, so that a change of it is one write and never a moment without the policy.
+A selector that asks one thing of a pod (`app=metrics`, `tier in (a, b)`, `!managed`) has an exact opposite; one that asks
+several together has none. It then excepts nobody and is a Gap: closed is the safe side.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pipesegment import names
+from pipesegment.compile.canonical import sort_key, stamped
+from pipesegment.compile.desired import Desired
+from pipesegment.compile.objects import owners
+from pipesegment.compile.selecting import negation
+from pipesegment.facts.selectors import Requirement, Selector, canonical
+from pipesegment.facts.snapshot import Key
+from pipesegment.findings import Finding
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+_EVERY_POD = Selector()
+
+
+def isolation(class_name: str, class_uid: str, spec: SegmentClassSpec, namespaces: Iterable[str]) -> Desired:
+    """Compile what a SegmentClass owns in the namespaces that it governs; nothing unless its isolation says Namespace.
+
+    The Desired's `segment` is the class: an empty namespace and its name.
+    """
+    wanted = spec.network.isolation
+    if wanted.mode != "Namespace":
+        return Desired(Key("", class_name), class_uid, ())
+    requirements: list[Requirement] = []
+    gaps = []
+    for index, excepted in enumerate(wanted.except_pods):
+        selector = canonical(excepted)
+        requirement = negation(selector, _EVERY_POD)
+        if requirement is None:
+            gaps.append(_gap(class_name, index, selector))
+        else:
+            requirements.append(requirement)
+    pods = Selector.of({}, *requirements)
+    objects = (stamped(_default_deny(class_name, class_uid, namespace, pods)) for namespace in set(namespaces))
+    return Desired(Key("", class_name), class_uid, tuple(sorted(objects, key=sort_key)), tuple(gaps))
+
+
+def _default_deny(class_name: str, class_uid: str, namespace: str, pods: Selector) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": names.DEFAULT_DENY,
+            "namespace": namespace,
+            "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.CLASS_LABEL: names.label_value(class_name)},
+            **owners(names.CLASS, class_name, class_uid, controller=True),
+        },
+        "spec": {"podSelector": pods.render(), "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
+    }
+
+
+def _gap(class_name: str, index: int, selector: Selector) -> Finding:
+    return Finding(
+        f"spec.network.isolation.exceptPods[{index}]",
+        "InexactSelector",
+        str(selector),
+        "a NetworkPolicy can leave out pods by one requirement only, so these pods stay closed",
+        "name these pods by one label of their own",
+        class_name,
+    )

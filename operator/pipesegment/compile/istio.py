@@ -1,0 +1,130 @@
+"""Istio in sidecar mode: who may call a stage, how, and what its sidecar knows.
+
+These are an AuthorizationPolicy, a PeerAuthentication and a Sidecar for each stage.
+
+An ALLOW without `rules` admits nobody; a rule without `from` or `to` matches everything, so `rules: [{}]` never comes
+from here (facts, security §0.8). Sources are exact principals: Istio's `serviceAccounts` field once took dots for
+wildcards. Ports are the workload's own. UDP and SCTP pass the sidecar by; NetworkPolicy alone carries them.
+
+A stage in Observe gets a dry-run AuthorizationPolicy and nothing else: STRICT would block plaintext, and a Sidecar turns
+calls to unlisted Services into plaintext. A refused stage gets the AuthorizationPolicy that admits nobody and nothing
+else: its pods are another stage's too, and Istio picks either of two Sidecars. ARC's runner pods are not the stage's
+identity and accept nothing by NetworkPolicy.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from pipesegment import names
+from pipesegment.compile.canonical import canonical_bytes
+from pipesegment.compile.capture import is_captured, numbers
+from pipesegment.compile.objects import owned
+from pipesegment.compile.selecting import combinations
+from pipesegment.reach.graph import Edge, Mesh, Mode, PodPeer, Principal, Reach, StageReach
+
+_SECURITY: Final = "security.istio.io/v1"
+_NETWORKING: Final = "networking.istio.io/v1"
+_DRY_RUN: Final = {"istio.io/dry-run": "true"}
+#: Selects no Service at all.
+_NO_HOST: Final = "~/*"
+
+
+def istio_objects(reach: Reach) -> list[dict[str, Any]]:
+    """Render the mesh objects of every stage whose pods Istio can select."""
+    return [obj for stage in reach.stages if stage.mesh is Mesh.ISTIO for obj in _stage_objects(reach, stage)]
+
+
+def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
+    for name, labels in _named(stage):
+        yield _authorization(reach, stage, name, labels)
+        if stage.mode is Mode.ENFORCE and not stage.closed:
+            yield _strict(reach, stage, name, labels)
+            yield _sidecar(reach, stage, name, labels)
+
+
+def _named(stage: StageReach) -> list[tuple[str, Mapping[str, str]]]:
+    """Name one object for each combination of labels; names follow content, so that one value more renames none."""
+    key = stage.key
+    found = combinations(stage.selector) or ()
+    if len(found) == 1:
+        return [(names.object_name(key.segment, key.stage), found[0])]
+    digests = (sha256(canonical_bytes(labels)).hexdigest()[:8] for labels in found)
+    return [(names.suffixed_name(key.segment, key.stage, d), labels) for d, labels in zip(digests, found, strict=True)]
+
+
+def _authorization(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    dry_run = _DRY_RUN if stage.mode is Mode.OBSERVE else None
+    made = owned(reach, _SECURITY, "AuthorizationPolicy", name, stage, annotations=dry_run)
+    made["spec"] = {"selector": {"matchLabels": dict(labels)}, "action": "ALLOW"}
+    rules = [] if stage.closed else _rules(stage.ingress, reach.governance.spec.mesh.trust_domain)
+    if rules:
+        made["spec"]["rules"] = rules
+    return made
+
+
+def _strict(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    made = owned(reach, _SECURITY, "PeerAuthentication", name, stage)
+    made["spec"] = {"selector": {"matchLabels": dict(labels)}, "mtls": {"mode": "STRICT"}}
+    return made
+
+
+def _sidecar(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    made = owned(reach, _NETWORKING, "Sidecar", name, stage)
+    edges = [edge for edge in stage.egress if edge.open and is_captured(edge.ports)]
+    registered = all(edge.hosts for edge in edges)
+    made["spec"] = {
+        "workloadSelector": {"labels": dict(labels)},
+        "egress": [{"hosts": sorted({host for edge in edges for host in _hosts(edge)}) or [_NO_HOST]}],
+        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY" if registered else "ALLOW_ANY"},
+    }
+    return made
+
+
+def _hosts(edge: Edge) -> Sequence[str]:
+    """Give what a sidecar must know to make this edge's calls.
+
+    Plain pods may stand behind a Service in the mesh: with that Service unknown, calls would leave as plaintext and be
+    reset, so their namespace is listed. The promise rests on NetworkPolicy, which names the pods.
+    """
+    return edge.hosts or [f"{peer.namespace}/*" for peer in edge.peers if isinstance(peer, PodPeer)]
+
+
+def _rules(edges: Sequence[Edge], trust_domain: str) -> list[dict[str, Any]]:
+    rules = [_rule(edge, trust_domain) for edge in edges if edge.open and edge.principals and is_captured(edge.ports)]
+    unique = {canonical_bytes(rule): rule for rule in rules}
+    return [unique[key] for key in sorted(unique)]
+
+
+def _rule(edge: Edge, trust_domain: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"from": _sources(edge.principals, trust_domain)}
+    operations = _operations(edge)
+    if operations:
+        rule["to"] = operations
+    return rule
+
+
+def _sources(principals: Sequence[Principal], trust_domain: str) -> list[dict[str, Any]]:
+    """Render the callers. Fields of one source are ANDed, so accounts and whole namespaces are sources of their own."""
+    exact = sorted({f"{trust_domain}/ns/{p.namespace}/sa/{p.account}" for p in principals if p.account is not None})
+    whole = sorted({p.namespace for p in principals if p.account is None})
+    sources: list[dict[str, Any]] = []
+    if exact:
+        sources.append({"source": {"principals": exact}})
+    if whole:
+        sources.append({"source": {"namespaces": whole}})
+    return sources
+
+
+def _operations(edge: Edge) -> list[dict[str, Any]]:
+    """Render ports and requests; none when the edge holds every port and every request."""
+    ports = {"ports": [str(n) for n in numbers(edge.ports)]} if edge.ports else {}
+    operations = []
+    for rule in edge.http:
+        methods = {"methods": sorted(set(rule.methods))} if rule.methods else {}
+        paths = {"paths": sorted(set(rule.paths))} if rule.paths else {}
+        operations.append({"operation": {**ports, **methods, **paths}})
+    if not operations and ports:
+        return [{"operation": ports}]
+    unique = {canonical_bytes(operation): operation for operation in operations}
+    return [unique[key] for key in sorted(unique)]

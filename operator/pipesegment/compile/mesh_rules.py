@@ -1,0 +1,138 @@
+"""What stands between an edge and Istio's sidecars: each rule judges one half of an edge.
+
+Both halves of an edge see the same facts from their own side, so they come to the same verdict; `expressible` closes the
+one when the other cannot be said. Sources: semantics, § Mesh; facts, security §5.
+"""
+
+from typing import Final, NamedTuple
+
+from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
+from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
+from pipesegment.reach.graph import Edge, Mesh, StageReach
+
+#: The reason that `inexact.http: Coarse` lifts.
+HTTP_NOT_ENFORCED: Final = "HttpNotEnforced"
+
+
+class Problem(NamedTuple):
+    """Why an edge (or a stage's mesh objects) cannot be expressed, and how to mend it."""
+
+    reason: str
+    message: str
+    fix: str
+
+
+def receives_in_mesh(stage: StageReach) -> bool:
+    """Tell whether a sidecar with policies of ours stands in front of a stage."""
+    return stage.mesh is Mesh.ISTIO and combinations(stage.selector) is not None
+
+
+def problem(stage: StageReach, edge: Edge) -> Problem | None:
+    """Find the first reason why this half of an edge cannot be expressed."""
+    inbound = edge.direction == "ingress"
+    sender = _sender(stage, edge)
+    receiver = f"stage {stage.key.stage}" if inbound else edge.described
+    guarded = receives_in_mesh(stage) if inbound else edge.other_meshed is True
+    if guarded and is_captured(edge.ports):
+        meshed = edge.other_meshed if inbound else stage.mesh is Mesh.ISTIO
+        found = (
+            _not_in_mesh(edge, sender, receiver, meshed)
+            or _no_service(stage, edge, receiver)
+            or _unsayable_ports(edge, receiver)
+        )
+        if found:
+            return found
+    return _unread_http(edge, receiver, guarded=guarded) if edge.http else None
+
+
+def selector_problem(stage: StageReach) -> Problem | None:
+    """Tell why Istio cannot select a mesh stage's pods: its selectors know only matchLabels."""
+    if stage.mesh is not Mesh.ISTIO or combinations(stage.selector) is not None:
+        return None
+    return Problem(
+        "MeshSelector",
+        f"Istio selects pods by matchLabels alone, and '{stage.selector}' is more than that or needs more than "
+        f"{MAX_COMBINATIONS} of them; only the network holds this stage",
+        "select its pods by labels or by `In` with few values, or give the stage `mesh: None`",
+    )
+
+
+def _sender(stage: StageReach, edge: Edge) -> str:
+    return edge.described if edge.direction == "ingress" else f"stage {stage.key.stage}"
+
+
+def _not_in_mesh(edge: Edge, sender: str, receiver: str, meshed: bool | None) -> Problem | None:
+    """Judge the sender: a sidecar with STRICT mTLS admits identities only, and a source without one never passes."""
+    nameless = edge.direction == "ingress" and not edge.principals
+    if meshed is not False and not nameless:
+        return None
+    return Problem(
+        "NotInMesh",
+        f"{receiver} is in the mesh and admits mesh identities only, and {sender} has none",
+        f"bring {sender} into the mesh, or give {receiver} `mesh: None`",
+    )
+
+
+def _no_service(stage: StageReach, edge: Edge, receiver: str) -> Problem | None:
+    """Judge the way: a sidecar knows others by their Services; without one the call leaves as plaintext and is reset."""
+    inbound = edge.direction == "ingress"
+    if stage.served_by if inbound else edge.hosts:
+        return None
+    pods = f"'{stage.selector}'" if inbound else f"the pods of {receiver}"
+    return Problem(
+        "NoService",
+        f"{receiver} is in the mesh and no Service selects its pods, so calls to it would leave as plaintext and be reset",
+        f"create a Service (headless will do) that selects {pods}{_at_ports(edge)}",
+    )
+
+
+def _at_ports(edge: Edge) -> str:
+    ports = ", ".join(f"{p.port}" if p.end is None else f"{p.port}-{p.end}" for p in captured(edge.ports))
+    return f" at port {ports}" if ports else ""
+
+
+def _unsayable_ports(edge: Edge, receiver: str) -> Problem | None:
+    named = next((p for p in captured(edge.ports) if isinstance(p.port, str)), None)
+    if named is not None:
+        return Problem(
+            "NamedPort",
+            f"{receiver} is in the mesh, whose policies know ports by number, and '{named.port}' is a name",
+            "give the port's number",
+        )
+    if count(edge.ports) > MAX_PORTS:
+        return Problem(
+            "PortRange",
+            f"{receiver} is in the mesh, whose policies name ports one by one, and these are {count(edge.ports)}",
+            f"declare at most {MAX_PORTS} ports",
+        )
+    return None
+
+
+def _unread_http(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
+    """Judge methods and paths: only a sidecar of ours in front of the receiver reads them, on numbered TCP ports."""
+    if not guarded:
+        return Problem(
+            HTTP_NOT_ENFORCED,
+            f"nothing in front of {receiver} reads HTTP: it is no stage in the mesh",
+            "leave `http` out, bring the receiving stage into the mesh, or let the class set `inexact.http: Coarse`",
+        )
+    sayable = captured(edge.ports) == edge.ports and all(isinstance(p.port, int) for p in edge.ports)
+    if not sayable or not edge.ports:
+        return Problem(
+            HTTP_NOT_ENFORCED,
+            f"HTTP towards {receiver} is told apart on numbered TCP ports only",
+            "declare `http` in an entry of its own whose ports are TCP and numbers",
+        )
+    odd = next((path for rule in edge.http for path in rule.paths if not _is_plain(path)), None)
+    if odd is not None:
+        return Problem(
+            HTTP_NOT_ENFORCED,
+            f"path '{odd}' is neither exact nor a prefix with a trailing `*`",
+            "write the path out, or end it with the only `*`",
+        )
+    return None
+
+
+def _is_plain(path: str) -> bool:
+    # Istio reads `*` in front as a suffix match and `{*}` as a template: both would be wider than what was written.
+    return not set("*{}") & set(path[:-1]) and not path.endswith(("{", "}"))

@@ -1,0 +1,25 @@
+"""The compilers put together: a segment's Reach becomes everything that should exist for it."""
+
+from pipesegment.compile.canonical import sort_key, stamped
+from pipesegment.compile.desired import Desired
+from pipesegment.compile.expressible import split
+from pipesegment.compile.identity import service_accounts
+from pipesegment.compile.istio import istio_objects
+from pipesegment.compile.networkpolicy import network_policies
+from pipesegment.reach.graph import Reach
+
+
+def compile_segment(reach: Reach) -> Desired:
+    """Compile a Reach to objects, sorted and stamped with their fingerprint; the same Reach gives the same bytes.
+
+    Whether the segment is suspended or its class stalled decides what may be applied, not what is desired: that is for
+    `plan`. Raises Refused when two stages share a service account.
+    """
+    said = split(reach)
+    objects = [
+        *service_accounts(said.reach),
+        *network_policies(said.reach),
+        *istio_objects(said.reach),
+    ]
+    in_order = sorted(map(stamped, objects), key=sort_key)
+    return Desired(reach.segment, reach.uid, tuple(in_order), said.gaps, said.coarse)

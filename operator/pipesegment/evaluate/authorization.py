@@ -1,0 +1,256 @@
+"""AuthorizationPolicy semantics for workloads with a sidecar: who may ask what of a workload.
+
+Sources of the rules: the reference of security.istio.io/v1 AuthorizationPolicy, and how istiod translates rules for TCP
+(an ALLOW rule that holds anything of HTTP never matches there; a DENY rule loses those parts and so denies more).
+
+What the question leaves open (the Host header, other headers, tokens, TLS server names) is the caller's to choose: it
+satisfies an ALLOW and dodges a DENY. CUSTOM policies may only refuse further, so they are passed over, as are AUDIT and
+those that the dry-run annotation keeps from acting. Policies with targetRefs belong to waypoints and gateways.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from itertools import product
+from typing import Any, Final
+
+from pipesegment.evaluate import patterns
+from pipesegment.evaluate.endpoints import PodEnd, address
+from pipesegment.evaluate.verdict import Verdict
+
+Raw = Mapping[str, Any]
+
+KIND: Final = "AuthorizationPolicy"
+DRY_RUN: Final = "istio.io/dry-run"
+_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What reaches a workload's sidecar.
+
+    `principal` is the caller's identity as AuthorizationPolicies write it (`cluster.local/ns/a/sa/b`), None without
+    mutual TLS. `port` is the workload's own. `http` tells whether the sidecar reads it as HTTP; a `method` or `path`
+    that is None may be any, and the answer is whether any passes.
+    """
+
+    principal: str | None
+    port: int
+    http: bool = False
+    method: str | None = None
+    path: str | None = None
+    source_ip: str | None = None
+    destination_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """An AuthorizationPolicy that acts."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    deny: bool
+    rules: Sequence[Raw]
+
+    def selects(self, pod: PodEnd, root: str) -> bool:
+        """Tell whether it is the workload's: its own namespace's or the root namespace's, by matchLabels."""
+        here = self.namespace in {pod.namespace, root}
+        return here and all(pod.labels.get(k) == v for k, v in self.labels.items())
+
+
+def read(obj: Raw) -> Policy | None:
+    """Read an AuthorizationPolicy; None when it does not act on sidecars."""
+    meta, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+    action = spec.get("action") or "ALLOW"
+    dry = (meta.get("annotations") or {}).get(DRY_RUN) in _TRUE
+    if dry or action not in {"ALLOW", "DENY"} or spec.get("targetRef") or spec.get("targetRefs"):
+        return None
+    namespace = meta.get("namespace") or "default"
+    labels = (spec.get("selector") or {}).get("matchLabels") or {}
+    rules = tuple(rule or {} for rule in spec.get("rules") or ())
+    return Policy(f"{namespace}/{meta.get('name', '')}", namespace, labels, action == "DENY", rules)
+
+
+def judge(policies: Sequence[Policy], request: Request) -> Verdict:
+    """Judge a request by the policies of its workload: any DENY refuses; where ALLOWs exist, one must match."""
+    verdict = Verdict(False, "")
+    for concrete in _concrete(policies, request):
+        verdict = _judge(policies, concrete)
+        if verdict.allowed:
+            break
+    return verdict
+
+
+def _judge(policies: Sequence[Policy], request: Request) -> Verdict:
+    allowing = [p for p in policies if not p.deny]
+    for policy in policies:
+        if policy.deny:
+            for index, rule in enumerate(policy.rules):
+                if _rule(rule, policy, request):
+                    return Verdict(False, f"denied by {KIND} {policy.name} rules[{index}]")
+    if not allowing:
+        return Verdict(True, f"no {KIND} restricts it")
+    for policy in allowing:
+        for index, rule in enumerate(policy.rules):
+            if _rule(rule, policy, request):
+                return Verdict(True, f"allowed by {KIND} {policy.name} rules[{index}]")
+    return Verdict(False, f"no rule of {KIND} {', '.join(p.name for p in allowing)} allows it")
+
+
+def _concrete(policies: Sequence[Policy], request: Request) -> Iterator[Request]:
+    """Give the requests that stand for all that an open method or path may be.
+
+    Policies tell requests apart by the texts they name alone, so one request for each way to match them is enough.
+    """
+    if not request.http or (request.method is not None and request.path is not None):
+        yield request
+        return
+    operations = [to.get("operation") or {} for p in policies for rule in p.rules for to in rule.get("to") or ()]
+    methods = [request.method] if request.method is not None else _named(operations, "methods", "notMethods")
+    paths = [request.path] if request.path is not None else _named(operations, "paths", "notPaths")
+    for method, path in product(methods, paths):
+        yield replace(request, method=method, path=path)
+
+
+def _named(operations: Iterable[Raw], field: str, negated: str) -> list[str]:
+    texts = {text for o in operations for f in (field, negated) for text in o.get(f) or ()}
+    return patterns.examples(texts, "pipesegment-example")
+
+
+_Answer = bool | None  # None: the caller may choose
+_Test = Callable[[str], _Answer]
+
+
+def _rule(rule: Raw, policy: Policy, request: Request) -> bool:
+    """Tell whether a rule matches: some `from`, some `to`, and every `when`."""
+    conditions = [_when(when, policy, request) for when in rule.get("when") or ()]
+    froms = [_source(f.get("source") or {}, policy, request) for f in rule.get("from") or ()] or [[]]
+    tos = [_operation(t.get("operation") or {}, request) for t in rule.get("to") or ()] or [[]]
+    if not request.http:
+        if not policy.deny and any(c.http for part in (conditions, *froms, *tos) for c in part):
+            return False
+        conditions, froms, tos = _tcp(conditions), [_tcp(f) for f in froms], [_tcp(t) for t in tos]
+    lenient = not policy.deny
+    return (
+        _all(conditions, lenient)
+        and any(_all(source, lenient) for source in froms)
+        and any(_all(operation, lenient) for operation in tos)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """One field with its negation: some value must match (if any is given), and no negated one may."""
+
+    values: Sequence[str]
+    negated: Sequence[str]
+    test: _Test
+    http: bool = False
+
+    def holds(self, lenient: bool) -> bool:
+        answers = [self._any(self.values)] if self.values else []
+        if self.negated:
+            found = self._any(self.negated)
+            answers.append(None if found is None else not found)
+        return all(lenient if answer is None else answer for answer in answers)
+
+    def _any(self, values: Sequence[str]) -> _Answer:
+        answers = [self.test(v) for v in values]
+        if True in answers:
+            return True
+        return None if None in answers else False
+
+
+def _all(conditions: Iterable[_Condition], lenient: bool) -> bool:
+    return all(c.holds(lenient) for c in conditions)
+
+
+def _tcp(conditions: Iterable[_Condition]) -> list[_Condition]:
+    return [c for c in conditions if not c.http]
+
+
+def _source(source: Raw, policy: Policy, request: Request) -> list[_Condition]:
+    tests: list[tuple[str, str, _Test, bool]] = [
+        ("principals", "notPrincipals", _principal(request), False),
+        ("namespaces", "notNamespaces", _namespace(request), False),
+        ("serviceAccounts", "notServiceAccounts", _account(policy, request), False),
+        ("ipBlocks", "notIpBlocks", _within(request.source_ip), False),
+        ("remoteIpBlocks", "notRemoteIpBlocks", _within(request.source_ip), False),
+        ("requestPrincipals", "notRequestPrincipals", _open, True),
+    ]
+    return _conditions(source, tests)
+
+
+def _operation(operation: Raw, request: Request) -> list[_Condition]:
+    tests: list[tuple[str, str, _Test, bool]] = [
+        ("ports", "notPorts", _port(request), False),
+        ("methods", "notMethods", _text(request.method), True),
+        ("paths", "notPaths", _path(request), True),
+        ("hosts", "notHosts", _open, True),
+    ]
+    return _conditions(operation, tests)
+
+
+def _conditions(raw: Raw, tests: Iterable[tuple[str, str, _Test, bool]]) -> list[_Condition]:
+    return [
+        _Condition(raw.get(field) or (), raw.get(negated) or (), test, http)
+        for field, negated, test, http in tests
+        if raw.get(field) or raw.get(negated)
+    ]
+
+
+def _when(when: Raw, policy: Policy, request: Request) -> _Condition:
+    key = str(when.get("key", ""))
+    tests: Mapping[str, _Test] = {
+        "source.principal": _principal(request),
+        "source.namespace": _namespace(request),
+        "source.serviceAccount": _account(policy, request),
+        "source.ip": _within(request.source_ip),
+        "remote.ip": _within(request.source_ip),
+        "destination.ip": _within(request.destination_ip),
+        "destination.port": _port(request),
+    }
+    http = key.startswith("request.")
+    return _Condition(when.get("values") or (), when.get("notValues") or (), tests.get(key, _open), http)
+
+
+def _open(_value: str) -> _Answer:
+    return None
+
+
+def _text(text: str | None) -> _Test:
+    return lambda value: text is not None and patterns.matches(value, text)
+
+
+def _principal(request: Request) -> _Test:
+    return _text(request.principal)
+
+
+def _namespace(request: Request) -> _Test:
+    """Match the namespace inside the principal: without mutual TLS there is none."""
+    parts = (request.principal or "").split("/")
+    return _text(parts[2] if len(parts) == 5 else None)
+
+
+def _account(policy: Policy, request: Request) -> _Test:
+    """Match `namespace/name`, or a name in the policy's own namespace."""
+    parts = (request.principal or "").split("/")
+    mine = (parts[2], parts[4]) if len(parts) == 5 else None
+    return lambda value: mine == tuple(value.split("/", 1) if "/" in value else (policy.namespace, value))
+
+
+def _port(request: Request) -> _Test:
+    return lambda value: value == str(request.port)
+
+
+def _path(request: Request) -> _Test:
+    path = (request.path or "").partition("?")[0]
+    return lambda value: None if patterns.is_template(value) else patterns.matches(value, path)
+
+
+def _within(ip: str | None) -> _Test:
+    if ip is None:
+        return _open
+    found = address(ip)
+    return lambda value: found in ip_network(value, strict=False)

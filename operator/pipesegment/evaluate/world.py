@@ -1,0 +1,146 @@
+"""All objects together: who reaches whom, by NetworkPolicy and the mesh at once, and which object says so.
+
+A connection passes when it passes the NetworkPolicies of both pods and, at a destination with a sidecar, the mesh. A
+source with a sidecar is known to the destination only through a Service that targets the port (the mesh's client side
+knows no other way to mutual TLS); in plaintext it may always try. Sidecar resources restrict no determined client and
+are not judged: the promise of egress rests on NetworkPolicy.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from pipesegment.evaluate.authorization import Request
+from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, is_same, routes
+from pipesegment.evaluate.istio import ROOT_NAMESPACE, Istio
+from pipesegment.evaluate.networkpolicy import NetworkPolicies
+from pipesegment.evaluate.verdict import Verdict
+from pipesegment.facts.snapshot import Service, ServicePort
+
+Raw = Mapping[str, Any]
+
+#: How istiod reads a Service port's name; any other name leaves the sidecar to look at the bytes.
+_HTTP: Final = frozenset({"http", "http2", "grpc"})
+_TCP: Final = frozenset({"tcp", "tls", "https", "mongo", "mysql", "redis"})
+
+
+class Http(NamedTuple):
+    """One HTTP request's method and path."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One answer of the matrix.
+
+    `certain` is False when engines differ: some let `ipBlock` match the addresses of pods, some do not. `enforced` is
+    then what the wider of both lets through.
+    """
+
+    source: End
+    destination: End
+    port: Port
+    enforced: bool
+    because: str
+    certain: bool = True
+
+
+class World:
+    """The objects of a cluster, ours and others', ready to be asked.
+
+    `services` are the facts' (which ports the mesh knows); `objects` plain NetworkPolicies, AuthorizationPolicies and
+    PeerAuthentications, other kinds being passed over.
+    """
+
+    def __init__(
+        self,
+        objects: Iterable[Raw],
+        services: Iterable[Service] = (),
+        *,
+        root_namespace: str = ROOT_NAMESPACE,
+        trust_domain: str = "cluster.local",
+    ) -> None:
+        objects = list(objects)
+        self._wide = NetworkPolicies(objects, cidr_matches_pods=True)
+        self._narrow = NetworkPolicies(objects, cidr_matches_pods=False)
+        self._istio = Istio(objects, root_namespace=root_namespace)
+        self._trust_domain = trust_domain
+        self._services: dict[str, list[Service]] = {}
+        for service in services:
+            self._services.setdefault(service.meta.namespace, []).append(service)
+
+    def judge(self, source: End, destination: End, port: Port, http: Http | None = None) -> Judged:
+        """Judge one connection, or one HTTP request on it; without `http` any request that passes will do."""
+        wide = self._wide.verdict(source, destination, port)
+        mesh = self._mesh(source, destination, port, http)
+        if not wide.allowed or not mesh.allowed:
+            return Judged(source, destination, port, False, (mesh if wide.allowed else wide).because)
+        narrow = self._narrow.verdict(source, destination, port)
+        because = (narrow if narrow.allowed else wide).because
+        if mesh.because:
+            because = f"{because}; {mesh.because}"
+        return Judged(source, destination, port, True, because, certain=narrow.allowed)
+
+    def _mesh(self, source: End, destination: End, port: Port, http: Http | None) -> Verdict:
+        if isinstance(destination, AddressEnd) or not destination.meshed or port.protocol != "TCP":
+            return Verdict(True, "")
+        if is_same(source, destination):
+            return Verdict(True, "")
+        verdict = Verdict(False, "")
+        for request in self._requests(source, destination, port, http):
+            found = self._istio.verdict(destination, request)
+            if found.allowed:
+                return found
+            verdict = verdict if verdict.because else found
+        return verdict
+
+    def _requests(self, source: End, destination: PodEnd, port: Port, http: Http | None) -> Iterator[Request]:
+        """Give every way to put the question to the sidecar: with an identity and without, as HTTP and as bytes."""
+        targeting = list(self._targeting(destination, port))
+        principals: list[str | None] = [None]
+        if isinstance(source, PodEnd) and source.meshed and targeting:
+            account = f"{self._trust_domain}/ns/{source.namespace}/sa/{source.service_account}"
+            principals = [account, None]
+        readings = [True] if http else _readings(targeting)
+        addresses = dict.fromkeys(a for a, _ in routes(source, destination))
+        for principal in principals:
+            for reading in readings:
+                for address in addresses:
+                    yield Request(
+                        principal,
+                        port.number,
+                        http=reading,
+                        method=http.method if http else None,
+                        path=http.path if http else None,
+                        source_ip=None if address is None else str(address),
+                    )
+
+    def _targeting(self, pod: PodEnd, port: Port) -> Iterator[ServicePort]:
+        named = {p.name for p in pod.ports if p.name and (p.port, p.protocol) == (port.number, port.protocol)}
+        for service in self._services.get(pod.namespace, ()):
+            if service.selector is not None and service.selector.matches(pod.labels):
+                for candidate in service.ports:
+                    if candidate.protocol == port.protocol and candidate.target in {port.number, *named}:
+                        yield candidate
+
+
+def matrix(
+    objects: Iterable[Raw], ends: Sequence[End], ports: Sequence[Port], services: Iterable[Service] = ()
+) -> Iterator[Judged]:
+    """Judge every ordered pair of ends at every port, ends with themselves left out."""
+    world = World(objects, services)
+    for source in ends:
+        for destination in ends:
+            if not is_same(source, destination):
+                for port in ports:
+                    yield world.judge(source, destination, port)
+
+
+def _readings(ports: Sequence[ServicePort]) -> list[bool]:
+    """Tell how a sidecar may read a port: as HTTP (True), as bytes (False), or whatever it sees."""
+    kinds = {port.name.partition("-")[0] for port in ports}
+    if kinds and kinds <= _HTTP:
+        return [True]
+    return [False] if kinds and kinds <= _TCP else [True, False]

@@ -1,0 +1,222 @@
+"""Kubernetes objects, as the API prints them, become facts.
+
+Used by the informers and by the command line alike. A field that the API server would have filled is given its default
+here (policyTypes, protocol, targetPort), so that YAML from a file means what it means in a cluster.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from pipesegment import names
+from pipesegment.errors import Refused
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import (
+    Class,
+    ContainerPort,
+    EndpointSlice,
+    Grant,
+    Meta,
+    Namespace,
+    NetworkPolicy,
+    Node,
+    Pod,
+    Protocol,
+    Segment,
+    Service,
+    ServiceAccount,
+    ServicePort,
+    Snapshot,
+)
+from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
+
+Raw = Mapping[str, Any]
+_EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+_DONE: Final = frozenset({"Succeeded", "Failed"})
+
+
+def meta(obj: Raw, *, namespaced: bool = True) -> Meta:
+    """Read metadata; an object without a namespace is in `default`, as kubectl would have it."""
+    raw = obj.get("metadata") or {}
+    return Meta(
+        namespace=(raw.get("namespace") or "default") if namespaced else "",
+        name=raw.get("name", ""),
+        uid=raw.get("uid", ""),
+        generation=raw.get("generation", 0),
+        created=str(raw.get("creationTimestamp") or ""),
+        deleting=raw.get("deletionTimestamp") is not None,
+        labels=raw.get("labels") or _EMPTY,
+        annotations=raw.get("annotations") or _EMPTY,
+    )
+
+
+def namespace(obj: Raw) -> Namespace:
+    """Read a core/v1 Namespace; kubernetes.io/metadata.name is the API server's to set, so it is always there."""
+    found = meta(obj, namespaced=False)
+    return Namespace(found, {**found.labels, names.NAMESPACE_NAME_LABEL: found.name})
+
+
+def node(obj: Raw) -> Node:
+    """Read a core/v1 Node."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    kinds = ("InternalIP", "ExternalIP")
+    addresses = tuple(a["address"] for a in status.get("addresses") or () if a.get("type") in kinds)
+    ranges = tuple(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else ()))
+    return Node(meta(obj, namespaced=False), addresses, ranges)
+
+
+def pod(obj: Raw) -> Pod:
+    """Read a core/v1 Pod. A pod that has ended holds no address any more."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    found = meta(obj)
+    ips = tuple(i["ip"] for i in status.get("podIPs") or ()) or ((status["podIP"],) if status.get("podIP") else ())
+    containers = spec.get("containers") or ()
+    # Native sidecars (init containers that restart) serve like containers do.
+    serving = [*containers, *(c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always")]
+    ports = tuple(
+        ContainerPort(p.get("name", ""), p["containerPort"], _protocol(p))
+        for c in serving
+        for p in c.get("ports") or ()
+    )
+    return Pod(
+        meta=found,
+        labels=found.labels,
+        service_account=spec.get("serviceAccountName") or "default",
+        host_network=bool(spec.get("hostNetwork")),
+        ips=ips,
+        ports=ports,
+        live=status.get("phase") not in _DONE,
+        has_owner=bool((obj.get("metadata") or {}).get("ownerReferences")),
+        containers=tuple(c.get("name", "") for c in containers),
+    )
+
+
+def service(obj: Raw) -> Service:
+    """Read a core/v1 Service; a port without targetPort targets its own number."""
+    spec = obj.get("spec") or {}
+    selector = spec.get("selector")
+    ips = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    ports = tuple(ServicePort(p.get("name", ""), p["port"], _target(p), _protocol(p)) for p in spec.get("ports") or ())
+    return Service(
+        meta=meta(obj),
+        type=spec.get("type") or "ClusterIP",
+        selector=Selector.of(selector) if selector else None,
+        ports=ports,
+        cluster_ips=tuple(ip for ip in ips if ip and ip != "None"),
+        external_name=spec.get("externalName") or "",
+    )
+
+
+def endpoint_slice(obj: Raw) -> EndpointSlice:
+    """Read a discovery.k8s.io/v1 EndpointSlice. FQDN slices hold names, not addresses: they give none."""
+    found = meta(obj)
+    endpoints = obj.get("endpoints") or () if obj.get("addressType") in {"IPv4", "IPv6"} else ()
+    addresses = sorted({a for e in endpoints for a in e.get("addresses") or ()})
+    ports = tuple(
+        (p.get("name") or "", p["port"], _protocol(p)) for p in obj.get("ports") or () if p.get("port") is not None
+    )
+    return EndpointSlice(found, found.labels.get("kubernetes.io/service-name", ""), tuple(addresses), ports)
+
+
+def network_policy(obj: Raw) -> NetworkPolicy:
+    """Read a networking.k8s.io/v1 NetworkPolicy; absent policyTypes mean Ingress, and Egress if it has egress rules."""
+    found = meta(obj)
+    spec = obj.get("spec") or {}
+    types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY
+    return NetworkPolicy(found, Selector.parse(spec.get("podSelector")), frozenset(types), spec, owned)
+
+
+def service_account(obj: Raw) -> ServiceAccount:
+    """Read a core/v1 ServiceAccount."""
+    return ServiceAccount(meta(obj))
+
+
+def segment(obj: Raw) -> Segment:
+    """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
+    status = obj.get("status") or {}
+    recorded = (status.get("class") or {}).get("uid", "")
+    try:
+        return Segment(meta(obj), parse_segment(obj), recorded)
+    except Refused:
+        return Segment(meta(obj), None, recorded)
+
+
+def grant(obj: Raw) -> Grant:
+    """Read a SegmentGrant; a refused one grants nothing."""
+    bound = {b["namespace"]: b["uid"] for b in (obj.get("status") or {}).get("bound") or ()}
+    try:
+        return Grant(meta(obj), parse_grant(obj), bound)
+    except Refused:
+        return Grant(meta(obj), None, bound)
+
+
+def segment_class(obj: Raw) -> Class:
+    """Read a SegmentClass; a refused one is kept without a spec, so that nobody takes its absence for freedom."""
+    try:
+        return Class(meta(obj, namespaced=False), parse_class(obj))
+    except Refused:
+        return Class(meta(obj, namespaced=False), None)
+
+
+PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {
+    "Namespace": namespace,
+    "Node": node,
+    "Pod": pod,
+    "Service": service,
+    "EndpointSlice": endpoint_slice,
+    "NetworkPolicy": network_policy,
+    "ServiceAccount": service_account,
+    names.SEGMENT: segment,
+    names.GRANT: grant,
+    names.CLASS: segment_class,
+}
+
+_FIELDS: Final = {
+    "Pod": "pods",
+    "Service": "services",
+    "EndpointSlice": "slices",
+    "NetworkPolicy": "policies",
+    "ServiceAccount": "accounts",
+    names.SEGMENT: "segments",
+    names.GRANT: "grants",
+}
+_CLUSTER_FIELDS: Final = {"Namespace": "namespaces", "Node": "nodes", names.CLASS: "classes"}
+
+
+def snapshot(objects: Iterable[Raw]) -> Snapshot:
+    """Build a Snapshot from plain objects; kinds that are no facts of ours are passed over.
+
+    Of two objects of one name the later counts, as with `kubectl apply`.
+    """
+    flat: dict[str, Any] = {name: {} for name in _CLUSTER_FIELDS.values()}
+    nested: dict[str, Any] = {name: {} for name in _FIELDS.values()}
+    crds: set[str] = set()
+    for obj in _flatten(objects):
+        kind = obj.get("kind", "")
+        if kind == "CustomResourceDefinition":
+            crds.add(meta(obj, namespaced=False).name)
+        elif kind in _CLUSTER_FIELDS:
+            value = PARSERS[kind](obj)
+            flat[_CLUSTER_FIELDS[kind]][value.meta.name] = value
+        elif kind in _FIELDS:
+            value = PARSERS[kind](obj)
+            nested[_FIELDS[kind]].setdefault(value.meta.namespace, {})[value.meta.name] = value
+    return Snapshot(**flat, **nested, crds=frozenset(crds))
+
+
+def _flatten(objects: Iterable[Raw]) -> Iterable[Raw]:
+    for obj in objects:
+        if str(obj.get("kind", "")).endswith("List") and isinstance(obj.get("items"), list):
+            yield from _flatten(obj["items"])
+        else:
+            yield obj
+
+
+def _protocol(port: Raw) -> Protocol:
+    return cast("Protocol", port.get("protocol") or "TCP")
+
+
+def _target(port: Raw) -> int | str:
+    target = port.get("targetPort")
+    return port["port"] if target in (None, "", 0) else cast("int | str", target)

@@ -1,0 +1,203 @@
+"""The Snapshot: everything about the surroundings that a declaration may depend on.
+
+The values are frozen; the mappings are read-only views (an informer's own indexes, or a file's content), so taking a
+snapshot costs nothing. Whoever holds one must not await between reading it and using what was read.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from pipesegment.facts.selectors import Selector
+from pipesegment.spec.grant import SegmentGrantSpec
+from pipesegment.spec.segment import PipelineSegmentSpec
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+Protocol = Literal["TCP", "UDP", "SCTP"]
+
+
+class Key(NamedTuple):
+    """Namespace and name of an object; the namespace of a cluster-scoped one is empty."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Render as `namespace/name`."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What is kept of an object's metadata. `created` is creationTimestamp as the API prints it ('' offline)."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+    generation: int = 0
+    created: str = ""
+    deleting: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """core/v1 Namespace. `labels` always hold kubernetes.io/metadata.name."""
+
+    meta: Meta
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPort:
+    """A port that a pod declares."""
+
+    name: str
+    port: int
+    protocol: Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """core/v1 Pod, what policies and conformance need of it. `live` is False for Succeeded, Failed."""
+
+    meta: Meta
+    labels: Mapping[str, str]
+    service_account: str
+    host_network: bool
+    ips: tuple[str, ...]
+    ports: tuple[ContainerPort, ...]
+    live: bool
+    has_owner: bool
+    containers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """A port of a Service; `target` is the pods' port, by number or name."""
+
+    name: str
+    port: int
+    target: int | str
+    protocol: Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """core/v1 Service. `selector` is None when it has none (its EndpointSlices are somebody else's work)."""
+
+    meta: Meta
+    type: str
+    selector: Selector | None
+    ports: tuple[ServicePort, ...]
+    cluster_ips: tuple[str, ...]
+    external_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """discovery.k8s.io/v1 EndpointSlice; `ports` are (name, number, protocol)."""
+
+    meta: Meta
+    service: str
+    addresses: tuple[str, ...]
+    ports: tuple[tuple[str, int, Protocol], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """core/v1 ServiceAccount."""
+
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPolicy:
+    """networking.k8s.io/v1 NetworkPolicy, whoever wrote it. `spec` is as the API prints it, policyTypes defaulted."""
+
+    meta: Meta
+    selector: Selector
+    policy_types: frozenset[str]
+    spec: Mapping[str, Any]
+    owned: bool  # labelled app.kubernetes.io/managed-by=pipesegment
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """core/v1 Node: addresses and pod ranges, for 'internet' and the cluster's own ranges."""
+
+    meta: Meta
+    addresses: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A PipelineSegment with its parsed spec; `spec` is None when the spec is refused (it counts for nothing).
+
+    `class_uid` is the class that its status recorded last ('' when none did). `memo` keeps what pure functions derived
+    from this very value, so that a thousand neighbours need not derive it again.
+    """
+
+    meta: Meta
+    spec: PipelineSegmentSpec | None
+    class_uid: str = ""
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A SegmentGrant; `bound` maps a namespace to the UID that its status recorded."""
+
+    meta: Meta
+    spec: SegmentGrantSpec | None
+    bound: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A SegmentClass; `spec` is None when it is refused (it then governs nobody and its namespaces are Stalled)."""
+
+    meta: Meta
+    spec: SegmentClassSpec | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All facts, by namespace and name. Absent means absent: nothing is ever assumed to be there."""
+
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+    classes: Mapping[str, Class] = field(default_factory=dict)
+    segments: Mapping[str, Mapping[str, Segment]] = field(default_factory=dict)
+    grants: Mapping[str, Mapping[str, Grant]] = field(default_factory=dict)
+    pods: Mapping[str, Mapping[str, Pod]] = field(default_factory=dict)
+    services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
+    slices: Mapping[str, Mapping[str, EndpointSlice]] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
+    accounts: Mapping[str, Mapping[str, ServiceAccount]] = field(default_factory=dict)
+    #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
+    crds: frozenset[str] = frozenset()
+
+    def segment(self, namespace: str, name: str) -> Segment | None:
+        """Find a segment."""
+        return self.segments.get(namespace, {}).get(name)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Find a Service."""
+        return self.services.get(namespace, {}).get(name)
+
+    def slices_of(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
+        """Give the EndpointSlices of a Service, sorted by name."""
+        found = (s for s in self.slices.get(namespace, {}).values() if s.service == service)
+        return tuple(sorted(found, key=lambda s: s.meta.name))
+
+    def pods_of(self, namespace: str, selector: Selector) -> Iterable[Pod]:
+        """Give the live pods of a namespace that a selector selects, host network or not."""
+        return (p for p in self.pods.get(namespace, {}).values() if p.live and selector.matches(p.labels))

@@ -1,0 +1,1 @@
+"""Lint: findings with codes, each with a why and a fix. Pure checks over spec and Reach."""

@@ -1,0 +1,282 @@
+"""Every finding that pipesegment can make: its code, how grave it is, why it matters, what helps.
+
+A code is never given a second meaning; one that is not made any more is left out, and its number with it. `docs/lint.md`
+is written from this table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One kind of finding; `reason` is the word that refusals, findings and conditions carry."""
+
+    code: str
+    reason: str
+    severity: Severity
+    title: str
+    why: str
+    fix: str
+
+
+_ENTRIES: Final = (
+    Entry(
+        "PS101",
+        "Invalid",
+        "error",
+        "The document is refused",
+        "A field is missing, unknown, out of its bounds, contradicts another one, or asks for what the class does not "
+        "allow. Nothing is written for a document that is refused.",
+        "Each finding names the path, what is wrong with the value, and what to write instead.",
+    ),
+    Entry(
+        "PS102",
+        "NotYetSupported",
+        "error",
+        "The field is known, but not acted upon yet",
+        "Its meaning is fixed, its enforcement is not built. To pass over it would promise what nothing keeps.",
+        "Leave the field out, or wait for the version that enforces it.",
+    ),
+    Entry(
+        "PS103",
+        "Conflict",
+        "error",
+        "A name is taken",
+        "An object of the name that a stage's object must have belongs to another segment, or to somebody else. What is "
+        "not ours is never taken over.",
+        "Rename the stage or the segment, or remove the other object.",
+    ),
+    Entry(
+        "PS201",
+        "Unresolved",
+        "warning",
+        "The target does not exist",
+        "The entry points at something that the surroundings do not hold, so there is nothing to open; the edge stays "
+        "closed until it appears. Without --facts nothing is taken to be there.",
+        "Create the target, correct its name, or give the surroundings with --facts or --cluster.",
+    ),
+    Entry(
+        "PS202",
+        "HalfOpen",
+        "warning",
+        "Only one side declares the edge",
+        "Between segments both sides have a say: the one reaches, the other accepts. The edge stays closed until both do.",
+        "Add the other half to the other segment, or give it with --facts.",
+    ),
+    Entry(
+        "PS203",
+        "Ungranted",
+        "warning",
+        "Nobody in the other namespace granted the edge",
+        "The own side is open, but nothing may be written in another namespace without a SegmentGrant there; where pods "
+        "are isolated there, they stay closed to the stage.",
+        "Have the owners of that namespace create a SegmentGrant.",
+    ),
+    Entry(
+        "PS204",
+        "Overlapping",
+        "warning",
+        "Two stages select the same pod",
+        "Allows add up, so a pod of two stages would have the rights of both. The younger segment's stage gets none.",
+        "Narrow one of the selectors, so that no pod can match both.",
+    ),
+    Entry(
+        "PS205",
+        "NothingInCommon",
+        "warning",
+        "Both sides declare the edge, with nothing in common",
+        "What is open is what both sides name. They name different ports or different requests, so nothing is.",
+        "Name the same ports and http matches on both sides.",
+    ),
+    Entry(
+        "PS206",
+        "AmbiguousClass",
+        "warning",
+        "Several classes govern the namespace",
+        "Classes of the same priority select it, so none governs it, and nothing is widened.",
+        "Give one of them a higher priority or a narrower namespaceSelector.",
+    ),
+    Entry(
+        "PS207",
+        "ClassLost",
+        "warning",
+        "The class that governed the namespace is gone or refused",
+        "What it decided cannot be known any more, so nothing is widened.",
+        "Restore the class, or correct it.",
+    ),
+    Entry(
+        "PS301",
+        "FqdnNotEnforced",
+        "warning",
+        "Host names cannot be enforced here",
+        "A NetworkPolicy knows addresses only. A rule for 'any address' would be wider than declared.",
+        "Use a destination with addresses, or a class whose network engine matches names.",
+    ),
+    Entry(
+        "PS302",
+        "HttpNotEnforced",
+        "warning",
+        "HTTP methods and paths cannot be enforced here",
+        "They need a mesh on the accepting side; a NetworkPolicy would open every request of the port.",
+        "Put the target into the mesh, or leave http out, or let the class be coarse (network.inexact.http).",
+    ),
+    Entry(
+        "PS303",
+        "NoService",
+        "warning",
+        "No Service selects the stage that is reached",
+        "A sidecar knows its peers by Services. Without one the call leaves as plain text, and the other side's sidecar "
+        "resets it.",
+        "Create a (headless) Service that selects the stage's pods; the finding has it ready.",
+    ),
+    Entry(
+        "PS304",
+        "InexactSelector",
+        "warning",
+        "The selector cannot be said in the engine's language",
+        "Some engines know only some forms of selectors. A wider selector would open, or close, the wrong pods.",
+        "Select the pods by one label of their own.",
+    ),
+    Entry(
+        "PS305",
+        "Gap",
+        "warning",
+        "What is declared cannot be enforced as declared",
+        "No object that the cluster's engines understand says exactly this. The edge stays closed rather than wider.",
+        "The finding names what could carry it.",
+    ),
+    Entry(
+        "PS401",
+        "ForgeableLabels",
+        "warning",
+        "Whoever writes the pipeline can choose the stage's labels",
+        "A NetworkPolicy knows pods by labels. Where the author of a pipeline sets them, a build can dress up as the "
+        "deploy stage.",
+        "Select by labels that the engine's administrators set, or give each level of trust a namespace of its own.",
+    ),
+    Entry(
+        "PS402",
+        "WideCidr",
+        "warning",
+        "The block of addresses is wide",
+        "A block of this size holds far more than one service; whatever moves in later is open too.",
+        "Name the addresses that are meant, or a service or destination.",
+    ),
+    Entry(
+        "PS403",
+        "WidePorts",
+        "warning",
+        "A wide range of ports to many addresses",
+        "The internet, or a wide block, at a thousand ports and more is a way out for anything, tunnels included.",
+        "Name the ports that are used.",
+    ),
+    Entry(
+        "PS404",
+        "OneFamily",
+        "warning",
+        "Everywhere, but in one address family only",
+        "The cluster has both families. What is open to every IPv4 address is closed to the same hosts over IPv6, or the "
+        "other way round; which one a client takes is chance.",
+        "Add the other family's block, or use the target `internet`, which has both.",
+    ),
+    Entry(
+        "PS405",
+        "MetadataOpen",
+        "warning",
+        "The stage reaches the metadata service",
+        "The instance metadata service hands out the node's own credentials to whoever asks.",
+        "Give the stage an identity of its own, and leave imds out.",
+    ),
+    Entry(
+        "PS406",
+        "NamesWithoutDNS",
+        "warning",
+        "Names are needed, and DNS is closed",
+        "The stage's dns is None, but it reaches something that clients find by name.",
+        "Set dns to Auto, or name addresses.",
+    ),
+    Entry(
+        "PS407",
+        "Unwired",
+        "warning",
+        "Pods of the stage run as another account",
+        "Labels carry the network policy, the account carries the identity. A pod with the one and not the other gets "
+        "half of what is declared.",
+        "Set the account where the engine makes the pods; `pipesegment wire` prints how.",
+    ),
+    Entry(
+        "PS408",
+        "DefaultAccount",
+        "warning",
+        "Pods of the stage run as the account `default`",
+        "Every pod that names no account runs as `default`: it is nobody's identity, and everybody's.",
+        "Set the stage's account where the engine makes the pods; `pipesegment wire` prints how.",
+    ),
+    Entry(
+        "PS409",
+        "HostNetwork",
+        "warning",
+        "Pods of the stage use the node's network",
+        "NetworkPolicies do not hold for pods on the host network: such a pod reaches whatever the node reaches.",
+        "Run them without hostNetwork, and forbid it by pod security admission.",
+    ),
+    Entry(
+        "PS410",
+        "BarePods",
+        "warning",
+        "The network engine passes over pods without an owner",
+        "The Amazon VPC CNI enforces policies on pods that a controller owns; this engine makes bare pods.",
+        "Use another network engine for these nodes, or an engine whose pods are owned.",
+    ),
+    Entry(
+        "PS411",
+        "PodsElsewhere",
+        "warning",
+        "The engine runs the stage's pods in another namespace",
+        "A segment fences the pods of its own namespace. Namespaces that are made for each job are not supported.",
+        "Run the jobs in the segment's namespace.",
+    ),
+    Entry(
+        "PS501",
+        "IdleStage",
+        "info",
+        "The stage reaches nothing and accepts nothing",
+        "It is closed altogether, DNS included. That may be meant (a hermetic build), or forgotten.",
+        "Declare what it reaches, if it should reach anything.",
+    ),
+    Entry(
+        "PS502",
+        "NoClass",
+        "info",
+        "No class governs the namespace",
+        "The built-in defaults hold: enforced, the internet allowed, no isolation of pods that no stage names.",
+        "Give the platform's SegmentClass with -f, --facts or --cluster.",
+    ),
+    Entry(
+        "PS503",
+        "NamespaceOpen",
+        "info",
+        "Pods that no stage selects are open",
+        "The class does not isolate the namespace, so a pod without a stage reaches everything.",
+        "Set network.isolation.mode to Namespace in the SegmentClass.",
+    ),
+    Entry(
+        "PS504",
+        "NamespacePerJob",
+        "info",
+        "Namespaces made per job are not supported",
+        "GitLab's namespace_per_job and Drone's namespaces `drone-…` appear with the job: no segment can be there first.",
+        "Keep the runner in one namespace.",
+    ),
+)
+
+CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in _ENTRIES}
+
+
+def entry(reason: str) -> Entry:
+    """Find the entry of a reason; a gap of an engine that has no entry of its own is a `Gap`."""
+    return CATALOGUE.get(reason, CATALOGUE["Gap"])

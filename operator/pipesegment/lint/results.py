@@ -1,0 +1,51 @@
+"""What lint tells: one line of the catalogue, at one place of one document."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pipesegment.findings import Finding, Refusal, quoted
+from pipesegment.lint.catalogue import Severity, entry
+
+_RANK: Final = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One finding with its code. `object` is `namespace/name`, or the name alone for cluster-scoped kinds."""
+
+    code: str
+    severity: Severity
+    path: str
+    message: str
+    fix: str
+    object: str
+
+    def data(self) -> dict[str, str]:
+        """Give it as the JSON that the contract fixes."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "path": self.path,
+            "message": self.message,
+            "fix": self.fix,
+            "object": self.object,
+        }
+
+
+def of_refusal(refusal: Refusal) -> Result:
+    """Give a refusal its code."""
+    found = entry(refusal.reason) if refusal.reason in {"NotYetSupported", "Conflict"} else entry("Invalid")
+    message = f"{refusal.problem} {quoted(refusal.value)}"
+    return Result(found.code, "error", refusal.path, message, refusal.fix, refusal.object)
+
+
+def of_finding(finding: Finding) -> Result:
+    """Give a finding its code."""
+    found = entry(finding.reason)
+    return Result(found.code, found.severity, finding.path, finding.message, finding.fix, finding.object)
+
+
+def ordered(results: Iterable[Result]) -> tuple[Result, ...]:
+    """Sort results: errors first, then by document, code and path; what is said twice is told once."""
+    return tuple(sorted(set(results), key=lambda r: (_RANK[r.severity], r.object, r.code, r.path, r.message)))

@@ -1,0 +1,148 @@
+"""Checks of a segment among the facts: its class, and the pods that are there."""
+
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from pipesegment.facts.snapshot import Pod, Segment, Snapshot
+from pipesegment.findings import Finding
+from pipesegment.reach.graph import AddressPeer, Reach, StageReach
+
+#: Engines whose pods no controller owns, with the mode that makes them so. Read in the engines' sources.
+_BARE: Final = frozenset({"GitLabRunner", "Jenkins", "Woodpecker", "Drone"})
+
+_EVERYWHERE: Final = {"0.0.0.0/0": 4, "::/0": 6}
+
+
+def check(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    """Run every check over one resolved segment."""
+    for run in _CHECKS:
+        for finding in run(segment, reach, snapshot):
+            yield Finding(
+                finding.path, finding.reason, finding.target, finding.message, finding.fix, str(reach.segment)
+            )
+
+
+def _governed(_segment: Segment, reach: Reach, _snapshot: Snapshot) -> Iterator[Finding]:
+    governance, namespace = reach.governance, reach.segment.namespace
+    if governance.stalled:
+        return
+    if not governance.name:
+        message = f"no SegmentClass governs namespace {namespace}, so the built-in defaults hold"
+        yield Finding(
+            "metadata.namespace", "NoClass", namespace, message, "give the platform's class with -f or --facts"
+        )
+    elif governance.spec.network.isolation.mode != "Namespace":
+        message = f"SegmentClass {governance.name} leaves the pods of {namespace} that no stage selects open"
+        fix = "set network.isolation.mode: Namespace in the class"
+        yield Finding("metadata.namespace", "NamespaceOpen", namespace, message, fix)
+
+
+def _accounts(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    for stage, pods in _stages(reach, snapshot):
+        wrong: dict[str, list[str]] = {}
+        for pod in pods:
+            if pod.service_account != stage.account.name:
+                wrong.setdefault(pod.service_account, []).append(pod.meta.name)
+        for account, found in sorted(wrong.items()):
+            reason = "DefaultAccount" if account == "default" else "Unwired"
+            message = f"{_some(found)} of stage {stage.key.stage} run as account {account}, not as {stage.account.name}"
+            fix = f"set serviceAccountName: {stage.account.name} where the pods are made (see `pipesegment wire`)"
+            yield Finding(f"{stage.path}.serviceAccount", reason, f"stage {stage.key.stage}", message, fix)
+
+
+def _host_network(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    for stage, pods in _stages(reach, snapshot):
+        found = [pod.meta.name for pod in pods if pod.host_network]
+        if found:
+            message = f"{_some(found)} of stage {stage.key.stage} use the node's network, where no policy holds"
+            yield Finding(
+                stage.path, "HostNetwork", f"stage {stage.key.stage}", message, "run them without hostNetwork"
+            )
+
+
+def _bare(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    if reach.governance.spec.network.provider != "AmazonVPC":
+        return
+    engine = segment.spec.engine if segment.spec else None
+    kind = engine.type if engine else ""
+    jobs = bool(engine and (c := engine.actions_runner_controller) and c.container_mode == "Kubernetes")
+    if kind in _BARE or jobs:
+        message = f"the Amazon VPC CNI enforces nothing on bare pods, and {kind} makes such pods"
+        fix = "run these pods on nodes with another network engine"
+        yield Finding("spec.engine.type", "BarePods", kind, message, fix)
+        return
+    for stage, pods in _stages(reach, snapshot):
+        found = [pod.meta.name for pod in pods if not pod.has_owner]
+        if found:
+            message = f"the Amazon VPC CNI enforces nothing on {_some(found)}, which no controller owns"
+            fix = "let a controller make them (a Job, a TaskRun), or use another network engine"
+            yield Finding(stage.path, "BarePods", f"stage {stage.key.stage}", message, fix)
+
+
+def _elsewhere(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    """Look for the engine's pods in namespaces of other names; only labels that the engine sets are looked for."""
+    engine = segment.spec.engine if segment.spec else None
+    if engine is None or engine.type not in {"GitLabRunner", "Drone"}:
+        return
+    for stage in reach.stages:
+        spaces = [
+            namespace
+            for namespace, pods in sorted(snapshot.pods.items())
+            if namespace != reach.segment.namespace
+            and snapshot.segments.get(namespace) is None
+            and any(pod.live and stage.selector.matches(pod.labels) for pod in pods.values())
+        ]
+        if spaces:
+            message = f"pods with the labels of stage {stage.key.stage} run in {_some(spaces)}, outside the segment"
+            fix = f"let the engine run them in namespace {reach.segment.namespace}"
+            yield Finding(stage.path, "PodsElsewhere", f"stage {stage.key.stage}", message, fix)
+
+
+def _one_family(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    if _families(snapshot) != {4, 6}:
+        return
+    for stage in reach.stages:
+        for way in ("egress", "ingress"):
+            edges = stage.egress if way == "egress" else stage.ingress
+            wide = {
+                peer.block: edge
+                for edge in edges
+                for peer in edge.peers
+                if isinstance(peer, AddressPeer) and peer.block in _EVERYWHERE
+            }
+            if len(wide) == 1:
+                block, edge = next(iter(wide.items()))
+                other = next(b for b in _EVERYWHERE if b != block)
+                message = f"{block} is open and {other} is not, while the cluster has both address families"
+                fix = f"add {other}, or use the target internet"
+                yield Finding(edge.because, "OneFamily", f"cidr {block}", message, fix)
+
+
+def _families(snapshot: Snapshot) -> set[int]:
+    addresses = [ip for node in snapshot.nodes.values() for ip in node.addresses]
+    addresses += [ip for by in snapshot.services.values() for s in by.values() for ip in s.cluster_ips]
+    addresses += [ip for by in snapshot.pods.values() for p in by.values() for ip in p.ips]
+    ranges = [block for node in snapshot.nodes.values() for block in node.pod_cidrs]
+    return {ip_address(ip).version for ip in addresses} | {ip_network(block).version for block in ranges}
+
+
+def _stages(reach: Reach, snapshot: Snapshot) -> Iterator[tuple[StageReach, list[Pod]]]:
+    for stage in reach.stages:
+        pods = snapshot.pods_of(reach.segment.namespace, stage.selector)
+        yield stage, sorted(pods, key=lambda pod: pod.meta.name)
+
+
+def _some(found: list[str]) -> str:
+    shown = ", ".join(found[:3])
+    return shown if len(found) <= 3 else f"{shown} and {len(found) - 3} more"
+
+
+_CHECKS: Final[tuple[Callable[[Segment, Reach, Snapshot], Iterator[Finding]], ...]] = (
+    _governed,
+    _accounts,
+    _host_network,
+    _bare,
+    _elsewhere,
+    _one_family,
+)

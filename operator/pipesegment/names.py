@@ -1,0 +1,81 @@
+"""Every name the product is known by: API group, kinds, labels, and the names of the objects it owns.
+
+Nothing of ours is imported here, so that every room may use it.
+"""
+
+import hashlib
+from typing import Final
+
+GROUP: Final = "pipesegment.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+SEGMENT: Final = "PipelineSegment"
+GRANT: Final = "SegmentGrant"
+CLASS: Final = "SegmentClass"
+EXCEPTION: Final = "SegmentException"
+APPROVAL: Final = "SegmentApproval"
+EVIDENCE: Final = "GateEvidence"
+
+#: kind -> (plural, short name, namespaced), as the CRDs declare them.
+KINDS: Final = {
+    SEGMENT: ("pipelinesegments", "pseg", True),
+    GRANT: ("segmentgrants", "psgrant", True),
+    CLASS: ("segmentclasses", "psclass", False),
+}
+
+FIELD_MANAGER: Final = "pipesegment"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "pipesegment"
+SEGMENT_LABEL: Final = f"{GROUP}/segment"
+STAGE_LABEL: Final = f"{GROUP}/stage"
+#: On objects in another namespace than the segment's: where the segment lives.
+ORIGIN_LABEL: Final = f"{GROUP}/origin"
+#: On objects that a SegmentClass owns.
+CLASS_LABEL: Final = f"{GROUP}/class"
+#: Hash of what the operator applied last, on owned objects only.
+HASH_ANNOTATION: Final = f"{GROUP}/hash"
+#: The UID of the segment an object was made for, on owned objects in other namespaces.
+SEGMENT_UID_ANNOTATION: Final = f"{GROUP}/segment-uid"
+AWS_FINALIZER: Final = f"{GROUP}/aws"
+
+DEFAULT_DENY: Final = "pipesegment-default-deny"
+NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"
+
+#: RFC 1123 label, the length of every name that we make.
+MAX_NAME: Final = 63
+
+
+def object_name(segment: str, stage: str) -> str:
+    """Name every namespaced object of a stage: `<segment>-<stage>`, cut and hashed past 63 characters."""
+    return _bounded(f"{segment}-{stage}", f"{segment}/{stage}")
+
+
+def suffixed_name(segment: str, stage: str, suffix: str) -> str:
+    """Name a further object of a stage (`suffix` tells which), never equal to another stage's own name.
+
+    The hash is always present: `shop` + `build-runner` and `shop-build` + `runner` must not meet.
+    """
+    digest = _digest(f"{segment}/{stage}/{suffix}")
+    return f"{f'{segment}-{stage}-{suffix}'[: MAX_NAME - 9].rstrip('-')}-{digest}"
+
+
+def foreign_name(origin: str, segment: str, stage: str, discriminator: str) -> str:
+    """Name an object in another namespace; injective over (namespace of the segment, segment, stage, discriminator)."""
+    digest = _digest(f"{origin}/{segment}/{stage}/{discriminator}")
+    return f"{f'{origin}-{segment}-{stage}'[: MAX_NAME - 9].rstrip('-')}-{digest}"
+
+
+def label_value(name: str) -> str:
+    """Write an object's name as a label value, which holds 63 characters where a name may have 253."""
+    return _bounded(name, name)
+
+
+def _bounded(name: str, key: str) -> str:
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 9].rstrip('-')}-{_digest(key)}"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:8]

@@ -1,0 +1,102 @@
+"""What around a segment undoes it: foreign policies that widen, pods that escape, pods that nobody selects."""
+
+from collections.abc import Iterator
+
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import NetworkPolicy, Pod
+from pipesegment.findings import Finding
+from pipesegment.reach.graph import Mode
+from pipesegment.reach.scene import Scene, View
+
+
+def findings(scene: Scene, views: tuple[View, ...]) -> Iterator[Finding]:
+    """Give every finding of the condition `Conforming` that facts alone can show."""
+    for view in views:
+        pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
+        if view.mode is Mode.ENFORCE:
+            yield from _widened(scene, view, pods)
+            yield from _host_network(scene, view, pods)
+        yield from _unwired(scene, view, pods)
+    yield from _open_pods(scene)
+
+
+def wrong_account(view: View, pods: tuple[Pod, ...]) -> int:
+    """Count a stage's pods that run as another account than the stage's."""
+    return sum(1 for p in pods if p.service_account != view.account)
+
+
+def _widened(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    namespace = view.key.namespace
+    scene.reads.add(("NetworkPolicy", namespace, "*"))
+    for name, policy in sorted(scene.snapshot.policies.get(namespace, {}).items()):
+        if policy.owned or not _allows_anything(policy) or not _selects(policy.selector, view.selector, pods):
+            continue
+        yield Finding(
+            view.path,
+            "Widened",
+            f"{namespace}/{name}",
+            f"stage {view.key.stage} is widened by NetworkPolicy {namespace}/{name}, which is not ours",
+            "delete it, narrow its podSelector, or declare what it opens",
+            scene.object,
+        )
+
+
+def _selects(theirs: Selector, mine: Selector, pods: tuple[Pod, ...]) -> bool:
+    if mine.implies(theirs) or theirs.implies(mine):
+        return True
+    return any(theirs.matches(p.labels) for p in pods)
+
+
+def _allows_anything(policy: NetworkPolicy) -> bool:
+    directions = (("Ingress", "ingress"), ("Egress", "egress"))
+    return any(kind in policy.policy_types and policy.spec.get(rules) for kind, rules in directions)
+
+
+def _host_network(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    escaped = sorted(p.meta.name for p in pods if p.host_network)
+    if escaped:
+        yield Finding(
+            view.path,
+            "HostNetwork",
+            escaped[0],
+            f"{len(escaped)} pods of stage {view.key.stage} use the host's network, which no NetworkPolicy covers: {', '.join(escaped[:3])}",
+            "take hostNetwork out of the pod's template",
+            scene.object,
+        )
+
+
+def _unwired(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    wrong = sorted(p.meta.name for p in pods if p.service_account != view.account)
+    if wrong:
+        yield Finding(
+            view.path,
+            "Unwired",
+            wrong[0],
+            f"{len(wrong)} pods of stage {view.key.stage} do not run as service account {view.account}: {', '.join(wrong[:3])}",
+            "set the account in the engine; `pipesegment wire` prints how",
+            scene.object,
+        )
+
+
+def _open_pods(scene: Scene) -> Iterator[Finding]:
+    """Find pods that no policy selects, unless the class isolates the namespace."""
+    namespace = scene.namespace
+    if scene.governance.spec.network.isolation.mode == "Namespace":
+        return
+    selectors = [p.selector for p in scene.snapshot.policies.get(namespace, {}).values() if not p.meta.deleting]
+    selectors += [v.selector for v in scene.views(scene.segment) if v.mode is Mode.ENFORCE]
+    pods = scene.snapshot.pods.get(namespace, {})
+    open_pods = sorted(
+        name
+        for name, p in pods.items()
+        if p.live and not p.host_network and not any(s.matches(p.labels) for s in selectors)
+    )
+    if open_pods:
+        yield Finding(
+            "metadata.namespace",
+            "NamespaceOpen",
+            namespace,
+            f"{len(open_pods)} pods of namespace {namespace} are selected by no NetworkPolicy, so anybody who may label a pod steps outside: {', '.join(open_pods[:3])}",
+            "have the platform team set network.isolation.mode: Namespace in the SegmentClass",
+            scene.object,
+        )

@@ -1,0 +1,73 @@
+"""DNS: which stages resolve names, and where the cluster's resolvers are. Never 'port 53 to anywhere'."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipesegment.facts.selectors import Selector, canonical
+from pipesegment.facts.snapshot import Service
+from pipesegment.reach import addresses
+from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, PortRange, Target
+from pipesegment.reach.ports import ranges, sort_key
+from pipesegment.reach.scene import Scene, View
+
+_WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
+_PORTS: Final = (PortRange("TCP", 53), PortRange("UDP", 53))
+#: Where distributions keep their resolver's Service, by its name; else by the label that all but OpenShift give it.
+_SERVICES: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
+_NODE_LOCAL: Final = Selector.of({"k8s-app": "node-local-dns"})
+
+
+def edges(scene: Scene, view: View, *, names_needed: bool) -> Iterator[Edge]:
+    """Give a stage's DNS edges, when its `dns` says so; `names_needed` is the engine's or the mesh's word."""
+    wish = view.stage.dns
+    if wish == "None":
+        return
+    if wish == "Auto" and not names_needed and all(d.entry.kind in _WITHOUT_NAMES for d in view.reaches):
+        return
+    because = f"{view.path}.dns"
+    found = list(_resolvers(scene))
+    if not found:
+        scene.note(
+            because,
+            "Unresolved",
+            "dns",
+            "the facts hold no resolver (Service kube-system/kube-dns), so no name can be looked up",
+            "give the facts with --facts or --cluster, or set network.dns in the SegmentClass",
+        )
+        yield Edge(because, "egress", Target.DNS, "dns", open=False)
+    for peers, ports in found:
+        yield Edge(because, "egress", Target.DNS, "dns", open=True, peers=peers, ports=ports, hosts=_HOSTS)
+
+
+_HOSTS: Final = ("kube-system/kube-dns.kube-system.svc.cluster.local",)
+
+
+def _resolvers(scene: Scene) -> Iterator[tuple[tuple[Peer, ...], tuple[PortRange, ...]]]:
+    own = scene.governance.spec.network.dns
+    if own.pods or own.cidrs:
+        ports = ranges(own.ports) or _PORTS
+        pods = [PodPeer(p.namespace or "kube-system", canonical(p.pod_selector)) for p in own.pods]
+        blocks = [AddressPeer(c) for c in sorted(own.cidrs)]
+        yield (*pods, *blocks), ports
+        return
+    service = _service(scene)
+    if service is not None and service.selector is not None:
+        targets = {PortRange(p.protocol, p.target) for p in service.ports if p.port == 53}
+        if targets:
+            yield (PodPeer(service.meta.namespace, service.selector),), tuple(sorted(targets, key=sort_key))
+    if any(True for _ in scene.snapshot.pods_of("kube-system", _NODE_LOCAL)):
+        yield (AddressPeer(addresses.host(addresses.NODE_LOCAL_DNS)),), _PORTS
+
+
+def _service(scene: Scene) -> Service | None:
+    for namespace, name in _SERVICES:
+        found = scene.service(namespace, name)
+        if found is not None:
+            return found
+    scene.reads.add(("Service", "kube-system", "*"))
+    labelled = [
+        s
+        for _, s in sorted(scene.snapshot.services.get("kube-system", {}).items())
+        if s.meta.labels.get("k8s-app") == "kube-dns"
+    ]
+    return labelled[0] if labelled else None

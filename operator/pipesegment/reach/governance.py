@@ -1,0 +1,106 @@
+"""Which class governs a namespace, and what it makes of a segment's wishes.
+
+A tie, a class that cannot be read and a class that is lost govern nobody and stall everybody concerned: nothing is
+widened on the strength of an absence (semantics: a class that is lost, changed or ambiguous widens nothing).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pipesegment import names
+from pipesegment.facts.selectors import Selector, canonical
+from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.findings import Finding
+from pipesegment.reach.graph import Governance, Mode
+from pipesegment.spec.segment import PipelineSegmentSpec, Stage
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+_RANK: Final[Mapping[str, int]] = {"Suspend": 0, "Observe": 1, "Enforce": 2}
+DEFAULTS: Final = SegmentClassSpec()
+
+
+def namespace_labels(namespace: str, snapshot: Snapshot) -> Mapping[str, str]:
+    """Give a namespace's labels; of one that is not in the facts only its name is known."""
+    found = snapshot.namespaces.get(namespace)
+    return found.labels if found else {names.NAMESPACE_NAME_LABEL: namespace}
+
+
+def govern(namespace: str, snapshot: Snapshot) -> Governance:
+    """Find the class of the highest priority that selects a namespace; without one the defaults hold."""
+    if any(c.spec is None for c in snapshot.classes.values()):
+        # Its selector cannot be read, so it may be the one that governs here.
+        return Governance("", "", DEFAULTS, stalled="ClassLost")
+    labels = namespace_labels(namespace, snapshot)
+    selecting = [
+        (c.spec.priority, c.meta.name, c)
+        for c in snapshot.classes.values()
+        if c.spec is not None and not c.meta.deleting and _selects(c.spec, labels)
+    ]
+    if not selecting:
+        return Governance("", "", DEFAULTS)
+    selecting.sort(key=lambda item: (-item[0], item[1]))
+    if len(selecting) > 1 and selecting[0][0] == selecting[1][0]:
+        return Governance("", "", DEFAULTS, stalled="AmbiguousClass")
+    top = selecting[0][2]
+    assert top.spec is not None
+    return Governance(top.meta.name, top.meta.uid, top.spec)
+
+
+def of_segment(segment: Segment, snapshot: Snapshot) -> Governance:
+    """Govern a segment: a class that its status recorded and that nothing replaces is lost."""
+    found = govern(segment.meta.namespace, snapshot)
+    if segment.class_uid and not found.uid and not found.stalled:
+        return Governance("", "", DEFAULTS, stalled="ClassLost")
+    return found
+
+
+def mode_of(spec: PipelineSegmentSpec, stage: Stage, governance: Governance) -> Mode:
+    """Give a stage's mode: its own, else the segment's, else the class's default, capped by the class."""
+    wish = stage.mode or (spec.mode if spec.has("mode") else governance.spec.enforcement.default)
+    capped = min((wish, governance.spec.enforcement.max), key=_RANK.__getitem__)
+    return Mode.ENFORCE if capped == "Enforce" else Mode.OBSERVE
+
+
+def is_suspended(spec: PipelineSegmentSpec, governance: Governance) -> bool:
+    """Tell whether nothing may be widened, created or repaired."""
+    enforcement = governance.spec.enforcement
+    capped = enforcement.max == "Suspend" or (not spec.has("mode") and enforcement.default == "Suspend")
+    return spec.suspend or capped or bool(governance.stalled)
+
+
+def stalled_finding(governance: Governance, namespace: str, snapshot: Snapshot) -> Finding | None:
+    """Say why the class stalls a segment."""
+    if governance.stalled == "AmbiguousClass":
+        labels = namespace_labels(namespace, snapshot)
+        classes = snapshot.classes.values()
+        selecting = sorted(c.meta.name for c in classes if c.spec is not None and _selects(c.spec, labels))
+        return Finding(
+            "metadata.namespace",
+            "AmbiguousClass",
+            namespace,
+            f"SegmentClasses {', '.join(selecting)} select namespace {namespace} with the same priority, so none governs",
+            "give one of them a higher spec.priority or a narrower spec.namespaceSelector",
+        )
+    if governance.stalled == "ClassLost":
+        return Finding(
+            "metadata.namespace",
+            "ClassLost",
+            namespace,
+            f"the SegmentClass that governed namespace {namespace} is gone or cannot be read; nothing is widened",
+            "restore the class, or create one whose namespaceSelector selects this namespace",
+        )
+    return None
+
+
+def is_isolated(namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether the class closes every pod of a namespace by `pipesegment-default-deny`."""
+    return govern(namespace, snapshot).spec.network.isolation.mode == "Namespace"
+
+
+def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
+    """Give the pods that the class's isolation leaves out."""
+    return tuple(canonical(selector) for selector in governance.spec.network.isolation.except_pods)
+
+
+def _selects(spec: SegmentClassSpec, labels: Mapping[str, str]) -> bool:
+    return canonical(spec.namespace_selector).matches(labels)

@@ -1,0 +1,178 @@
+"""Consent across namespaces: what a SegmentGrant covers, and the ingress half that it lets us write there.
+
+A grant is bound to the UID of the namespace it names: one that was deleted and made again under the same name has to
+be granted anew.
+"""
+
+from collections.abc import Iterator
+
+from pipesegment import names
+from pipesegment.facts.selectors import Requirement, Selector, canonical
+from pipesegment.facts.snapshot import Grant, Service
+from pipesegment.reach import governance, services
+from pipesegment.reach.graph import GrantedIngress, PodPeer, PortRange
+from pipesegment.reach.ports import intersect_ports, ranges
+from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.spec.segment import ReachEntry
+
+
+def needed(scene: Scene, namespace: str) -> bool:
+    """Tell whether nothing of that namespace may be read before a grant covers it."""
+    return namespace != scene.namespace and scene.governance.spec.network.require_grants
+
+
+def covers_service(scene: Scene, view: View, namespace: str, name: str, found: Service | None) -> bool:
+    """Tell whether a grant there names this Service, or gives all the pods that it selects.
+
+    A Service that a grant for pods does not cover reads like one that does not exist.
+    """
+    return any(
+        (g.spec is not None and g.spec.to.service is not None and g.spec.to.service.name == name)
+        or (found is not None and found.selector is not None and covers(scene, g, found.selector))
+        for g in _for(scene, view, namespace)
+    )
+
+
+def any_for_pods(scene: Scene, view: View, namespace: str, selector: Selector) -> bool:
+    """Tell whether a grant there covers some of these pods."""
+    return any(
+        (s := _selector(scene, g)) is not None and not selector.disjoint(s) for g in _for(scene, view, namespace)
+    )
+
+
+def granted_ports(
+    scene: Scene,
+    view: View,
+    declared: Declared[ReachEntry],
+    peer: PodPeer,
+    ports: tuple[PortRange, ...],
+    described: str,
+) -> tuple[PortRange, ...]:
+    """Give the ports to open on our side: all that were declared, or with `requireGrants` those that grants cover."""
+    if peer.namespace == scene.namespace:
+        return ports
+    covering = [g for g in _for(scene, view, peer.namespace) if covers(scene, g, peer.selector)]
+    common = {p for g in covering for p in intersect_ports(ports, _ports(scene, g))}
+    if not common:
+        note_ungranted(scene, declared.because, described, peer.namespace)
+    if scene.governance.spec.network.require_grants:
+        return tuple(sorted(common, key=lambda p: (p.protocol, str(p.port))))
+    return ports
+
+
+def covers(scene: Scene, grant: Grant, selector: Selector) -> bool:
+    """Tell whether every pod that an edge points at is provably one that the grant gives."""
+    granted = _selector(scene, grant)
+    return granted is not None and selector.implies(granted)
+
+
+def granted(
+    scene: Scene, view: View, because: str, peer: PodPeer, ports: tuple[PortRange, ...]
+) -> Iterator[GrantedIngress]:
+    """Give the ingress halves that grants let us write in the peer's namespace.
+
+    With `isolate: Nobody` or `Callers` only pods that something isolates already are selected: one object for each
+    isolating foreign policy, on the conjunction of both selectors. Our own objects never count as isolation, but the
+    class's own does: it is declared, not observed.
+    """
+    for grant in _for(scene, view, peer.namespace):
+        spec = grant.spec
+        if spec is None or not covers(scene, grant, peer.selector):
+            continue
+        common = intersect_ports(ports, _ports(scene, grant))
+        if not common:
+            continue
+        for selector, discriminator in _isolated(scene, spec.isolate, peer):
+            yield GrantedIngress(
+                because=because,
+                stage=view.key,
+                grant=grant.meta.key,
+                grant_uid=grant.meta.uid,
+                selector=selector,
+                peers=(PodPeer(view.key.namespace, view.selector),),
+                ports=common,
+                discriminator=f"{grant.meta.name}/{discriminator}/{because}",
+            )
+
+
+def note_ungranted(scene: Scene, because: str, described: str, namespace: str) -> None:
+    """Say that nobody there granted the edge; the words are the same whether the target exists or not."""
+    scene.note(
+        because,
+        "Ungranted",
+        described,
+        f"no SegmentGrant in namespace {namespace} covers it",
+        f"have the owners of {namespace} create a SegmentGrant there",
+    )
+
+
+def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selector, str]]:
+    if isolate == "Everyone":
+        yield peer.selector, "everyone"
+        return
+    scene.reads.add(("NetworkPolicy", peer.namespace, "*"))
+    theirs = governance.govern(peer.namespace, scene.snapshot)
+    if theirs.spec.network.isolation.mode == "Namespace":
+        # Pods that the isolation leaves out are not selected: a policy of ours would be the first to isolate them.
+        excepted = governance.isolation_exceptions(theirs)
+        selector = peer.selector
+        for exception in excepted:
+            selector = _without(selector, exception)
+        yield selector, "class"
+        if not excepted:
+            return
+    policies = scene.snapshot.policies.get(peer.namespace, {})
+    for name in sorted(policies):
+        policy = policies[name]
+        if policy.owned or "Ingress" not in policy.policy_types or policy.meta.deleting:
+            continue
+        if not policy.selector.disjoint(peer.selector):
+            yield policy.selector & peer.selector, name
+
+
+def _without(selector: Selector, exception: Selector) -> Selector:
+    """Leave pods out of a selector; of an exception with several requirements the first leaves out more than it must."""
+    opposite = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists"}
+    requirement = exception.requirements[0]
+    return selector & Selector.of({}, Requirement(requirement.key, opposite[requirement.operator], requirement.values))  # type: ignore[arg-type]
+
+
+def _for(scene: Scene, view: View, namespace: str) -> Iterator[Grant]:
+    """Give the grants of a namespace that name this stage and are bound to its namespace as it is."""
+    scene.reads.add((names.GRANT, namespace, "*"))
+    own = scene.snapshot.namespaces.get(view.key.namespace)
+    uid = own.meta.uid if own else ""
+    grants = scene.snapshot.grants.get(namespace, {})
+    for name in sorted(grants):
+        grant = grants[name]
+        if grant.spec is None or grant.meta.deleting:
+            continue
+        bound = grant.bound.get(view.key.namespace)
+        if bound is not None and uid and bound != uid:
+            continue
+        if any(_names(source, view) for source in grant.spec.from_):
+            yield grant
+
+
+def _names(source: object, view: View) -> bool:
+    namespace, segment, stage = (getattr(source, field) for field in ("namespace", "segment", "stage"))
+    return namespace == view.key.namespace and segment in (None, view.key.segment) and stage in (None, view.key.stage)
+
+
+def _selector(scene: Scene, grant: Grant) -> Selector | None:
+    assert grant.spec is not None
+    to = grant.spec.to
+    if to.pod_selector is not None:
+        return canonical(to.pod_selector)
+    assert to.service is not None
+    service = scene.service(grant.meta.namespace, to.service.name)
+    return service.selector if service else None
+
+
+def _ports(scene: Scene, grant: Grant) -> tuple[PortRange, ...]:
+    assert grant.spec is not None
+    to = grant.spec.to
+    if to.service is None:
+        return ranges(grant.spec.ports)
+    service = scene.service(grant.meta.namespace, to.service.name)
+    return services.pod_ports(service, grant.spec.ports)[0] if service else ()

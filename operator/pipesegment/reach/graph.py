@@ -1,0 +1,220 @@
+"""The Reach: what a segment's declarations mean, before any engine's language.
+
+An Edge belongs to one stage and one direction; it carries where it was declared (`because`). Only `open` edges are ever
+compiled into an allow. What an engine cannot express is the compiler's Gap; what the surroundings or the class do not
+admit is already closed here, with a Finding that says why.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Key, Protocol
+from pipesegment.findings import Finding, Refusal
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+
+class Target(StrEnum):
+    """What an edge points at (or comes from), by the field that declared it."""
+
+    STAGE = "stage"
+    SERVICE = "service"
+    PODS = "pods"
+    CIDR = "cidr"
+    INTERNET = "internet"
+    FQDN = "fqdn"
+    DESTINATION = "destination"
+    KUBERNETES_API = "kubernetesAPI"
+    AWS_SERVICE = "awsService"
+    IMDS = "imds"
+    DNS = "dns"
+
+
+class Mode(StrEnum):
+    """How a stage is enforced after the class capped it."""
+
+    ENFORCE = "Enforce"
+    OBSERVE = "Observe"
+
+
+class Mesh(StrEnum):
+    """Whose data plane a stage is in."""
+
+    NONE = "None"
+    ISTIO = "Istio"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StageKey:
+    """One stage of the cluster."""
+
+    namespace: str
+    segment: str
+    stage: str
+
+    def __str__(self) -> str:
+        """Render as `namespace/segment/stage`."""
+        return f"{self.namespace}/{self.segment}/{self.stage}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PortRange:
+    """Ports on the wire at the pod (never a Service's own): a number, `port`..`end`, or a container port's name."""
+
+    protocol: Protocol
+    port: int | str
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PodPeer:
+    """Pods of one namespace. Rendered as ONE list item with both selectors."""
+
+    namespace: str
+    selector: Selector
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AddressPeer:
+    """Addresses of one family: a block less its exceptions (each inside the block, sorted)."""
+
+    block: str
+    excepts: tuple[str, ...] = ()
+
+
+Peer = PodPeer | AddressPeer
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Principal:
+    """A workload's identity: one service account, or (account None) every account of the namespace."""
+
+    namespace: str
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HttpRule:
+    """Methods and paths (exact, or with a trailing `*`); an empty tuple means every one."""
+
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One declared way, resolved.
+
+    `ports` empty means every port (only an engine's own needs may say so). `peers` is never empty when `open`.
+    `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
+    `hosts` are what the mesh calls the target on egress edges, as `namespace/host` for a Sidecar (empty: not in the
+    registry). `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods).
+    """
+
+    because: str
+    direction: Literal["egress", "ingress"]
+    target: Target
+    described: str  # the other side in the user's words: `stage test`, `service shop/web`, `cidr 10.0.0.0/8`
+    open: bool
+    peers: tuple[Peer, ...] = ()
+    ports: tuple[PortRange, ...] = ()
+    http: tuple[HttpRule, ...] = ()
+    principals: tuple[Principal, ...] = ()
+    hosts: tuple[str, ...] = ()
+    other_meshed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The stage's service account as declared, defaults filled."""
+
+    name: str
+    create: bool
+    automount: bool
+    image_pull_secrets: tuple[str, ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageReach:
+    """One stage, resolved.
+
+    `closed`: it was refused (Overlapping…): its policy is written without any allow.
+    `runner`: with ActionsRunnerController in Kubernetes mode, a second set of pods with the engine's needs only.
+    `served_by`: hosts (`namespace/name.namespace.svc…`) of Services that provably select its pods. `pods` live now,
+    `wrong_account` of them run as another service account than the stage's.
+    """
+
+    key: StageKey
+    path: str  # `spec.stages[2]`
+    selector: Selector
+    mode: Mode
+    mesh: Mesh
+    account: Account
+    egress: tuple[Edge, ...] = ()
+    ingress: tuple[Edge, ...] = ()
+    closed: bool = False
+    runner: "RunnerReach | None" = None
+    served_by: tuple[str, ...] = ()
+    pods: int = 0
+    wrong_account: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerReach:
+    """ARC's runner pods of a stage: selected apart from the job pods, reaching what the engine needs."""
+
+    selector: Selector
+    egress: tuple[Edge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedIngress:
+    """An ingress half in another namespace, on the strength of a grant there.
+
+    One per (edge, grant, selector): `selector` is already the conjunction that isolates nobody who was not isolated,
+    unless the grant says `Everyone`. The object is owned by the grant.
+    """
+
+    because: str
+    stage: StageKey
+    grant: Key
+    grant_uid: str
+    selector: Selector
+    peers: tuple[PodPeer, ...]
+    ports: tuple[PortRange, ...]
+    discriminator: str  # what tells it apart from the stage's other objects there; feeds names.foreign_name
+
+
+@dataclass(frozen=True, slots=True)
+class Governance:
+    """The class that governs a namespace, and what follows.
+
+    `spec` always holds a class (the defaults when none governs). `stalled` is the reason why nothing may be widened
+    (`AmbiguousClass`, `ClassLost`, ''); `uid` is '' without a class.
+    """
+
+    name: str
+    uid: str
+    spec: SegmentClassSpec
+    stalled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one segment reaches and accepts, and all that there is to say about it."""
+
+    segment: Key
+    uid: str
+    governance: Governance
+    stages: tuple[StageReach, ...]
+    #: The engine's pipeline-wide selectors: the first is the policy `<segment>`, further ones get a suffix.
+    closing: tuple[Selector, ...] = ()
+    granted: tuple[GrantedIngress, ...] = ()
+    suspended: bool = False
+    findings: tuple[Finding, ...] = ()
+    #: What the class does not allow. The entries concerned are closed, and nothing else may be widened either.
+    refusals: tuple[Refusal, ...] = ()
+    #: Facts that were read, as (kind, namespace, name or '*'); a change of one makes the segment due again.
+    reads: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)

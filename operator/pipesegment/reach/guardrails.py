@@ -1,0 +1,176 @@
+"""What the platform team's class allows: targets, engines, modes, addresses.
+
+A refusal closes the entry and stalls the segment: the command line refuses the document, the operator widens nothing.
+"""
+
+from ipaddress import ip_address
+from typing import Final
+
+from pipesegment.reach import addresses
+from pipesegment.reach.addresses import network, touching
+from pipesegment.reach.scene import Declared, Scene
+from pipesegment.spec.segment import AcceptEntry, CidrBlock, ReachEntry
+
+#: Annotation keys by which clouds other than AWS bind an identity to a service account.
+IDENTITY_ANNOTATIONS: Final = ("iam.gke.io/", "azure.workload.identity/")
+
+
+def check_segment(scene: Scene) -> None:
+    """Refuse what concerns the segment as a whole: modes, suspend, engine, account annotations."""
+    spec, rails = scene.segment.spec, scene.governance.spec.guardrails
+    assert spec is not None
+    governing = f"SegmentClass {scene.governance.name}"
+    if rails.modes:
+        wishes = [
+            ("spec.mode", spec.mode if spec.has("mode") else None),
+            *((f"spec.stages[{i}].mode", s.mode) for i, s in enumerate(spec.stages)),
+        ]
+        for path, wish in wishes:
+            if wish is not None and wish not in rails.modes:
+                scene.refuse(path, f"{governing} does not allow the mode", wish, f"use one of {', '.join(rails.modes)}")
+    if spec.suspend and not rails.allow_suspend:
+        scene.refuse("spec.suspend", f"{governing} does not allow suspending, here", "true", "set it to false")
+    if spec.engine is not None and rails.engines and spec.engine.type not in rails.engines:
+        allowed = ", ".join(rails.engines)
+        scene.refuse(
+            "spec.engine.type", f"{governing} does not allow the engine", spec.engine.type, f"use one of {allowed}"
+        )
+    for index, stage in enumerate(spec.stages):
+        for key in sorted(stage.service_account.annotations):
+            if key.startswith(IDENTITY_ANNOTATIONS) and key not in rails.annotations:
+                path = f"spec.stages[{index}].serviceAccount.annotations"
+                scene.refuse(
+                    path,
+                    "gives the account a cloud identity without the class's leave, by",
+                    key,
+                    "have the platform team add the key to guardrails.annotations of the SegmentClass",
+                )
+
+
+def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
+    """Tell whether the class allows a reach; refuse it otherwise. What the class itself declares is allowed."""
+    if not declared.because.startswith("spec."):
+        return True
+    entry, network_rules = declared.entry, scene.governance.spec.network
+    targets = scene.governance.spec.guardrails.targets
+    path = f"{declared.because}.{entry.kind}"
+    if targets and entry.kind not in targets:
+        scene.refuse(path, "the SegmentClass does not allow the target", entry.kind, f"use one of {', '.join(targets)}")
+        return False
+    if entry.internet is not None and not network_rules.allow_internet:
+        fix = "name what the stage needs as a destination of the class, or have the platform team set network.allowInternet"
+        scene.refuse(path, "the SegmentClass does not allow the target", "internet", fix)
+        return False
+    if entry.imds is not None and not network_rules.allow_imds:
+        fix = "give the stage an identity of its own, or have the platform team set network.allowIMDS"
+        scene.refuse(path, "the SegmentClass does not allow the target", "imds", fix)
+        return False
+    if entry.cidr is not None:
+        return _cidr_allowed(scene, f"{path}.block", entry.cidr)
+    return True
+
+
+def accepts_allowed(scene: Scene, declared: Declared[AcceptEntry]) -> bool:
+    """Tell whether the class allows a source; refuse it otherwise."""
+    if declared.entry.cidr is None or not declared.because.startswith("spec."):
+        return True
+    return _within(scene, f"{declared.because}.cidr.block", declared.entry.cidr) and _apart(
+        scene, f"{declared.because}.cidr.block", declared.entry.cidr
+    )
+
+
+def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str, address: str) -> bool:
+    """Tell whether an address that an EndpointSlice gives may be opened; anybody who writes slices could name one."""
+    rules = scene.governance.spec.network
+    block = addresses.host(address)
+    host = ip_address(address)
+    if host.is_loopback or host.is_unspecified or host.is_multicast:
+        problem = "no address of a host"
+    elif not rules.allow_imds and touching(block, (), addresses.metadata()):
+        problem = "a metadata or link-local address, which the SegmentClass does not allow"
+    elif not rules.allow_internet and addresses.is_public(block):
+        problem = "a public address, while the SegmentClass does not allow the internet"
+    else:
+        return True
+    scene.note(
+        declared.because,
+        "Unresolved",
+        described,
+        f"an EndpointSlice gives it {address}: {problem}",
+        "correct the EndpointSlice; this address stays closed",
+    )
+    return False
+
+
+def cluster_ranges(scene: Scene) -> tuple[str, ...]:
+    """Give the cluster's own ranges: the class's, nodes' pod ranges and addresses, ClusterIPs and pods seen outside them."""
+    snapshot = scene.snapshot
+    scene.reads.add(("Node", "", "*"))
+    found = set(scene.governance.spec.network.cluster_cidrs)
+    for node in snapshot.nodes.values():
+        found.update(node.pod_cidrs)
+        found.update(addresses.host(a) for a in node.addresses)
+    covered = [network(c) for c in found]
+    for seen in _seen(scene):
+        block = network(seen)
+        if touching(str(block), (), covered) is None:
+            found.add(str(block))
+            covered.append(block)
+    return tuple(sorted(found))
+
+
+def _seen(scene: Scene) -> set[str]:
+    scene.reads.add(("Service", "*", "*"))
+    snapshot = scene.snapshot
+    services = {ip for by in snapshot.services.values() for s in by.values() for ip in s.cluster_ips}
+    pods = {ip for by in snapshot.pods.values() for p in by.values() for ip in p.ips}
+    return services | pods
+
+
+def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock) -> bool:
+    rules = scene.governance.spec.network
+    if not rules.allow_imds and touching(cidr.block, cidr.except_, addresses.metadata()):
+        scene.refuse(
+            path,
+            "holds link-local or metadata addresses",
+            cidr.block,
+            "narrow it, or except 169.254.0.0/16 (IPv6: fe80::/10 and fd00:ec2::/32) and the clouds' metadata addresses",
+        )
+        return False
+    if not rules.allow_internet and addresses.is_public(cidr.block, cidr.except_):
+        scene.refuse(
+            path,
+            "is public while the SegmentClass does not allow the internet",
+            cidr.block,
+            "use private addresses, or a destination of the class",
+        )
+        return False
+    return _within(scene, path, cidr) and _apart(scene, path, cidr)
+
+
+def _within(scene: Scene, path: str, cidr: CidrBlock) -> bool:
+    allowed = scene.governance.spec.guardrails.cidrs
+    mine = network(cidr.block)
+    if not allowed or any(
+        mine.version == network(a).version and mine.subnet_of(network(a))  # type: ignore[arg-type] # same version
+        for a in allowed
+    ):
+        return True
+    scene.refuse(
+        path, "is outside the blocks that the SegmentClass allows", cidr.block, f"stay within {', '.join(allowed)}"
+    )
+    return False
+
+
+def _apart(scene: Scene, path: str, cidr: CidrBlock) -> bool:
+    """Refuse a block that meets the cluster: what it opens there differs from engine to engine."""
+    meeting = touching(cidr.block, cidr.except_, (network(r) for r in cluster_ranges(scene)))
+    if meeting is None:
+        return True
+    scene.refuse(
+        path,
+        f"overlaps the cluster's own {meeting} in",
+        cidr.block,
+        f"except {meeting}, and declare pods, services or stages for what is inside",
+    )
+    return False

@@ -1,0 +1,238 @@
+"""Resolve: a segment and its surroundings become a Reach.
+
+The order is the story: who governs, which pods each stage is, whether another segment was there first, what each stage
+reaches and accepts, what that needs in other namespaces, and what around it undoes it.
+"""
+
+from collections.abc import Iterator
+
+from pipesegment import names
+from pipesegment.errors import Refused
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.findings import Refusal
+from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach.graph import (
+    Account,
+    Edge,
+    GrantedIngress,
+    Mesh,
+    Mode,
+    PodPeer,
+    PortRange,
+    Reach,
+    RunnerReach,
+    StageReach,
+    Target,
+)
+from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
+
+
+def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
+    """Resolve one segment.
+
+    Raises Refused when the segment's own words cannot be given a meaning (a preset without its field, a spec that was
+    refused). What the class does not allow is in `refusals` instead, with its entries closed, so that a class that
+    narrows closes what it no longer allows.
+    """
+    scene = Scene(segment, snapshot)
+    spec = _placed_spec(segment)
+    governing = scene.governance
+    views = scene.views(segment)
+    overlap.within(scene, views)
+    guardrails.check_segment(scene)
+    _note_surroundings(scene)
+    younger = overlap.between(scene, views)
+    granted: list[GrantedIngress] = []
+    stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
+    scene.findings.extend(conformance.findings(scene, views))
+    return Reach(
+        segment=segment.meta.key,
+        uid=segment.meta.uid,
+        governance=governing,
+        stages=stages,
+        closing=_closing(scene, spec, views),
+        granted=tuple(dict.fromkeys(granted)),
+        suspended=governance.is_suspended(spec, governing),
+        findings=tuple(dict.fromkeys(scene.findings)),
+        refusals=tuple(scene.refusals),
+        reads=frozenset(scene.reads),
+    )
+
+
+def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
+    key = str(segment.meta.key)
+    if segment.spec is None:
+        raise Refused([Refusal("spec", "was refused in", key, "correct it; `pipesegment lint` names every error")])
+    found = (engines.place(segment.meta.name, i, segment.spec) for i in range(len(segment.spec.stages)))
+    refusals = [p for p in found if isinstance(p, Refusal)]
+    if refusals:
+        raise Refused(refusals)
+    return segment.spec
+
+
+def _note_surroundings(scene: Scene) -> None:
+    stalled = governance.stalled_finding(scene.governance, scene.namespace, scene.snapshot)
+    unsupported = mesh.unsupported(scene.namespace, scene.governance, scene.snapshot)
+    for found in (stalled, unsupported):
+        if found is not None:
+            scene.note(found.path, found.reason, found.target, found.message, found.fix)
+
+
+def _stage(
+    scene: Scene, spec: PipelineSegmentSpec, view: View, closed: bool, granted: list[GrantedIngress]
+) -> StageReach:
+    pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
+    egress = list(_egress(scene, view))
+    ingress = list(sources.ingress(scene, view))
+    egress += _siblings(view, "egress")
+    ingress += _siblings(view, "ingress")
+    egress += dns.edges(scene, view, names_needed=view.placed.needs.names or _sidecar_needs(view, egress, ingress))
+    egress += _control_plane(view, egress, ingress)
+    if not closed and view.mode is Mode.ENFORCE:
+        granted.extend(_granted(scene, view, egress))
+    return StageReach(
+        key=view.key,
+        path=view.path,
+        selector=view.selector,
+        mode=view.mode,
+        mesh=view.mesh,
+        account=_account(view, spec.stages[view.index]),
+        egress=_sorted(egress),
+        ingress=_sorted(ingress),
+        closed=closed,
+        runner=_runner(scene, view),
+        served_by=targets.served_by(scene, view) if view.mesh is not Mesh.NONE else (),
+        pods=len(pods),
+        wrong_account=conformance.wrong_account(view, pods),
+    )
+
+
+def _egress(scene: Scene, view: View) -> Iterator[Edge]:
+    for declared in view.reaches:
+        yield from targets.egress(scene, view, declared)
+    for entry in view.placed.needs.reaches:
+        yield from targets.egress(scene, view, Declared(engines.BECAUSE, entry))
+    if view.placed.needs.jenkins is not None:
+        yield from _jenkins(scene, view, view.placed.needs.jenkins)
+
+
+def _jenkins(scene: Scene, view: View, controller: tuple[str | None, str, bool]) -> Iterator[Edge]:
+    """Reach the controller: every port of its Service, or with WebSocket every one but the agents' TCP port 50000."""
+    namespace, name, web_socket = controller[0] or view.key.namespace, controller[1], controller[2]
+    entry: dict[str, object] = {"service": {"name": name, "namespace": namespace}}
+    service = scene.service(namespace, name)
+    if web_socket and service is not None:
+        kept = [{"port": p.port, "protocol": p.protocol} for p in service.ports if p.port != _JENKINS_AGENT_PORT]
+        entry["ports"] = kept or [{"port": 80}]
+    declared = Declared(engines.BECAUSE, ReachEntry.model_validate(entry))
+    yield from targets.service(scene, view, declared, namespace, name)
+
+
+_JENKINS_AGENT_PORT = 50000
+
+
+def _siblings(view: View, direction: str) -> Iterator[Edge]:
+    """Open the engine's own pods to each other, at every port: steps reach the services of their workflow."""
+    siblings = view.placed.needs.siblings
+    if siblings is not None:
+        yield Edge(
+            because=engines.BECAUSE,
+            direction="egress" if direction == "egress" else "ingress",
+            target=Target.PODS,
+            described=f"pods {view.key.namespace}: {siblings}",
+            open=True,
+            peers=(PodPeer(view.key.namespace, siblings),),
+        )
+
+
+def _sidecar_needs(view: View, egress: list[Edge], ingress: list[Edge]) -> bool:
+    """Tell whether a sidecar must find its control plane; a stage that declares nothing stays without."""
+    return view.mesh is not Mesh.NONE and any(e.open for e in (*egress, *ingress))
+
+
+def _control_plane(view: View, egress: list[Edge], ingress: list[Edge]) -> Iterator[Edge]:
+    if _sidecar_needs(view, egress, ingress):
+        yield Edge(
+            because="mesh",
+            direction="egress",
+            target=Target.SERVICE,
+            described="service istio-system/istiod",
+            open=True,
+            peers=(mesh.CONTROL_PLANE,),
+            ports=(mesh.CONTROL_PLANE_PORT,),
+            hosts=("istio-system/istiod.istio-system.svc.cluster.local",),
+        )
+
+
+def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIngress]:
+    for edge in egress:
+        if edge.open and edge.target in {Target.SERVICE, Target.PODS, Target.DESTINATION} and edge.because != "mesh":
+            for peer in edge.peers:
+                if isinstance(peer, PodPeer) and peer.namespace != view.key.namespace:
+                    yield from grants.granted(scene, view, edge.because, peer, edge.ports)
+
+
+def _runner(scene: Scene, view: View) -> RunnerReach | None:
+    """ARC in Kubernetes mode: the runner pods reach what the engine needs, the job pods what the stage declares."""
+    placed = view.placed
+    if placed.runner is None or placed.runner_needs is None:
+        return None
+    found: list[Edge] = []
+    for entry in placed.runner_needs.reaches:
+        found += targets.egress(scene, view, Declared(engines.BECAUSE, entry))
+    found += dns.edges(scene, view, names_needed=True)
+    return RunnerReach(placed.runner, _sorted(found))
+
+
+def _closing(scene: Scene, spec: PipelineSegmentSpec, views: tuple[View, ...]) -> tuple[Selector, ...]:
+    """Close the pipeline's pods that no stage names, unless that would block a stage that only observes."""
+    selectors = engines.closing(spec)
+    observing = [v for v in views if v.mode is Mode.OBSERVE]
+    blocked = [s for s in selectors if any(not s.disjoint(v.selector) for v in observing)]
+    if spec.engine is not None and (blocked or not selectors):
+        why = "a stage only observes" if blocked else "its stages have no label in common"
+        scene.note(
+            "spec.engine",
+            "PipelineUnclosed",
+            names.SEGMENT,
+            f"pods of the pipeline that no stage names stay open, because {why}",
+            "let every stage enforce" if blocked else "give every stage's podSelector one common label",
+        )
+    return tuple(s for s in selectors if s not in blocked)
+
+
+def _account(view: View, stage: Stage) -> Account:
+    declared = stage.service_account
+    automount = declared.automount_token
+    if automount is None:
+        needs = (*view.placed.needs.reaches, *(d.entry for d in view.reaches))
+        automount = any(entry.kubernetes_api is not None for entry in needs)
+    return Account(
+        name=view.account,
+        create=declared.create,
+        automount=automount,
+        image_pull_secrets=tuple(declared.image_pull_secrets),
+        annotations=tuple(sorted(declared.annotations.items())),
+    )
+
+
+def _sorted(edges: list[Edge]) -> tuple[Edge, ...]:
+    """Order edges by what they are, not by where they were written: the order of input must not matter."""
+
+    def ports_key(port: PortRange) -> tuple[str, str, int]:
+        return (port.protocol, str(port.port), port.end or 0)
+
+    return tuple(
+        sorted(
+            dict.fromkeys(edges),
+            key=lambda e: (
+                e.target,
+                e.described,
+                [ports_key(p) for p in e.ports],
+                [str(p) for p in e.peers],
+                e.because,
+            ),
+        )
+    )

@@ -1,0 +1,41 @@
+"""What a Service means at its pods: the Service's own ports become target ports."""
+
+from collections.abc import Sequence
+
+from pipesegment.facts.snapshot import EndpointSlice, Service, ServicePort
+from pipesegment.reach.graph import PortRange
+from pipesegment.reach.ports import sort_key
+from pipesegment.spec.segment import Port
+
+
+def pod_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange, ...], tuple[Port, ...]]:
+    """Give the pods' ports behind the Service ports that an entry names (none named: all), and what is not there."""
+    chosen, missing = _choose(service, wanted)
+    return tuple(sorted({PortRange(p.protocol, p.target) for p in chosen}, key=sort_key)), missing
+
+
+def endpoint_ports(service: Service, found: EndpointSlice, wanted: Sequence[Port]) -> tuple[PortRange, ...]:
+    """Give the ports of a slice's addresses; slices tie to Service ports by name (EndpointSlice API)."""
+    chosen, _ = _choose(service, wanted)
+    names = {(p.name, p.protocol) for p in chosen}
+    ports = {PortRange(protocol, number) for name, number, protocol in found.ports if (name, protocol) in names}
+    return tuple(sorted(ports, key=sort_key))
+
+
+def _choose(service: Service, wanted: Sequence[Port]) -> tuple[tuple[ServicePort, ...], tuple[Port, ...]]:
+    if not wanted:
+        return service.ports, ()
+    chosen: list[ServicePort] = []
+    missing: list[Port] = []
+    for port in wanted:
+        matching = [p for p in service.ports if p.protocol == port.protocol and _is(p, port)]
+        chosen += matching
+        if not matching:
+            missing.append(port)
+    return tuple(dict.fromkeys(chosen)), tuple(missing)
+
+
+def _is(own: ServicePort, wanted: Port) -> bool:
+    if isinstance(wanted.port, str):
+        return own.name == wanted.port
+    return wanted.port <= own.port <= (wanted.end_port or wanted.port)

@@ -1,0 +1,138 @@
+"""The ways from one stage to another: who declares what, and what both sides admit.
+
+Within one segment the `reaches` alone opens; an `accepts` that names the source narrows it. Between segments both must
+declare, in whatever words: a stage may be named, or its pods may. Both halves of an edge come from this one function,
+so they cannot disagree.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipesegment.facts.selectors import Selector, canonical
+from pipesegment.reach import services
+from pipesegment.reach.graph import HttpRule, PortRange, StageKey
+from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports, ranges
+from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.spec.segment import AcceptEntry, ReachEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One combination of ports and http that both sides admit; `because` is the source's entry."""
+
+    because: str
+    ports: tuple[PortRange, ...]
+    http: tuple[HttpRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why an entry that points at a stage opens nothing: `HalfOpen` or `NothingInCommon`."""
+
+    reason: str
+
+
+def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: View) -> tuple[Way, ...] | Refused | None:
+    """Give the ways that one entry of `source` opens to `target`; None when it does not point there."""
+    wanted = _wanted(scene, source, declared.entry, target)
+    if wanted is None:
+        return None
+    http = http_rules(declared.entry.http)
+    admitting = [d for d in target.accepts if admits(d.entry, target, source)]
+    if not admitting:
+        if source.key.namespace == target.key.namespace and source.key.segment == target.key.segment:
+            return (Way(declared.because, wanted, http),)
+        return Refused("HalfOpen")
+    found = []
+    for accept in admitting:
+        ports = intersect_ports(wanted, ranges(accept.entry.ports))
+        rules = intersect_http(http, http_rules(accept.entry.http))
+        if ports and rules is not None:
+            found.append(Way(declared.because, ports, rules))
+    return tuple(dict.fromkeys(found)) or Refused("NothingInCommon")
+
+
+def admits(accept: AcceptEntry, target: View, source: View) -> bool:
+    """Tell whether an entry of `target.accepts` names `source`, as a stage or by its pods."""
+    if accept.stage is not None:
+        named = accept.stage
+        return (
+            (named.namespace or target.key.namespace) == source.key.namespace
+            and (named.any_segment or (named.segment or target.key.segment) == source.key.segment)
+            and (named.any_stage or named.name == source.key.stage)
+        )
+    if accept.pods is not None:
+        selector = canonical(accept.pods.pod_selector)
+        return (accept.pods.namespace or target.key.namespace) == source.key.namespace and source.selector.implies(
+            selector
+        )
+    return False
+
+
+def points_at(entry: ReachEntry, source: StageKey, target: StageKey) -> bool:
+    """Tell whether a `stage` target names this stage."""
+    named = entry.stage
+    return named is not None and target == StageKey(
+        named.namespace or source.namespace, named.segment or source.segment, named.name
+    )
+
+
+def sources(scene: Scene, target: View) -> Iterator[View]:
+    """Give the stages that could have a way to `target`: its own segment's, and those that its `accepts` let in."""
+    seen = set()
+    for view in scene.views(scene.segment):
+        seen.add(view.key)
+        yield view
+    for declared in target.accepts:
+        for view in _named(scene, declared.entry, target):
+            if view.key not in seen:
+                seen.add(view.key)
+                yield view
+
+
+def touches(scene: Scene, namespace: str, selector: Selector, view: View) -> bool:
+    """Tell whether a peer's pods and a stage's provably meet: one selector implies the other, or a pod is in both."""
+    if view.key.namespace != namespace:
+        return False
+    if selector.implies(view.selector) or view.selector.implies(selector):
+        return True
+    if selector.disjoint(view.selector):
+        return False
+    return any(True for _ in scene.snapshot.pods_of(namespace, selector & view.selector))
+
+
+def _named(scene: Scene, accept: AcceptEntry, target: View) -> Iterator[View]:
+    if accept.stage is not None:
+        named = accept.stage
+        namespace = named.namespace or target.key.namespace
+        if named.any_segment:
+            yield from (v for v in scene.views_in(namespace) if named.any_stage or v.key.stage == named.name)
+        elif named.any_stage:
+            segment = named.segment or target.key.segment
+            yield from (v for v in scene.views_in(namespace) if v.key.segment == segment)
+        elif named.name is not None:
+            view = scene.view(namespace, named.segment or target.key.segment, named.name)
+            if view is not None:
+                yield view
+    elif accept.pods is not None:
+        selector = canonical(accept.pods.pod_selector)
+        namespace = accept.pods.namespace or target.key.namespace
+        yield from (v for v in scene.views_in(namespace) if v.selector.implies(selector))
+
+
+def _wanted(scene: Scene, source: View, entry: ReachEntry, target: View) -> tuple[PortRange, ...] | None:
+    if entry.stage is not None:
+        return ranges(entry.ports) if points_at(entry, source.key, target.key) else None
+    if entry.pods is not None:
+        namespace = entry.pods.namespace or source.key.namespace
+        found = touches(scene, namespace, canonical(entry.pods.pod_selector), target)
+        return ranges(entry.ports) if found else None
+    if entry.service is not None:
+        namespace = entry.service.namespace or source.key.namespace
+        if namespace != target.key.namespace:
+            return None
+        service = scene.service(namespace, entry.service.name)
+        if service is None or service.selector is None or not touches(scene, namespace, service.selector, target):
+            return None
+        return services.pod_ports(service, entry.ports)[0] or None
+    return None

@@ -1,0 +1,1 @@
+"""Report: an outcome becomes conditions, Events, metrics and audit lines. Pure."""

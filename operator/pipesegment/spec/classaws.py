@@ -1,0 +1,67 @@
+"""AWS as the platform team allows it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipesegment.spec.base import Model, Unique
+from pipesegment.spec.cloud import ARNs, Action, Permissions, SecurityGroups
+from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Label, Word, between, size, text
+
+AccountID = Annotated[str, text(12, 12), Grammar("[0-9]{12}", "is not an account id", "give its 12 digits, in quotes")]
+Actions = Annotated[tuple[Action, ...], size(256), Unique()]
+
+
+class PermissionSet(Model):
+    """Statements that segments use by name; ${namespace}, ${segment} and ${stage} are filled in, nothing else."""
+
+    name: Word = Field(description="The name that segments use.")
+    permissions: Permissions = Field((), description="The statements.")
+
+
+class ClassAws(Model):
+    """The account, and what stages may have of it. An absent or empty `allowed` list allows nothing."""
+
+    account_id: AccountID | None = Field(None, description="The account.")
+    region: Label | None = Field(None, description="The region of the cluster.")
+    partition: Literal["aws", "aws-cn", "aws-us-gov"] = Field("aws", description="The partition; aws when absent.")
+    cluster_name: Annotated[str, text(100, 1)] | None = Field(None, description="The name of the EKS cluster.")
+    oidc_issuer: URL | None = Field(None, description="The cluster's OIDC issuer, for IRSA.")
+    permissions_boundary_arn: ARN | None = Field(
+        None, description="The permissions boundary of every managed role; required for managed roles."
+    )
+    role_path: Annotated[
+        str,
+        text(512, 1),
+        Grammar("/([!-.0-~]+/)*", "is not a path of IAM", "start and end it with '/', as `/pipesegment/`"),
+    ] = Field("/pipesegment/", description="The IAM path of managed roles; /pipesegment/ when absent.")
+    backend: Literal["Direct", "ACK", "Crossplane"] = Field(
+        "Direct", description="Who makes the roles: the operator, or another controller by its resources. Direct when absent."
+    )
+    calls_per_second: Annotated[Int, between(1, 100)] = Field(
+        5, description="The most calls to IAM in a second; 5 when absent."
+    )
+    allowed_actions: Actions = Field((), description="Actions that stages may have; the built-in deny list always holds.")
+    denied_actions: Actions = Field((), description="Actions that no stage may have.")
+    allowed_accounts: Annotated[tuple[AccountID, ...], size(64), Unique()] = Field(
+        (), description="Other accounts whose resources stages may name."
+    )
+    allowed_managed_policy_arns: ARNs = Field((), description="Managed policies that stages may attach.")
+    allowed_role_arns: ARNs = Field((), description="Roles that stages may use as they are.")
+    allowed_security_group_ids: SecurityGroups = Field((), description="Security groups that stages may ask for.")
+    permission_sets: Annotated[tuple[PermissionSet, ...], size(64), Unique("name")] = Field(
+        (), description="Statements that segments use by name."
+    )
+    forge_issuers: Annotated[tuple[URL, ...], size(16), Unique()] = Field(
+        (), description="OIDC issuers of forges that stages may trust."
+    )
+    vpc_id: (
+        Annotated[str, text(32, 1), Grammar("vpc-[0-9a-f]+", "is not a VPC", "write its id, as `vpc-0123456789abcdef0`")]
+        | None
+    ) = Field(None, description="The VPC of the cluster.")
+    ensure_endpoints: Bool = Field(
+        False, description="Whether missing VPC endpoints are made. False when absent."
+    )
+    deletion_policy: Literal["Retain", "Delete"] = Field(
+        "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
+    )

@@ -1,0 +1,90 @@
+"""Kinds and where the API server keeps them."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from pipesegment import names
+from pipesegment.errors import Rejected
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kind:
+    """A kind at one API version, and its place in the API server's paths."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for core."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
+    def crd(self) -> str:
+        """The name that its CustomResourceDefinition has, if it has one."""
+        return f"{self.plural}.{self.group}"
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Give the path of an object, or (no name) of the collection; of every namespace when none is given.
+
+        Raises Rejected 400 for a name that would lead to another path.
+        """
+        parts = ["/apis" if self.group else "/api", self.api_version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", _segment(namespace)]
+        parts.append(self.plural)
+        if name:
+            parts.append(_segment(name))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+def _segment(text: str) -> str:
+    # Names come from users; dots and slashes would be resolved by proxies on the way.
+    if text in {".", ".."} or "/" in text or "%" in text:
+        raise Rejected(400, "BadRequest", f"no object can be called {text!r}")
+    return quote(text, safe="")
+
+
+NAMESPACE: Final = Kind("v1", "Namespace", "namespaces", namespaced=False)
+NODE: Final = Kind("v1", "Node", "nodes", namespaced=False)
+POD: Final = Kind("v1", "Pod", "pods")
+SERVICE: Final = Kind("v1", "Service", "services")
+SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
+ENDPOINT_SLICE: Final = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
+LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
+ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
+CRD: Final = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy", "authorizationpolicies")
+PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
+SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
+
+
+def _ours(kind: str) -> Kind:
+    plural, _, namespaced = names.KINDS[kind]
+    return Kind(names.API_VERSION, kind, plural, namespaced)
+
+
+SEGMENT: Final = _ours(names.SEGMENT)
+GRANT: Final = _ours(names.GRANT)
+CLASS: Final = _ours(names.CLASS)
+
+#: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
+OWNED: Final = (NETWORK_POLICY, SERVICE_ACCOUNT, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR)
+
+KNOWN: Final = {
+    (kind.api_version, kind.kind): kind
+    for kind in (
+        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, EVENT, LEASE, ACCESS_REVIEW, CRD),
+        *OWNED,
+        *(SEGMENT, GRANT, CLASS),
+    )
+}
