@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -137,6 +137,18 @@ class Api:
         except ApiError as error:
             if error.status != _NOT_FOUND:
                 raise
+
+    async def install_crds(self, definitions: Iterable[Object], *, within: float = DEFAULT_TIMEOUT) -> None:
+        """Apply CustomResourceDefinitions and wait until the API server serves all of them."""
+        names = set()
+        for definition in definitions:
+            await self.apply(definition)
+            names.add(definition["metadata"]["name"])
+
+        def served(objects: Objects) -> bool:
+            return all(_established(objects.get(("", name), {})) for name in names)
+
+        await self.wait_list("apiextensions.k8s.io/v1", "CustomResourceDefinition", until=served, within=within)
 
     async def wait(
         self,
@@ -304,6 +316,11 @@ def _group(api_version: str) -> str:
 
 def _key(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def _established(crd: Object) -> bool:
+    conditions = crd.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 
 def _empty(objects: Objects) -> bool:

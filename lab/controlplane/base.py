@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import os
-import subprocess
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from lab.access import Access
 from lab.api import Api
 from lab.controlplane.audit import AuditEvent, AuditLog
 from lab.errors import LabError, UnsupportedError
+from lab.kubectl import Kubectl
 
 
 class Feature(StrEnum):
@@ -39,7 +38,7 @@ class ControlPlane(ABC):
     """A cluster with an administrator's access to it.
 
     `source` says in words where it comes from, `server` is its URL, `kubeconfig` an administrator's file, `admin` the
-    same for our own client, `folder` a private folder that is removed by `stop`. Use it as a context manager.
+    same for our own client and `kubectl` for kubectl; `folder` is a private folder that `stop` removes. Use it as a context manager.
     """
 
     source: str
@@ -47,7 +46,7 @@ class ControlPlane(ABC):
     kubeconfig: Path
     admin: Access
     folder: Path
-    kubectl_command: Path
+    kubectl: Kubectl
     features: frozenset[Feature]
     audit: AuditLog | None = None
 
@@ -124,24 +123,6 @@ class ControlPlane(ABC):
         identity = repr((user, tuple(groups), service_account, token))
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return access.write_kubeconfig(self.folder / f"kubeconfig-{digest}")
-
-    def kubectl(self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None) -> str:
-        """Run kubectl as the administrator (or with another kubeconfig) and return what it printed; LabError on failure."""
-        command = [self.kubectl_command, "--kubeconfig", kubeconfig or self.kubeconfig]
-        command += ["--cache-dir", self.folder / "kubectl-cache"]
-        reply = subprocess.run(
-            [*map(str, command), *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-            # A person's own kubectl preferences have no say in a test.
-            env=os.environ | {"KUBERC": "off"},
-        )
-        if reply.returncode != 0:
-            raise LabError(f"'kubectl {' '.join(arguments)}' ended with {reply.returncode}: {reply.stderr.strip()}")
-        return reply.stdout
 
     def audit_position(self) -> int:
         """Return the place in the audit log after everything that was answered until now."""

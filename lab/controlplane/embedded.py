@@ -19,6 +19,7 @@ from lab.controlplane.commands import ADMINISTRATOR, Options, Run
 from lab.controlplane.pki import Authority
 from lab.errors import LabError, UnsupportedError
 from lab.folders import Folder
+from lab.kubectl import Kubectl
 from lab.process import Service
 
 _READY_WITHIN = 60.0
@@ -114,7 +115,7 @@ def _start(
         kubeconfig=run.kubeconfig(ADMINISTRATOR),
         admin=admin,
         folder=held.path,
-        kubectl_command=binaries.kubectl,
+        kubectl=Kubectl(binaries.kubectl, run.kubeconfig(ADMINISTRATOR), held.path / "kubectl-cache"),
         features=frozenset(features),
         audit=AuditLog(run.audit_log),
         run=run,

@@ -26,6 +26,11 @@ def is_captured(ports: Sequence[PortRange]) -> bool:
     return not ports or bool(captured(ports))
 
 
+def has_tcp(ports: Sequence[PortRange]) -> bool:
+    """Tell whether a sender's sidecar captures any of an edge's ports: outbound it leaves out none of TCP."""
+    return not ports or any(p.protocol == "TCP" for p in ports)
+
+
 def count(ports: Sequence[PortRange]) -> int:
     """Count the single ports behind numbers and ranges, names as one each."""
     return sum((p.end or p.port) - p.port + 1 if isinstance(p.port, int) else 1 for p in captured(ports))

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
-from pipesegment.compile.capture import is_captured, numbers
+from pipesegment.compile.capture import has_tcp, is_captured, numbers
 from pipesegment.compile.objects import owned
 from pipesegment.compile.selecting import combinations
 from pipesegment.reach.graph import Edge, Mesh, Mode, PodPeer, Principal, Reach, StageReach
@@ -71,7 +71,7 @@ def _strict(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str
 
 def _sidecar(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     made = owned(reach, _NETWORKING, "Sidecar", name, stage)
-    edges = [edge for edge in stage.egress if edge.open and is_captured(edge.ports)]
+    edges = [edge for edge in stage.egress if edge.open and has_tcp(edge.ports)]
     registered = all(edge.hosts for edge in edges)
     made["spec"] = {
         "workloadSelector": {"labels": dict(labels)},

@@ -137,7 +137,7 @@ def segment(obj: Raw) -> Segment:
     status = obj.get("status") or {}
     recorded = (status.get("class") or {}).get("uid", "")
     try:
-        return Segment(meta(obj), parse_segment(obj), recorded)
+        return Segment(meta(obj), parse_segment(obj)[1], recorded)
     except Refused:
         return Segment(meta(obj), None, recorded)
 
@@ -146,7 +146,7 @@ def grant(obj: Raw) -> Grant:
     """Read a SegmentGrant; a refused one grants nothing."""
     bound = {b["namespace"]: b["uid"] for b in (obj.get("status") or {}).get("bound") or ()}
     try:
-        return Grant(meta(obj), parse_grant(obj), bound)
+        return Grant(meta(obj), parse_grant(obj)[1], bound)
     except Refused:
         return Grant(meta(obj), None, bound)
 
@@ -154,7 +154,7 @@ def grant(obj: Raw) -> Grant:
 def segment_class(obj: Raw) -> Class:
     """Read a SegmentClass; a refused one is kept without a spec, so that nobody takes its absence for freedom."""
     try:
-        return Class(meta(obj, namespaced=False), parse_class(obj))
+        return Class(meta(obj, namespaced=False), parse_class(obj)[1])
     except Refused:
         return Class(meta(obj, namespaced=False), None)
 

@@ -35,30 +35,16 @@ def _governed(_segment: Segment, reach: Reach, _snapshot: Snapshot) -> Iterator[
     elif governance.spec.network.isolation.mode != "Namespace":
         message = f"SegmentClass {governance.name} leaves the pods of {namespace} that no stage selects open"
         fix = "set network.isolation.mode: Namespace in the class"
-        yield Finding("metadata.namespace", "NamespaceOpen", namespace, message, fix)
+        yield Finding("metadata.namespace", "NoIsolation", namespace, message, fix)
 
 
-def _accounts(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+def _default_account(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
     for stage, pods in _stages(reach, snapshot):
-        wrong: dict[str, list[str]] = {}
-        for pod in pods:
-            if pod.service_account != stage.account.name:
-                wrong.setdefault(pod.service_account, []).append(pod.meta.name)
-        for account, found in sorted(wrong.items()):
-            reason = "DefaultAccount" if account == "default" else "Unwired"
-            message = f"{_some(found)} of stage {stage.key.stage} run as account {account}, not as {stage.account.name}"
-            fix = f"set serviceAccountName: {stage.account.name} where the pods are made (see `pipesegment wire`)"
-            yield Finding(f"{stage.path}.serviceAccount", reason, f"stage {stage.key.stage}", message, fix)
-
-
-def _host_network(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
-    for stage, pods in _stages(reach, snapshot):
-        found = [pod.meta.name for pod in pods if pod.host_network]
+        found = [pod.meta.name for pod in pods if pod.service_account == "default"]
         if found:
-            message = f"{_some(found)} of stage {stage.key.stage} use the node's network, where no policy holds"
-            yield Finding(
-                stage.path, "HostNetwork", f"stage {stage.key.stage}", message, "run them without hostNetwork"
-            )
+            message = f"{_some(found)} of stage {stage.key.stage} run as the account default"
+            fix = f"set serviceAccountName: {stage.account.name} where the pods are made (see `pipesegment wire`)"
+            yield Finding(f"{stage.path}.serviceAccount", "DefaultAccount", f"stage {stage.key.stage}", message, fix)
 
 
 def _bare(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
@@ -140,8 +126,7 @@ def _some(found: list[str]) -> str:
 
 _CHECKS: Final[tuple[Callable[[Segment, Reach, Snapshot], Iterator[Finding]], ...]] = (
     _governed,
-    _accounts,
-    _host_network,
+    _default_account,
     _bare,
     _elsewhere,
     _one_family,

@@ -1,4 +1,4 @@
-"""Desired × live → ChangeSet: what has to be created, configured or deleted, what stays, and what is not ours to touch.
+"""Desired and live objects → ChangeSet: what is created, configured or deleted, what stays, what is not ours to touch.
 
 Ours is what says so itself: labelled as managed by us, and owned by this segment (in another namespace: by a grant, and
 made for this segment). The inventory only tells where to look. Whether an object is still as we left it is known in two

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from pipesegment.compile.canonical import stamped
+from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
 from pipesegment.facts.selectors import Selector
 from pipesegment.plan.terms import ANYTHING, Fields, Ports, Term, covers, fields, peer, ports
@@ -60,7 +60,7 @@ class Fence:
         return not any(self.allows.values())
 
 
-#: kind → (API group, plane → the rule's keys for (rows, columns)).
+#: The keys of a rule's rows and columns.
 _NETWORK: Final = {Plane.INGRESS: ("from", "ports"), Plane.EGRESS: ("to", "ports")}
 _MESH_KEYS: Final = ("from", "to")
 FENCE_KINDS: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
@@ -111,9 +111,11 @@ def with_rules(obj: Object, allows: Mapping[Plane, Sequence[Rule]]) -> dict[str,
 
 def within(rules: Iterable[Rule], limit: Sequence[Rule] | None) -> tuple[Rule, ...]:
     """Cut rules down to what `limit` provably allows too; None limits nothing. A rule left with nothing is dropped."""
+    rules = tuple(rules)
     if limit is None:
-        return tuple(rules)
-    return tuple(part for rule in rules for part in _cut(rule, limit))
+        return rules
+    proofs = _Proofs(rules, limit)
+    return tuple(part for rule in rules for part in _cut(rule, limit, proofs))
 
 
 def is_within(rules: Sequence[Rule], limit: Sequence[Rule] | None) -> bool:
@@ -121,23 +123,42 @@ def is_within(rules: Sequence[Rule], limit: Sequence[Rule] | None) -> bool:
     return within(rules, limit) == tuple(rules)
 
 
-def _cut(rule: Rule, limit: Sequence[Rule]) -> Iterable[Rule]:
+class _Proofs:
+    """Which term covers which, each pair asked once."""
+
+    def __init__(self, rules: Sequence[Rule], limit: Sequence[Rule]) -> None:
+        self._known: dict[tuple[Term, Term], bool] = {}
+        effort = sum(len(r.rows) * len(o.rows) + len(r.columns) * len(o.columns) for r in rules for o in limit)
+        self._deep = effort <= _MAX_COMPARISONS
+
+    def covered(self, terms: Sequence[Term], limit: Sequence[Term]) -> list[bool]:
+        """Tell of each term whether one of `limit` covers it."""
+        equal = frozenset(limit)
+        return [term in equal or (self._deep and any(self._covers(wide, term) for wide in limit)) for term in terms]
+
+    def _covers(self, wide: Term, narrow: Term) -> bool:
+        pair = (wide, narrow)
+        if pair not in self._known:
+            self._known[pair] = covers(wide, narrow)
+        return self._known[pair]
+
+
+def _cut(rule: Rule, limit: Sequence[Rule], proofs: _Proofs) -> tuple[Rule, ...]:
     allowed = [[False] * len(rule.columns) for _ in rule.rows]
-    effort = sum(len(rule.rows) * len(o.rows) + len(rule.columns) * len(o.columns) for o in limit)
-    test = covers if effort <= _MAX_COMPARISONS else _equal
     for other in limit:
-        rows = [any(test(wide, row) for wide in other.rows) for row in rule.rows]
-        columns = [any(test(wide, column) for wide in other.columns) for column in rule.columns]
-        for r, row in enumerate(rows):
+        columns = proofs.covered(rule.columns, other.columns)
+        if not any(columns):
+            continue
+        for r, row in enumerate(proofs.covered(rule.rows, other.rows)):
             if row:
                 allowed[r] = [had or column for had, column in zip(allowed[r], columns, strict=True)]
-    if all(all(row) for row in allowed):
+    if all(map(all, allowed)):
         return (rule,)
     # Rows that keep the same columns stay one rule, so that a policy does not grow on its way.
     by_columns: dict[tuple[bool, ...], list[int]] = {}
-    for r, row in enumerate(allowed):
-        if any(row):
-            by_columns.setdefault(tuple(row), []).append(r)
+    for r, kept in enumerate(allowed):
+        if any(kept):
+            by_columns.setdefault(tuple(kept), []).append(r)
     return tuple(_part(rule, rows, [c for c, kept in enumerate(kept) if kept]) for kept, rows in by_columns.items())
 
 
@@ -156,10 +177,6 @@ def _keys(rule: Rule) -> tuple[str, str]:
     return ("to" if "to" in rule.raw else "from", "ports")
 
 
-def _equal(wide: Term, narrow: Term) -> bool:
-    return wide == narrow
-
-
 def _network_rules(raws: Iterable[Mapping[str, Any]], plane: Plane, namespace: str) -> tuple[Rule, ...]:
     row_key, column_key = _NETWORK[plane]
     return tuple(
@@ -174,7 +191,7 @@ def _network_rules(raws: Iterable[Mapping[str, Any]], plane: Plane, namespace: s
 
 def _mesh_rule(raw: Mapping[str, Any]) -> Rule:
     # Conditions hold for the whole rule; kept with the callers, they are compared as one text.
-    conditions = repr(raw.get("when") or "")[1:-1]
+    conditions = canonical_bytes(raw["when"]).decode() if raw.get("when") else ""
     callers = tuple(fields(f.get("source") or {}, conditions) for f in raw.get("from") or ())
     calls = tuple(fields(t.get("operation") or {}) for t in raw.get("to") or ())
     return Rule(raw, callers or (Fields((), conditions),), calls or (Fields(()),))

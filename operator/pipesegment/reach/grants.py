@@ -11,7 +11,7 @@ from pipesegment.facts.selectors import Requirement, Selector, canonical
 from pipesegment.facts.snapshot import Grant, Service
 from pipesegment.reach import governance, services
 from pipesegment.reach.graph import GrantedIngress, PodPeer, PortRange
-from pipesegment.reach.ports import intersect_ports, ranges
+from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.spec.segment import ReachEntry
 
@@ -48,15 +48,23 @@ def granted_ports(
     ports: tuple[PortRange, ...],
     described: str,
 ) -> tuple[PortRange, ...]:
-    """Give the ports to open on our side: all that were declared, or with `requireGrants` those that grants cover."""
-    if peer.namespace == scene.namespace:
+    """Give the ports to open on our side: all that were declared, or those that grants cover where they must.
+
+    In another namespace they must with `requireGrants`; in the own one where the class isolates pods of no stage.
+    """
+    own = peer.namespace == scene.namespace
+    if own and not _closed_by_class(scene, peer):
         return ports
     covering = [g for g in _for(scene, view, peer.namespace) if covers(scene, g, peer.selector)]
     common = {p for g in covering for p in intersect_ports(ports, _ports(scene, g))}
+    if own:
+        if not common:
+            _note_closed(scene, declared.because, described, peer.namespace)
+        return tuple(sorted(common, key=sort_key))
     if not common:
         note_ungranted(scene, declared.because, described, peer.namespace)
     if scene.governance.spec.network.require_grants:
-        return tuple(sorted(common, key=lambda p: (p.protocol, str(p.port))))
+        return tuple(sorted(common, key=sort_key))
     return ports
 
 
@@ -103,6 +111,23 @@ def note_ungranted(scene: Scene, because: str, described: str, namespace: str) -
         described,
         f"no SegmentGrant in namespace {namespace} covers it",
         f"have the owners of {namespace} create a SegmentGrant there",
+    )
+
+
+def _closed_by_class(scene: Scene, peer: PodPeer) -> bool:
+    """Tell whether the class's isolation closes these pods of the own namespace."""
+    if scene.governance.spec.network.isolation.mode != "Namespace":
+        return False
+    return not any(peer.selector.implies(e) for e in governance.isolation_exceptions(scene.governance))
+
+
+def _note_closed(scene: Scene, because: str, described: str, namespace: str) -> None:
+    scene.note(
+        because,
+        "HalfOpen",
+        described,
+        f"the SegmentClass closes every pod of namespace {namespace}, and nothing opens these",
+        "declare them as a stage that accepts this one, or create a SegmentGrant for them in this namespace",
     )
 
 

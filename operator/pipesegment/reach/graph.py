@@ -218,3 +218,5 @@ class Reach:
     refusals: tuple[Refusal, ...] = ()
     #: Facts that were read, as (kind, namespace, name or '*'); a change of one makes the segment due again.
     reads: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
+    #: Pods that matter, as (namespace, selector): a pod there, or a stage that selects some of them, makes it due too.
+    watches: frozenset[tuple[str, Selector]] = field(default_factory=frozenset)

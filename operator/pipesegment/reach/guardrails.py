@@ -120,7 +120,7 @@ def cluster_ranges(scene: Scene) -> tuple[str, ...]:
 
 
 def _seen(scene: Scene) -> set[str]:
-    scene.reads.add(("Service", "*", "*"))
+    # No read is noted: ClusterIPs come out of one range, and every new Service would make every such segment due.
     snapshot = scene.snapshot
     services = {ip for by in snapshot.services.values() for s in by.values() for ip in s.cluster_ips}
     pods = {ip for by in snapshot.pods.values() for p in by.values() for ip in p.ips}

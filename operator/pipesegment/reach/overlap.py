@@ -26,6 +26,7 @@ def within(scene: Scene, views: tuple[View, ...]) -> None:
 def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
     """Find the stages that give way to another segment's; with `guardrails.overlap: Union` they are only reported."""
     union = scene.governance.spec.guardrails.overlap == "Union"
+    scene.watches.update((scene.namespace, view.selector) for view in views)
     closed = set()
     for other in scene.views_in(scene.namespace):
         if other.key.segment == scene.segment.meta.name:
@@ -46,11 +47,9 @@ def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
 
 def _overlaps(scene: Scene, view: View, other: View) -> bool:
     mine, theirs = view.selector, other.selector
-    if _provably(mine, theirs):
-        return True
     if mine.disjoint(theirs):
         return False
-    return any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(view.key.namespace, mine))
+    return _provably(mine, theirs) or any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(view.key.namespace, mine))
 
 
 def _provably(a: Selector, b: Selector) -> bool:

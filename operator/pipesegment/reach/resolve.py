@@ -58,6 +58,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         findings=tuple(dict.fromkeys(scene.findings)),
         refusals=tuple(scene.refusals),
         reads=frozenset(scene.reads),
+        watches=frozenset(scene.watches),
     )
 
 
@@ -170,8 +171,15 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
     for edge in egress:
         if edge.open and edge.target in {Target.SERVICE, Target.PODS, Target.DESTINATION} and edge.because != "mesh":
             for peer in edge.peers:
-                if isinstance(peer, PodPeer) and peer.namespace != view.key.namespace:
+                if isinstance(peer, PodPeer) and not _is_stage(scene, peer):
                     yield from grants.granted(scene, view, edge.because, peer, edge.ports)
+
+
+def _is_stage(scene: Scene, peer: PodPeer) -> bool:
+    """Tell whether these pods are a stage's: its own policy lets the callers in."""
+    return any(
+        v.mode is Mode.ENFORCE and peer.selector.implies(v.selector) for v in scene.views_in(peer.namespace)
+    )
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:

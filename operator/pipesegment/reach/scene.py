@@ -60,6 +60,7 @@ class Scene:
     segment: Segment
     snapshot: Snapshot
     reads: set[tuple[str, str, str]] = field(default_factory=set)
+    watches: set[tuple[str, Selector]] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -106,8 +107,11 @@ class Scene:
         return next((v for v in self.views(found) if v.key.stage == stage), None)
 
     def views_in(self, namespace: str) -> Iterator[View]:
-        """Give the stages of every segment of a namespace, in the order of their names."""
-        self.reads.add((names.SEGMENT, namespace, "*"))
+        """Give the stages of every segment of a namespace, in the order of their names.
+
+        The caller notes in `reads` or `watches` which of them matter: all of them would make every segment of a
+        namespace due whenever one changes.
+        """
         segments = self.snapshot.segments.get(namespace, {})
         for name in sorted(segments):
             found = segments[name]

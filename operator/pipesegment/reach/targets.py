@@ -163,6 +163,7 @@ def _to_pods(
     hosts: tuple[str, ...],
 ) -> Iterator[Edge]:
     """Open the way to pods; where they are provably a stage's pods, that stage has a say."""
+    scene.watches.add((peer.namespace, peer.selector))
     for other in scene.views_in(peer.namespace):
         if other.key == view.key or not peer.selector.implies(other.selector) or other.mode is not Mode.ENFORCE:
             continue

@@ -8,6 +8,7 @@ so they cannot disagree.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.reach import services
 from pipesegment.reach.graph import HttpRule, PortRange, StageKey
@@ -105,6 +106,8 @@ def _named(scene: Scene, accept: AcceptEntry, target: View) -> Iterator[View]:
     if accept.stage is not None:
         named = accept.stage
         namespace = named.namespace or target.key.namespace
+        if named.any_segment or named.any_stage:
+            scene.reads.add((names.SEGMENT, namespace, "*"))
         if named.any_segment:
             yield from (v for v in scene.views_in(namespace) if named.any_stage or v.key.stage == named.name)
         elif named.any_stage:
@@ -117,6 +120,7 @@ def _named(scene: Scene, accept: AcceptEntry, target: View) -> Iterator[View]:
     elif accept.pods is not None:
         selector = canonical(accept.pods.pod_selector)
         namespace = accept.pods.namespace or target.key.namespace
+        scene.watches.add((namespace, selector))
         yield from (v for v in scene.views_in(namespace) if v.selector.implies(selector))
 
 

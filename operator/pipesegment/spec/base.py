@@ -25,6 +25,12 @@ _ACRONYMS: Final = {"api": "API", "arn": "ARN", "arns": "ARNs", "cidrs": "CIDRs"
 }
 
 
+def api_name(name: str) -> str:
+    """Write an attribute's name as the API does: `kubernetes_api` → `kubernetesAPI`; a trailing `_` is dropped."""
+    first, *rest = name.rstrip("_").split("_")
+    return first + "".join(_ACRONYMS.get(word, word.capitalize()) for word in rest)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule between fields: `cel` for the API server, `offences` for the model, one message for both.
@@ -73,7 +79,7 @@ class Model(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        alias_generator=lambda name: api_name(name),
+        alias_generator=api_name,
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
@@ -144,20 +150,11 @@ class Unique:
         return items
 
 
-def api_name(name: str) -> str:
-    """Write an attribute's name as the API does: `kubernetes_api` → `kubernetesAPI`; a trailing `_` is dropped."""
-    first, *rest = name.rstrip("_").split("_")
-    return first + "".join(_ACRONYMS.get(word, word.capitalize()) for word in rest)
-
-
 def refusing(broken: Iterable[tuple[str, str, tuple[str | int, ...], Any]]) -> ValidationError:
     """Build the error that a validator raises, from (problem, fix, place, value); places survive in `loc`."""
     return ValidationError.from_exception_data(
         "refused",
-        [
-            InitErrorDetails(type=refusal(problem, fix), loc=place, input=value)
-            for problem, fix, place, value in broken
-        ],
+        [InitErrorDetails(type=refusal(problem, fix), loc=place, input=value) for problem, fix, place, value in broken],
     )
 
 
@@ -175,7 +172,9 @@ def shown(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), default=_plain)
 
 
-def unless(holds: Callable[[Any], bool], *place: str, value: Callable[[Any], Any] | None = None) -> Callable[[Any], Iterable[Offence]]:
+def unless(
+    holds: Callable[[Any], bool], *place: str, value: Callable[[Any], Any] | None = None
+) -> Callable[[Any], Iterable[Offence]]:
     """Make `offences` of a predicate: one offence at `place` when it does not hold.
 
     What is shown is `value(model)`, by default what stands at `place`, or the object itself.

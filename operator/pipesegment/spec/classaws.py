@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Unique
-from pipesegment.spec.cloud import ARNs, Action, Permissions, SecurityGroups
+from pipesegment.spec.cloud import Action, ARNs, Permissions, SecurityGroups
 from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Label, Word, between, size, text
 
 AccountID = Annotated[str, text(12, 12), Grammar("[0-9]{12}", "is not an account id", "give its 12 digits, in quotes")]
@@ -36,12 +36,15 @@ class ClassAws(Model):
         Grammar("/([!-.0-~]+/)*", "is not a path of IAM", "start and end it with '/', as `/pipesegment/`"),
     ] = Field("/pipesegment/", description="The IAM path of managed roles; /pipesegment/ when absent.")
     backend: Literal["Direct", "ACK", "Crossplane"] = Field(
-        "Direct", description="Who makes the roles: the operator, or another controller by its resources. Direct when absent."
+        "Direct",
+        description="Who makes the roles: the operator, or another controller by its resources. Direct when absent.",
     )
     calls_per_second: Annotated[Int, between(1, 100)] = Field(
         5, description="The most calls to IAM in a second; 5 when absent."
     )
-    allowed_actions: Actions = Field((), description="Actions that stages may have; the built-in deny list always holds.")
+    allowed_actions: Actions = Field(
+        (), description="Actions that stages may have; the built-in deny list always holds."
+    )
     denied_actions: Actions = Field((), description="Actions that no stage may have.")
     allowed_accounts: Annotated[tuple[AccountID, ...], size(64), Unique()] = Field(
         (), description="Other accounts whose resources stages may name."
@@ -56,12 +59,12 @@ class ClassAws(Model):
         (), description="OIDC issuers of forges that stages may trust."
     )
     vpc_id: (
-        Annotated[str, text(32, 1), Grammar("vpc-[0-9a-f]+", "is not a VPC", "write its id, as `vpc-0123456789abcdef0`")]
+        Annotated[
+            str, text(32, 1), Grammar("vpc-[0-9a-f]+", "is not a VPC", "write its id, as `vpc-0123456789abcdef0`")
+        ]
         | None
     ) = Field(None, description="The VPC of the cluster.")
-    ensure_endpoints: Bool = Field(
-        False, description="Whether missing VPC endpoints are made. False when absent."
-    )
+    ensure_endpoints: Bool = Field(False, description="Whether missing VPC endpoints are made. False when absent.")
     deletion_policy: Literal["Retain", "Delete"] = Field(
         "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
     )

@@ -92,7 +92,9 @@ class StageAws(Model):
     require_vpc_endpoint: Bool = Field(
         False, description="Deny calls from outside the class's VPC endpoints. False when absent."
     )
-    security_group_ids: SecurityGroups = Field((), description="Security groups for the pods; the class must list them.")
+    security_group_ids: SecurityGroups = Field(
+        (), description="Security groups for the pods; the class must list them."
+    )
 
     rules = (
         Rule(

@@ -172,7 +172,9 @@ class StageEngine(Model):
     type: Literal["None"] | None = Field(
         None, description="None: the stage's pods carry the canonical labels, not the engine's."
     )
-    tasks: Names = Field((), description="The Tekton tasks that are this stage; the one of the stage's name when absent.")
+    tasks: Names = Field(
+        (), description="The Tekton tasks that are this stage; the one of the stage's name when absent."
+    )
     managers: Names = Field((), description="The GitLab runner managers whose jobs are this stage.")
     scale_sets: Names = Field((), description="The runner scale sets that are this stage.")
     job_pods: JobPods | None = Field(None, description="The job pods of ARC's Kubernetes mode.")
@@ -184,9 +186,7 @@ class StageEngine(Model):
 
     rules = (
         Rule(
-            cel="!has(self.type) || !("
-            + " || ".join(f"has(self.{api_name(name)})" for name in STAGE_FIELDS)
-            + ")",
+            cel="!has(self.type) || !(" + " || ".join(f"has(self.{api_name(name)})" for name in STAGE_FIELDS) + ")",
             problem="takes the stage out of the preset, but part of the preset is given",
             fix="remove type: None, or everything beside it",
             offences=unless(lambda e: not e.has("type") or not any(e.has(name) for name in STAGE_FIELDS), "type"),

@@ -33,9 +33,7 @@ class Port(Model):
             cel="!has(self.endPort) || type(self.port) != int || self.endPort >= self.port",
             problem="is below port",
             fix="give the last port of the range, or leave endPort out",
-            offences=unless(
-                lambda p: p.end_port is None or isinstance(p.port, str) or p.end_port >= p.port, "endPort"
-            ),
+            offences=unless(lambda p: p.end_port is None or isinstance(p.port, str) or p.end_port >= p.port, "endPort"),
             field=".endPort",
         ),
     )
@@ -96,6 +94,7 @@ def _other_family(block: "CidrBlock") -> Iterable[Offence]:
 
 
 def within(part: str, whole: str) -> bool:
+    """Tell whether a block is a smaller part of another one (never the whole of it, as NetworkPolicy's except)."""
     inner, outer = network(part), network(whole)
     return (
         inner.version == outer.version

@@ -128,7 +128,12 @@ class Stage(Model):
 def _undeclared_reach(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
     declared = {stage.name for stage in spec.stages}
     for place, entry in spec.each_reach():
-        if entry.stage and entry.stage.segment is None and entry.stage.namespace is None and entry.stage.name not in declared:
+        if (
+            entry.stage
+            and entry.stage.segment is None
+            and entry.stage.namespace is None
+            and entry.stage.name not in declared
+        ):
             yield (*place, "stage", "name"), entry.stage.name
 
 
@@ -136,7 +141,14 @@ def _undeclared_accept(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
     declared = {stage.name for stage in spec.stages}
     for place, entry in spec.each_accept():
         found = entry.stage
-        if found and found.name and not found.segment and not found.any_segment and not found.namespace and found.name not in declared:
+        if (
+            found
+            and found.name
+            and not found.segment
+            and not found.any_segment
+            and not found.namespace
+            and found.name not in declared
+        ):
             yield (*place, "stage", "name"), found.name
 
 
@@ -160,9 +172,7 @@ def _account_twice(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
 
 _UNDECLARED: Final = "is not a stage of this segment"
 _DECLARE: Final = "declare the stage, or name the segment that has it"
-_LOCAL_REACH: Final = (
-    "!has(r.stage) || has(r.stage.segment) || has(r.stage.__namespace__) || self.stages.exists(t, t.name == r.stage.name)"
-)
+_LOCAL_REACH: Final = "!has(r.stage) || has(r.stage.segment) || has(r.stage.__namespace__) || self.stages.exists(t, t.name == r.stage.name)"
 _LOCAL_ACCEPT: Final = (
     "!has(a.stage) || !has(a.stage.name) || has(a.stage.segment) || (has(a.stage.anySegment) && a.stage.anySegment)"
     " || has(a.stage.__namespace__) || self.stages.exists(t, t.name == a.stage.name)"

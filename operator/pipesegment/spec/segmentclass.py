@@ -115,7 +115,9 @@ class ClassMesh(Model):
 class Guardrails(Model):
     """What segments may do at all. An absent or empty list does not restrict, except `annotations` and `roleRefs`."""
 
-    modes: Annotated[tuple[Mode, ...], size(2), Unique()] = Field((), description="The modes that segments may ask for.")
+    modes: Annotated[tuple[Mode, ...], size(2), Unique()] = Field(
+        (), description="The modes that segments may ask for."
+    )
     allow_suspend: Bool = Field(True, description="Whether segments may be suspended. True when absent.")
     engines: Annotated[tuple[EngineType, ...], size(8), Unique()] = Field((), description="The engine types allowed.")
     targets: Annotated[tuple[TargetName, ...], size(10), Unique()] = Field((), description="The targets allowed.")
@@ -194,7 +196,9 @@ class SegmentClassSpec(Model):
     destinations: Annotated[tuple[Destination, ...], size(256), Unique("name")] = Field(
         (), description="Destinations that segments may name."
     )
-    baseline: Additions = Field(Additions(), description="Entries that are added to every stage that the class governs.")
+    baseline: Additions = Field(
+        Additions(), description="Entries that are added to every stage that the class governs."
+    )
     guardrails: Guardrails = Field(Guardrails(), description="What segments may do at all.")
     break_glass: BreakGlass = Field(BreakGlass(), description="Who may open and seal in an emergency.")
     gates: ClassGates = Field(ClassGates(), description="What holds for every gate.")

@@ -50,9 +50,11 @@ def between(least: int, most: int) -> Any:
     return Field(ge=least, le=most)
 
 
-_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+LABEL_PATTERN: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+LABEL_PROBLEM: Final = "is not a DNS label"
+LABEL_FIX: Final = "use lower-case letters, digits and '-' inside, no dots"
 _VALUE: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
-_SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
+_SUBDOMAIN: Final = rf"{LABEL_PATTERN}(\.{LABEL_PATTERN})*"
 _QUALIFIED: Final = rf"(({_SUBDOMAIN})/)?{_VALUE}"
 
 Bool = Annotated[bool, Strict()]
@@ -64,24 +66,30 @@ Word = Annotated[str, text(253, 1)]
 Label = Annotated[
     str,
     text(63, 1),
-    Grammar(_LABEL, "is not a DNS label", "use lower-case letters, digits and '-' inside, no dots"),
+    Grammar(LABEL_PATTERN, LABEL_PROBLEM, LABEL_FIX),
 ]
 Subdomain = Annotated[
     str,
     text(253, 1),
-    Grammar(_SUBDOMAIN, "is not a DNS name", "use lower-case letters, digits, '-' and '.', a letter or digit at both ends"),
+    Grammar(
+        _SUBDOMAIN, "is not a DNS name", "use lower-case letters, digits, '-' and '.', a letter or digit at both ends"
+    ),
 ]
 LabelKey = Annotated[
     str,
     text(317, 1),
     Grammar(
-        _QUALIFIED, "is not a label key", "write it as `name` or `prefix.example.com/name`, letters, digits, '-', '_', '.'"
+        _QUALIFIED,
+        "is not a label key",
+        "write it as `name` or `prefix.example.com/name`, letters, digits, '-', '_', '.'",
     ),
 ]
 LabelValue = Annotated[
     str,
     text(63),
-    Grammar(f"({_VALUE})?", "is not a label value", "use letters, digits, '-', '_', '.', a letter or digit at both ends"),
+    Grammar(
+        f"({_VALUE})?", "is not a label value", "use letters, digits, '-', '_', '.', a letter or digit at both ends"
+    ),
 ]
 #: A label value that must say something, such as the name of a queue.
 LabelText = Annotated[LabelValue, Field(min_length=1)]
@@ -93,7 +101,7 @@ HostName = Annotated[
     str,
     text(253, 1),
     Grammar(
-        rf"(\*\.)?({_LABEL}\.)+[a-z]([-a-z0-9]*[a-z0-9])?",
+        rf"(\*\.)?({LABEL_PATTERN}\.)+[a-z]([-a-z0-9]*[a-z0-9])?",
         "is not a host name",
         "write it in full and in lower case as `git.example.com`, or `*.example.com` for every name below it",
     ),
@@ -120,7 +128,11 @@ Timestamp = Annotated[
 ARN = Annotated[
     str,
     text(2048, 1),
-    Grammar("arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[0-9a-z]*:[!-~]+", "is not an ARN", "write it as `arn:aws:iam::111122223333:role/name`"),
+    Grammar(
+        "arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[0-9a-z]*:[!-~]+",
+        "is not an ARN",
+        "write it as `arn:aws:iam::111122223333:role/name`",
+    ),
 ]
 
 
@@ -143,7 +155,7 @@ def _block(text: str) -> str:
 
 
 def _host_bits(text: str) -> Iterable[Offence]:
-    if text.split("/")[0] != "" and ipaddress.ip_interface(text).ip != network(text).network_address:
+    if ipaddress.ip_interface(text).ip != network(text).network_address:
         yield (), text
 
 
@@ -193,7 +205,8 @@ def _port(value: Any) -> int | str:
             raise refusal("is a number in quotes", "write the number without quotes")
         if not _PORT_NAME.fullmatch(value):
             raise refusal(
-                "is not a port", "use a number from 1 to 65535, or a port's name of at most 15 lower-case letters, digits, '-'"
+                "is not a port",
+                "use a number from 1 to 65535, or a port's name of at most 15 lower-case letters, digits, '-'",
             )
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535:

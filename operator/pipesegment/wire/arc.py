@@ -158,6 +158,5 @@ def _config_name(wiring: Wiring, pods: Pods) -> str:
 
 
 def _in_kubernetes(wiring: Wiring) -> bool:
-    assert wiring.spec.engine is not None
-    assert wiring.spec.engine.actions_runner_controller is not None
-    return wiring.spec.engine.actions_runner_controller.container_mode == "Kubernetes"
+    controller = wiring.spec.engine.actions_runner_controller if wiring.spec.engine else None
+    return controller is not None and controller.container_mode == "Kubernetes"

@@ -1,0 +1,83 @@
+# Every target works from a fresh clone: what it needs it installs (a virtual environment, Go tools into the cache folder,
+# Debian packages when root). `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/pytest
+
+.PHONY: help
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+$(STAMP): pyproject.toml requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.11 or newer) is needed: install it, or set PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
+	@echo "installing the virtual environment into $(VENV) …" >&2
+	@$(PYTHON) -m venv $(VENV) || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y python3-venv && $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.3'
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(STAMP) ## Install everything Python into .venv
+
+.PHONY: tools
+tools: $(STAMP) ## Build the control plane and the judges into the cache folder (first time about 10 minutes on 2 cores)
+	@$(BIN)/python -m lab build
+
+.PHONY: demo
+demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once cleans up afterwards)
+	@$(BIN)/python -m lab.demo $(ARGS)
+
+.PHONY: test
+test: check ## Run everything: the checks, then the tests on a real control plane and with the judges
+	@$(BIN)/python -m lab build
+	@$(PYTEST) tests/contract tests/cluster tests/packaging
+
+.PHONY: check
+check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (under 2 minutes)
+	@$(PYTEST) -q tests/unit tests/golden tests/properties -m "not cluster and not oracle"
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
+
+.PHONY: lint
+lint: $(STAMP) ## Check format, style and import contracts
+	@$(BIN)/ruff format --check --quiet . || { echo "run 'make fmt'" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@PYTHONPATH=operator $(BIN)/lint-imports --no-cache | tail -n 3
+
+.PHONY: type
+type: $(STAMP) ## Check types
+	@$(BIN)/mypy
+
+.PHONY: golden
+golden: $(STAMP) ## Rewrite the golden files from what the code does now; review the diff
+	@$(PYTEST) -q tests/golden --update-golden
+
+.PHONY: crds
+crds: $(STAMP) ## Regenerate the CRDs from the models
+	@$(BIN)/python -m pipesegment.spec.crd crds
+
+.PHONY: chart
+chart: crds ## Bring the chart's CRDs and manifests/install.yaml in step with the code
+	@$(BIN)/python charts/render.py
+
+.PHONY: bench
+bench: $(STAMP) ## Measure convergence beside the floor (ARGS="--sizes 100,500,1000")
+	@$(BIN)/python -m lab build
+	@$(BIN)/python -m bench.converge $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the targets made in this folder (the cache of built tools stays)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

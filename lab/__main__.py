@@ -1,0 +1,71 @@
+"""`python -m lab`: the lab by hand."""
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from typing import Any
+
+from lab import cluster, crds, progress
+from lab.controlplane import Binaries, ControlPlane, Options
+from lab.errors import LabError
+
+_CHECK_EVERY = 2.0
+
+
+def main() -> int:
+    """Run one command and return the exit code: 0 done, 1 failed, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m lab", description="The lab's control plane by hand.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser(
+        "build", help="build the programs (the first time: about 10 minutes on 2 cores) and print where they are"
+    )
+    up = commands.add_parser("up", help="start a control plane, print its kubeconfig and run until Ctrl-C")
+    up.add_argument("--kwok", action="store_true", help="let pods become Running although nothing runs in them")
+    up.add_argument("--with-istio-crds", action="store_true", help="install Istio's CRDs")
+    up.add_argument("--cluster", help="auto, kubeconfig, assets, kind or embedded (default: LAB_CLUSTER, else auto)")
+    up.add_argument("--cluster-kubeconfig", metavar="FILE", help="use this cluster (default: LAB_KUBECONFIG)")
+    arguments = parser.parse_args()
+    try:
+        if arguments.command == "build":
+            _build()
+        else:
+            _up(arguments)
+    except LabError as error:
+        progress.say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _build() -> None:
+    binaries = Binaries.built()
+    print(binaries.etcd.parent)
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    # Asked to end in either way, everything unwinds and is stopped in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    choice = cluster.find(kubeconfig=arguments.cluster_kubeconfig, source=arguments.cluster)
+    with cluster.open_cluster(choice, Options(pods=arguments.kwok)) as plane:
+        if arguments.with_istio_crds:
+            asyncio.run(_install(plane, crds.istio()))
+        progress.say(f"{plane.source} is ready at {plane.server}; Ctrl-C ends it. Its kubeconfig:")
+        print(plane.kubeconfig, flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(_CHECK_EVERY)
+                plane.check()
+        progress.say("stopping")
+
+
+async def _install(plane: ControlPlane, definitions: list[dict[str, Any]]) -> None:
+    async with plane.api() as api:
+        await api.install_crds(definitions)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

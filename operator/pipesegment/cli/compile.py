@@ -1,0 +1,33 @@
+"""`pipesegment compile`."""
+
+import click
+
+from pipesegment.cli import output
+from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.walk import refuse, told, walk
+from pipesegment.cli.walk import surroundings as read
+from pipesegment.compile.canonical import sort_key, to_yaml
+
+
+@click.command("compile", short_help="Print every Kubernetes object that the operator would own.")
+@surroundings()
+@click.option("--aws", is_flag=True, help="Print managed IAM roles too, one document each.")
+@click.option("-o", "--output", "style", type=click.Choice(["yaml", "json", "text"]), default="yaml", show_default=True)
+def command(options: Options, aws: bool, style: str) -> None:  # noqa: ARG001 - no stage has a managed role in this version
+    """Print every Kubernetes object that the operator would own.
+
+    Sorted and byte-stable. Findings (what stays closed, and why) go to stderr. When a document is refused nothing is
+    printed, and the exit code is 1.
+    """
+    found = walk(read(options))
+    if found.problems:
+        refuse(found.problems)
+    told(found)
+    desired = (*(w.desired for w in found.walked), *found.classes)
+    objects = sorted((obj for each in desired for obj in each.objects), key=sort_key)
+    if not objects:
+        output.say("nothing to print: the input holds no PipelineSegment")
+    if style == "json":
+        output.write_json({"apiVersion": "v1", "kind": "List", "items": objects})
+    elif objects:
+        output.write(to_yaml(objects))

@@ -1,0 +1,90 @@
+"""The options that verbs share, and the one value that they become."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PATH = click.Path(exists=True, allow_dash=True, path_type=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where documents and facts come from. `context` and `kubeconfig` are '' for whatever kubectl would take."""
+
+    files: tuple[str, ...]
+    facts: tuple[str, ...]
+    namespace: str
+    cluster: bool
+    context: str
+    kubeconfig: str
+
+
+def surroundings(*, cluster: bool = False) -> Callable[[F], F]:
+    """Add `-f`, `--facts`, `-n`, `--cluster`, `--context`, `--kubeconfig`, given to the verb as `options`.
+
+    `cluster` says that the verb asks the cluster unless it is told otherwise.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def wrapped(
+            files: tuple[str, ...],
+            facts: tuple[str, ...],
+            namespace: str | None,
+            in_cluster: bool,
+            context: str | None,
+            kubeconfig: str | None,
+            **rest: Any,
+        ) -> Any:
+            source = click.get_current_context().get_parameter_source("kubeconfig")
+            asked = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
+            options = Options(
+                files,
+                facts,
+                namespace or "",
+                cluster or in_cluster or context is not None or asked,
+                context or "",
+                kubeconfig or "",
+            )
+            return function(options=options, **rest)
+
+        for option in reversed(_OPTIONS):
+            wrapped = option(wrapped)
+        return wrapped  # type: ignore[return-value] # click's decorators keep the function callable as before
+
+    return decorate
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "-f",
+        "--filename",
+        "files",
+        type=_PATH,
+        multiple=True,
+        help="Segments, grants and classes: a file, a folder, or - for stdin. Repeatable.",
+    ),
+    click.option(
+        "--facts",
+        "facts",
+        type=_PATH,
+        multiple=True,
+        help="The surroundings, as `kubectl get -o yaml` prints them: a file, a folder, or -. Repeatable.",
+    ),
+    click.option(
+        "-n", "--namespace", "namespace", help="The namespace of documents that name none.  [default: default]"
+    ),
+    click.option("--cluster", "in_cluster", is_flag=True, help="Take facts from the cluster too."),
+    click.option("--context", "context", help="Take facts from the cluster of this kubeconfig context."),
+    click.option(
+        "--kubeconfig",
+        "kubeconfig",
+        envvar="KUBECONFIG",
+        help="The kubeconfig; given here, facts are taken from its cluster.  [env: KUBECONFIG]",
+    ),
+)

@@ -1,0 +1,237 @@
+"""The walk of the command line: documents and facts become a Snapshot, each segment its Reach and its objects.
+
+The rooms are the operator's own; only the surroundings come from files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import click
+
+from pipesegment import names
+from pipesegment.cli import inputs, output
+from pipesegment.cli.inputs import Given, Object, Problem
+from pipesegment.cli.options import Options
+from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.isolation import isolation
+from pipesegment.compile.segment import compile_segment
+from pipesegment.errors import Refused, Usage
+from pipesegment.facts.parse import snapshot
+from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.findings import Finding, Refusal
+from pipesegment.plan.changes import plan
+from pipesegment.plan.live import Live
+from pipesegment.reach.governance import govern
+from pipesegment.reach.graph import Reach
+from pipesegment.reach.resolve import resolve
+
+#: What a segment's objects are; a fact of such a kind may hold a name that is needed.
+_OWNED = frozenset({"NetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"})
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Documents and facts together; `facts` are the plain objects, `documents` what was given with -f."""
+
+    documents: tuple[Given, ...]
+    facts: tuple[Object, ...]
+    snapshot: Snapshot
+    problems: tuple[Problem, ...]
+
+    def segments(self) -> tuple[tuple[Given, Segment], ...]:
+        """Give the segments that are asked about, by namespace and name."""
+        found = []
+        for given in self.documents:
+            if given.kind == names.SEGMENT:
+                meta = given.raw["metadata"]
+                segment = self.snapshot.segment(meta["namespace"], meta["name"])
+                assert segment is not None
+                found.append((given, segment))
+        return tuple(sorted(found, key=lambda item: item[1].meta.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A segment that came through: its Reach and what should exist for it."""
+
+    given: Given
+    segment: Segment
+    reach: Reach
+    desired: Desired
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Give everything that is to be told about it."""
+        found = (*self.reach.findings, *self.desired.gaps, *self.desired.coarse)
+        return tuple(dict.fromkeys(_owned(finding, str(self.reach.segment)) for finding in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Every segment that is asked about, and those of the facts, which are compiled only to be compared with."""
+
+    surroundings: Surroundings
+    walked: tuple[Walked, ...] = ()
+    neighbours: tuple[Desired, ...] = ()
+    classes: tuple[Desired, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
+
+
+def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
+    """Read everything that the options name; `optional` lets a verb go without documents when it asks the cluster."""
+    if not options.files and not (optional and options.cluster):
+        raise Usage("nothing is given: name files, folders or - with -f")
+    read = inputs.read(options.files, options.facts, options.namespace or "default")
+    facts = read.facts
+    if options.cluster:
+        from pipesegment.cli.gather import gather  # noqa: PLC0415 - the client is loaded only for a cluster
+
+        facts = [*gather(options), *facts]
+    for problem in read.ignored:
+        output.say(f"{problem.place}: {problem.title} is refused, and counts for nothing among the facts:")
+        for refusal in problem.refusals:
+            output.say(f"  {refusal}")
+    documents = tuple(read.documents)
+    if not options.files:
+        documents = tuple(_from_cluster(facts, options.namespace))
+    known = {_identity(obj): obj for obj in facts}
+    given = [_remembered(item.raw, known.get(_identity(item.raw))) for item in documents]
+    return Surroundings(documents, tuple(facts), snapshot([*facts, *given]), tuple(read.problems))
+
+
+def walk(found: Surroundings) -> Walk:
+    """Resolve and compile every segment; what is refused on the way is in `problems`."""
+    walked: list[Walked] = []
+    problems = list(found.problems)
+    for given, segment in found.segments():
+        try:
+            reach = resolve(segment, found.snapshot)
+            if reach.refusals:
+                raise Refused(reach.refusals)
+            walked.append(Walked(given, segment, reach, compile_segment(reach)))
+        except Refused as refused:
+            problems.append(Problem(given.place, given.title, refused.refusals))
+    neighbours = tuple(_neighbours(found, {w.reach.segment for w in walked}))
+    classes = tuple(isolations(found, own=True))
+    problems += _taken(found, walked, neighbours)
+    return Walk(found, tuple(walked), neighbours, classes, tuple(problems))
+
+
+def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
+    """Compile the isolation of classes: of those given with -f (`own`), or of every class there is."""
+    given = {item.raw["metadata"]["name"] for item in found.documents if item.kind == names.CLASS}
+    spaces = {*found.snapshot.namespaces, *found.snapshot.segments}
+    for name, each in sorted(found.snapshot.classes.items()):
+        if each.spec is not None and (name in given or not own):
+            governed = [s for s in sorted(spaces) if govern(s, found.snapshot).name == name]
+            yield isolation(name, each.meta.uid, each.spec, governed)
+
+
+def refuse(problems: Sequence[Problem]) -> NoReturn:
+    """Tell why documents are refused, on stderr, and end with exit code 1."""
+    for problem in problems:
+        output.say(f"{problem.place}: {problem.title} is refused:")
+        for refusal in problem.refusals:
+            output.say(str(refusal))
+    click.get_current_context().exit(1)
+
+
+def told(walked: Walk) -> None:
+    """Tell every finding on stderr."""
+    for each in walked.walked:
+        for finding in each.findings:
+            output.say(str(finding))
+    for desired in walked.classes:
+        for gap in desired.gaps:
+            output.say(str(gap))
+
+
+def _neighbours(found: Surroundings, own: set[Key]) -> Iterator[Desired]:
+    for by_name in found.snapshot.segments.values():
+        for segment in by_name.values():
+            if segment.meta.key not in own and segment.spec is not None:
+                try:
+                    yield compile_segment(resolve(segment, found.snapshot))
+                except Refused:
+                    # The operator would make nothing for it either.
+                    continue
+
+
+def _taken(found: Surroundings, walked: Sequence[Walked], neighbours: Sequence[Desired]) -> Iterator[Problem]:
+    """Find names that somebody else has: another segment, or an object among the facts that is not ours."""
+    owners: dict[ObjectID, set[Key]] = {}
+    for desired in (*(w.desired for w in walked), *neighbours):
+        for obj in desired.objects:
+            owners.setdefault(ObjectID.of(obj), set()).add(desired.segment)
+    existing = {_place(obj): obj for obj in found.facts if obj.get("kind") in _OWNED}
+    for each in walked:
+        refusals = [*_by_segments(each, owners), *_by_objects(each, existing)]
+        if refusals:
+            yield Problem(each.given.place, each.given.title, tuple(dict.fromkeys(refusals)))
+
+
+def _by_segments(walked: Walked, owners: Mapping[ObjectID, set[Key]]) -> Iterator[Refusal]:
+    paths = _paths(walked.reach)
+    for obj in walked.desired.objects:
+        others = owners[ObjectID.of(obj)] - {walked.reach.segment}
+        if others:
+            other = ", ".join(str(key) for key in sorted(others))
+            problem = f"needs a {obj['kind']} whose name another segment ({other}) needs too"
+            yield _conflict(walked, paths.get(_stage(obj), "spec"), problem, obj["metadata"]["name"])
+
+
+def _by_objects(walked: Walked, existing: Mapping[tuple[str, ...], Object]) -> Iterator[Refusal]:
+    live = {}
+    for obj in walked.desired.objects:
+        there = existing.get(_place(obj))
+        if there is not None:
+            live[ObjectID.of(obj)] = Live.of({**there, "apiVersion": obj["apiVersion"]})
+    for finding in plan(walked.desired, live).conflicts(_paths(walked.reach)):
+        yield _conflict(walked, finding.path, "needs a name that is not free:", finding.target)
+
+
+def _conflict(walked: Walked, path: str, problem: str, value: str) -> Refusal:
+    fix = "rename the stage or the segment, or remove the other object"
+    return Refusal(path, problem, value, fix, "Conflict", str(walked.reach.segment))
+
+
+def _paths(reach: Reach) -> dict[str, str]:
+    return {stage.key.stage: f"{stage.path}.name" for stage in reach.stages}
+
+
+def _stage(obj: Object) -> str:
+    return str((obj["metadata"].get("labels") or {}).get(names.STAGE_LABEL, ""))
+
+
+def _place(obj: Object) -> tuple[str, ...]:
+    """Identify an object whatever version of its group it was printed in."""
+    meta = obj["metadata"]
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    return (group, str(obj["kind"]), str(meta.get("namespace", "")), str(meta.get("name", "")))
+
+
+def _identity(obj: Object) -> tuple[str, str, str]:
+    meta: Mapping[str, Any] = obj.get("metadata") or {}
+    return (str(obj.get("kind")), str(meta.get("namespace", "")), str(meta.get("name", "")))
+
+
+def _remembered(raw: Object, known: Object | None) -> Object:
+    """Give a document what the cluster knows of it: uid and age decide who owns an object, and who was first."""
+    if known is None:
+        return raw
+    kept = {k: v for k, v in known["metadata"].items() if k in {"uid", "creationTimestamp", "generation"}}
+    status = {"status": known["status"]} if "status" in known else {}
+    return {**status, **raw, "metadata": {**kept, **raw["metadata"]}}
+
+
+def _from_cluster(facts: Sequence[Object], namespace: str) -> Iterator[Given]:
+    for obj in facts:
+        if obj.get("kind") == names.SEGMENT and namespace in {"", obj["metadata"].get("namespace")}:
+            yield Given("cluster", names.SEGMENT, obj)
+
+
+def _owned(finding: Finding, name: str) -> Finding:
+    if finding.object:
+        return finding
+    return Finding(finding.path, finding.reason, finding.target, finding.message, finding.fix, name)

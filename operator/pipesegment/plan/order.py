@@ -1,0 +1,259 @@
+"""The safe order: at no moment is anything open that is open neither before nor after.
+
+The argument. A connection is open when every plane that it passes is open for it: the caller's egress, the callee's
+ingress, its mesh policies, its mutual TLS (`fences.py`). Let O be what is open before, N what is open after, pod by pod
+and plane by plane. An intermediate state may mix a plane of O with another plane of N, and so open what neither does.
+Hence there is a middle M, inside O *and* inside N on every plane of every pod, and two halves of the way:
+
+- from O to M every state lies inside O: fences keep the pods that they isolated, and let through only what O lets
+  through for those pods (waves DENY, NARROW);
+- from M to N every state lies inside N: every pod that N isolates is isolated already, and fences let through only what
+  N lets through for those pods (waves WIDEN, PRUNE…).
+
+M of an object with the same selector: its old rules as far as N provably allows them to its pods, and its new rules as
+far as O does. Of a new object the second, of a vanishing one the first. Then most changes need no extra call: what only
+narrows *is* at M with its new version, what only widens with its old one. 'Provably allows' looks at all fences that
+select at least these pods, and at 'no fence selects any of them', which allows everything.
+
+An object that selects other pods than before cannot hold both selectors at once. It stays on the old pods, and a guard,
+a shut fence of a name of its own, isolates the new pods before the object leaves the old ones; the guard goes last. So
+two stages may swap their pods in a namespace that nothing else closes. No guard is needed where some fence that stays
+(the default deny, the pipeline's closing policy) isolates the new pods anyhow.
+
+What neither narrows nor widens only, goes O → M → N in two calls, save for those that may turn in one call while
+everything else stands at M: any one object; or all objects whose change concerns the same single plane, since a
+connection passes that plane at one pod only and is there in O or in N. Hence a fresh segment, a changed stage, a rename
+cost one call for each object.
+
+A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
+moves away: it is narrowed and kept.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from pipesegment import names
+from pipesegment.compile.canonical import canonical_bytes
+from pipesegment.compile.desired import Object, ObjectID
+from pipesegment.plan.changes import Action, Change, ChangeSet, Why
+from pipesegment.plan.fences import FENCE_KINDS, Fence, Plane, fence, shut, with_rules, within
+from pipesegment.plan.middle import Move, Passage, Terrain, Way
+from pipesegment.plan.sequence import Restraint, Sequence, Step, Verb, Wave
+
+_IDENTITY: Final = frozenset({"ServiceAccount"})
+#: Kinds that give rights: taken away first, given last.
+_RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
+
+
+def needs(changes: ChangeSet, restraint: Restraint = Restraint.NONE) -> tuple[ObjectID, ...]:
+    """Name the live policies that `safe_sequence` has to know as a whole; none for fresh segments and single changes."""
+    moving = _policies(changes)
+    if len(moving) == 1 and restraint is Restraint.NONE and not _blocked(changes):
+        return ()
+    return tuple(c.id for c in moving if c.live is not None and c.live.object is None)
+
+
+def safe_sequence(
+    changes: ChangeSet,
+    live_objects: Mapping[ObjectID, Object | None],
+    surroundings: Iterable[Object] = (),
+    restraint: Restraint = Restraint.NONE,
+) -> Sequence:
+    """Order the writes of a ChangeSet, with the steps between that safety needs.
+
+    `live_objects` holds what `needs` names, None for an object that has gone meanwhile; raises KeyError for one that is
+    missing. `surroundings` are the policies of the namespaces concerned that are not of this ChangeSet: every
+    NetworkPolicy unless it provably selects none of these pods, and as many AuthorizationPolicies as are known.
+    """
+    passages = _passages(changes, live_objects, list(surroundings), restraint)
+    turning = _turning(passages) if restraint is Restraint.NONE else []
+    leftover = {change.id for change in changes.changes}
+    steps = [*_plain_steps(changes)]
+    for passage in passages:
+        steps += _steps(passage, passage in turning)
+    steps += _guards(passages, turning, leftover)
+    allowed = [step for step in steps if _allowed(step, restraint)]
+    ends = {step.change.id for step in allowed if step.final}
+    held = {p.move.change.id for p in passages if p.move.held}
+    withheld = {change.id for change in changes.writes if change.id not in ends} | held
+    ordered = sorted(allowed, key=lambda step: (step.wave, step.turn, step.id))
+    return Sequence(tuple(_preconditions(ordered)), tuple(sorted(withheld)))
+
+
+def _passages(
+    changes: ChangeSet,
+    live_objects: Mapping[ObjectID, Object | None],
+    surroundings: list[Object],
+    restraint: Restraint,
+) -> list[Passage]:
+    single = not needs(changes, restraint)
+    moves = [_move(change, live_objects, may_lack=single) for change in _policies(changes)]
+    same = [c for c in changes.of(Action.UNCHANGED) if c.id.kind in FENCE_KINDS]
+    standing = [*map(fence, surroundings), *(fence(c.desired) for c in same if c.why is not Why.TERMINATING)]
+    vanishing = [fence(c.desired or (c.live.object if c.live else None)) for c in same if c.why is Why.TERMINATING]
+    blocked = _blocked(changes)
+    kept, doomed = [f for f in standing if f], [f for f in vanishing if f]
+    if blocked:
+        intended = Terrain([*kept, *blocked], doomed, moves)
+        anyhow = Terrain(kept, doomed, ())
+        moves = [_held(move, blocked, intended, anyhow) for move in moves]
+    terrain = Terrain(kept, doomed, moves)
+    return [Passage(move, terrain) for move in moves]
+
+
+def _policies(changes: ChangeSet) -> list[Change]:
+    return [change for change in changes.writes if change.id.kind in FENCE_KINDS]
+
+
+def _blocked(changes: ChangeSet) -> list[Fence]:
+    return [found for change in changes.of(Action.CONFLICT) if (found := fence(change.desired))]
+
+
+def _move(change: Change, live_objects: Mapping[ObjectID, Object | None], *, may_lack: bool) -> Move:
+    before: Object | None = None
+    if change.live is not None:
+        before = change.live.object
+        if before is None:
+            before = live_objects.get(change.id) if may_lack else live_objects[change.id]
+    return Move(change, fence(before), fence(change.desired), before, change.desired)
+
+
+def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain) -> Move:
+    """Keep, narrowed, what would leave pods to an object that cannot be written."""
+    old = move.old
+    if old is None or (move.new is not None and not move.moves) or move.old_object is None:
+        return move
+    left = [b for b in blocked if b.namespace == old.namespace and b.planes & old.planes]
+    if all(b.selector.disjoint(old.selector) for b in left):
+        return move
+    if anyhow.isolated(old.selector, old.planes, old.namespace):
+        return move
+    limits = {plane: intended.after(old.selector, plane, old.namespace) for plane in old.planes}
+    kept = with_rules(_bare(move.old_object), {p: within(rules, limits[p]) for p, rules in old.allows.items()})
+    return replace(move, new=fence(kept), new_object=kept, held=True)
+
+
+def _turning(passages: list[Passage]) -> list[Passage]:
+    """Choose what turns in one call: one object, or all that concern one plane; whatever saves the most calls."""
+    mixed = [p for p in passages if p.way is Way.MIXED]
+    groups = [[p for p in mixed if p.loose <= {plane}] for plane in Plane] + [[p] for p in mixed]
+    return max(groups, key=_saved, default=[])
+
+
+def _saved(group: list[Passage]) -> int:
+    alone = sum(p.move.moves for p in group) == 1
+    return sum((p.middle() is not None) + 2 * (p.needs_guard and alone) for p in group)
+
+
+def _steps(passage: Passage, turns: bool) -> Iterator[Step]:
+    change, move = passage.move.change, passage.move
+    end = _end(move)
+    if move.held and _same(move.new_object, move.old_object):
+        return
+    if turns:
+        gone, moving = move.new_object is None, move.moves
+        yield replace(end, wave=Wave.LEAVE if gone else Wave.MOVE if moving else Wave.TURN)
+        return
+    if passage.way is Way.NARROW:
+        fresh = move.old is None and move.new is not None and move.new.shut
+        yield replace(end, wave=Wave.DENY if fresh else Wave.NARROW)
+        return
+    middle = passage.middle() if passage.way is Way.MIXED else None
+    if middle is not None:
+        verb: Verb = "create" if change.live is None else "apply"
+        yield Step(Wave.NARROW, verb, change.id, change, _bare(middle), final=False)
+        end = replace(end, verb="apply" if end.verb == "create" else end.verb)
+    yield end
+
+
+def _end(move: Move) -> Step:
+    change = move.change
+    if move.new_object is None:
+        last = Wave.PRUNE_DENY if change.id.name == names.DEFAULT_DENY else Wave.PRUNE_FENCES
+        return Step(last, "delete", change.id, change)
+    # An object that stays and isolates nobody any more, such as a policy in dry-run, goes with the fences.
+    wave = Wave.WIDEN if move.new is not None else Wave.PRUNE_FENCES
+    verb: Verb = "create" if change.live is None else "apply"
+    return Step(wave, verb, change.id, change, move.new_object, final=not move.held)
+
+
+def _guards(passages: list[Passage], turning: list[Passage], existing: Container[ObjectID]) -> Iterator[Step]:
+    alone = sum(p.move.moves for p in turning) == 1
+    for passage in passages:
+        if passage.way is not Way.MIXED or not passage.needs_guard or (alone and passage in turning):
+            continue
+        change, obj = passage.move.change, passage.move.new_object
+        assert obj is not None
+        guard = shut(_bare(obj), _guard_name(obj))
+        target = ObjectID.of(guard)
+        # One that a crash left behind is a deletion of this ChangeSet already, and those come last.
+        if target not in existing:
+            yield Step(Wave.NARROW, "create", target, change, guard, final=False)
+            yield Step(Wave.PRUNE_FENCES, "delete", target, change, final=False)
+
+
+def _guard_name(obj: Object) -> str:
+    meta = obj["metadata"]
+    selector = obj["spec"].get("podSelector") or obj["spec"].get("selector") or {}
+    digest = hashlib.sha256(canonical_bytes(selector)).hexdigest()[:8]
+    return names.suffixed_name(meta["labels"].get(names.SEGMENT_LABEL, ""), meta["name"], f"guard-{digest}")
+
+
+def _plain_steps(changes: ChangeSet) -> Iterator[Step]:
+    for change in changes.writes:
+        kind = change.id.kind
+        if kind in FENCE_KINDS:
+            continue
+        if change.desired is not None:
+            verb: Verb = "create" if change.live is None else "apply"
+            yield Step(Wave.IDENTITY if kind in _IDENTITY else Wave.WIDEN, verb, change.id, change, change.desired)
+        else:
+            last = Wave.NARROW if kind in _RIGHTS else Wave.PRUNE_IDENTITY if kind in _IDENTITY else Wave.PRUNE
+            yield Step(last, "delete", change.id, change)
+
+
+def _allowed(step: Step, restraint: Restraint) -> bool:
+    match restraint:
+        case Restraint.NONE:
+            return True
+        case Restraint.NO_WIDENING:
+            return step.wave <= Wave.IDENTITY
+        case Restraint.SUSPENDED:
+            return step.wave is Wave.NARROW and step.verb != "create" and step.change.why is not Why.DRIFT
+
+
+def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:
+    """Keep apart what must not run together, and say what each call may assume of its object."""
+    seen: set[ObjectID] = set()
+    for turn, step in enumerate(steps):
+        change = step.change
+        alone = turn if step.wave is Wave.MOVE else 0
+        if step.id != change.id:
+            yield replace(step, turn=alone)
+        else:
+            version = "" if step.id in seen else change.resource_version
+            yield replace(step, turn=alone, uid=change.uid, resource_version=version)
+        seen.add(step.id)
+
+
+def _bare(obj: Object) -> dict[str, Any]:
+    """Leave of an object what we may write: a live one carries the server's fields and perhaps other people's."""
+    meta = obj["metadata"]
+    ours = {key: meta[key] for key in ("name", "namespace") if key in meta}
+    for key in ("labels", "annotations"):
+        if found := {k: v for k, v in (meta.get(key) or {}).items() if _is_ours(k)}:
+            ours[key] = found
+    ours["ownerReferences"] = [
+        r for r in meta.get("ownerReferences") or () if r["apiVersion"].startswith(f"{names.GROUP}/")
+    ]
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": ours, "spec": obj.get("spec") or {}}
+
+
+def _is_ours(key: str) -> bool:
+    return key == names.MANAGED_BY_LABEL or key.startswith(f"{names.GROUP}/")
+
+
+def _same(new: Object | None, old: Object | None) -> bool:
+    return new is not None and old is not None and new["spec"] == old["spec"]

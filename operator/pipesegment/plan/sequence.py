@@ -1,0 +1,73 @@
+"""What is sent to the API server, in waves.
+
+Inside one wave the order does not matter and every subset of it is safe, so that its steps may be under way at once. A
+wave begins only when every step before it succeeded; after a failure the rest of its wave may run, and nothing more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from itertools import groupby
+from typing import Literal
+
+from pipesegment.compile.desired import Object, ObjectID
+from pipesegment.plan.changes import Change
+
+Verb = Literal["create", "apply", "delete"]
+
+
+class Wave(IntEnum):
+    """The waves in their order; `order.py` argues why it is this one."""
+
+    DENY = 1  # new fences that let nothing through: the default deny, the pipeline's closing policy
+    NARROW = 2  # everything that only takes away
+    IDENTITY = 3  # accounts
+    TURN = 4  # the policies that go from old to new in one write between narrow and wide
+    MOVE = 5  # of these, the ones that select other pods than before, one after the other
+    LEAVE = 6  # of these, the ones that go
+    WIDEN = 7  # everything that only adds
+    PRUNE = 8
+    PRUNE_IDENTITY = 9
+    PRUNE_FENCES = 10
+    PRUNE_DENY = 11
+
+
+class Restraint(Enum):
+    """What holds a segment back."""
+
+    NONE = "none"
+    NO_WIDENING = "no-widening"  # a class that is lost or ambiguous, a declaration that is refused
+    SUSPENDED = "suspended"  # nothing is created, widened or repaired; revocations still happen
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One API call.
+
+    `final` is False for a policy on its way that a later step brings to its end. `uid` and `resource_version` are
+    preconditions; '' where an earlier step of the same object decides them, or (create) where nothing may exist.
+    """
+
+    wave: Wave
+    verb: Verb
+    id: ObjectID
+    change: Change
+    object: Object | None = None
+    final: bool = True
+    uid: str = ""
+    resource_version: str = ""
+    turn: int = 0  # orders steps of a wave that must not be under way together
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Every step, in order; `withheld` are the objects that will not get where they should, and why nothing is lost."""
+
+    steps: tuple[Step, ...]
+    withheld: tuple[ObjectID, ...] = ()
+
+    @property
+    def waves(self) -> Iterator[tuple[Step, ...]]:
+        """Give the steps wave by wave."""
+        for _, steps in groupby(self.steps, key=lambda step: (step.wave, step.turn)):
+            yield tuple(steps)

@@ -1,0 +1,90 @@
+"""Fields that the API has and this version does not act on: they are refused, never ignored."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from pipesegment import names
+from pipesegment.findings import Refusal
+from pipesegment.spec.base import Model, shown
+from pipesegment.spec.grant import SegmentGrantSpec
+from pipesegment.spec.phrases import path
+from pipesegment.spec.segment import PipelineSegmentSpec, Stage
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+_REASON: Final = "NotYetSupported"
+_LATER_TARGETS: Final = frozenset({"fqdn", "awsService"})
+_Place = tuple[str | int, ...]
+
+
+def not_yet_supported(kind: str, spec: Model, name: str = "") -> tuple[Refusal, ...]:
+    """Give a refusal for every field whose behaviour comes with a later version.
+
+    `kind` is the kind of the object that has this spec, `name` the object as `namespace/name`.
+    """
+    return tuple(
+        Refusal(path("spec", place), "is not supported by this version", shown(value), "remove it", _REASON, name)
+        for place, value in _FINDERS[kind](spec)
+    )
+
+
+def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
+    for place, entry in spec.each_reach():
+        if entry.kind in _LATER_TARGETS:
+            yield (*place, entry.kind), entry.fqdn or entry.aws_service
+    for index, stage in enumerate(spec.stages):
+        for step, value in _stage(stage):
+            yield ("stages", index, *step), value
+
+
+def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
+    if stage.service_account.role_refs:
+        yield ("serviceAccount", "roleRefs"), stage.service_account.role_refs
+    if set(stage.aws.wire()) - {"identity"} or stage.aws.identity not in {None, "None"}:
+        yield ("aws",), stage.aws
+    if stage.gates:
+        yield ("gates",), stage.gates
+
+
+def _grant(spec: SegmentGrantSpec) -> Iterator[tuple[_Place, Any]]:
+    if spec.http:
+        yield ("http",), spec.http
+
+
+def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
+    for index, entry in enumerate(spec.baseline.reaches):
+        if entry.kind in _LATER_TARGETS:
+            yield ("baseline", "reaches", index, entry.kind), entry.fqdn or entry.aws_service
+    yield from _network(spec)
+    if spec.mesh.provider == "Linkerd":
+        yield ("mesh", "provider"), spec.mesh.provider
+    if spec.mesh.data_plane == "Ambient":
+        yield ("mesh", "dataPlane"), spec.mesh.data_plane
+    for place, value, default in (
+        (("aws",), spec.aws, None),
+        (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
+        (("gates",), spec.gates, type(spec.gates)()),
+        (("evidenceKeys",), spec.evidence_keys, ()),
+        (("guardrails", "roleRefs"), spec.guardrails.role_refs, ()),
+        (("guardrails", "controllers"), spec.guardrails.controllers, ()),
+        (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
+        (("guardrails", "lockdown"), spec.guardrails.lockdown, False),
+    ):
+        if value != default:
+            yield place, value
+
+
+def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
+    network = spec.network
+    if network.provider in {"AmazonVPC", "Cilium"}:
+        yield ("network", "provider"), network.provider
+    if network.inexact.fqdn != "Deny":
+        yield ("network", "inexact", "fqdn"), network.inexact.fqdn
+    if network.inexact.aws_service != "Deny":
+        yield ("network", "inexact", "awsService"), network.inexact.aws_service
+
+
+_FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {
+    names.SEGMENT: _segment,
+    names.GRANT: _grant,
+    names.CLASS: _class,
+}

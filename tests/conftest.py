@@ -1,0 +1,116 @@
+"""What all tests share: one control plane for a test run, and for each test its own namespaces on it.
+
+`control_plane` is made once, when the first test asks for it; which one is looked up as lab/README.md says.
+"""
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from lab import cluster
+from lab.api import Api
+from lab.controlplane import ControlPlane, Options
+from lab.errors import LabError, UnsupportedError
+from lab.kubectl import Kubectl
+
+_REASON = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cluster", "the control plane of tests with the marker 'cluster'")
+    group.addoption(
+        "--cluster",
+        metavar="SOURCE",
+        help="auto, kubeconfig, assets, kind or embedded (default: LAB_CLUSTER, else auto)",
+    )
+    group.addoption(
+        "--cluster-kubeconfig",
+        metavar="FILE",
+        help="run cluster tests on this cluster (default: LAB_KUBECONFIG; KUBECONFIG and ~/.kube/config are never used)",
+    )
+    group.addoption(
+        "--cluster-required", action="store_true", help="fail instead of skipping when no control plane can be had"
+    )
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """The control plane of this test run, where pods become Running; skips, loudly, when none can be had."""
+    config = request.config
+    capture = config.pluginmanager.getplugin("capturemanager")
+    # What is chosen and how a first build gets on is for the person who waits, not for a report about the first test.
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    try:
+        with shown:
+            choice = cluster.find(
+                kubeconfig=config.getoption("--cluster-kubeconfig"), source=config.getoption("--cluster")
+            )
+            plane = cluster.open_cluster(choice, Options(pods=True))
+    except LabError as error:
+        if config.getoption("--cluster-required"):
+            pytest.fail(f"no control plane: {error}", pytrace=False)
+        config.stash[_REASON] = str(error)
+        pytest.skip(f"no control plane: {error}")
+    with plane:
+        yield plane
+
+
+@pytest.fixture(autouse=True)
+def _features(request: pytest.FixtureRequest) -> None:
+    """Skip a test whose `cluster` markers name features that this control plane lacks."""
+    needed = [feature for marker in request.node.iter_markers("cluster") for feature in marker.args]
+    if needed:
+        try:
+            request.getfixturevalue("control_plane").require(*needed)
+        except UnsupportedError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane) -> Kubectl:
+    """Call it with kubectl's arguments; it returns what was printed and raises LabError on failure."""
+    return control_plane.kubectl
+
+
+@pytest.fixture
+async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+    """The administrator's client."""
+    async with control_plane.api() as client:
+        yield client
+
+
+class Namespaces:
+    """Makes namespaces that no other test has."""
+
+    def __init__(self, api: Api, control_plane: ControlPlane) -> None:
+        self._api = api
+        self._plane = control_plane
+        self.made: list[str] = []
+
+    async def __call__(self, prefix: str = "test", *, labels: dict[str, str] | None = None) -> str:
+        """Make a namespace whose name begins with `prefix` and return its name, once pods can be created in it."""
+        name = f"{prefix}-{secrets.token_hex(4)}"
+        metadata = {"name": name, "labels": labels or {}}
+        await self._api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self.made.append(name)
+        if "controllers" in self._plane.features:
+            await self._api.wait("v1", "ServiceAccount", "default", name)
+        return name
+
+
+@pytest.fixture
+async def namespaces(control_plane: ControlPlane, api: Api) -> AsyncIterator[Namespaces]:
+    """Await `namespaces()` for the name of a new namespace; all are deleted after the test."""
+    factory = Namespaces(api, control_plane)
+    yield factory
+    for name in factory.made:
+        await api.delete("v1", "Namespace", name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reason = config.stash.get(_REASON, None)
+    if reason:
+        terminalreporter.section("the cluster tests did NOT run", red=True)
+        terminalreporter.line(f"No control plane could be had: {reason}")

@@ -1,0 +1,100 @@
+"""The operator's rights, verb by verb: what is not in this file it may not do."""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+READ = {"get", "list", "watch"}
+WRITE = READ | {"create", "patch", "delete"}
+
+CLUSTER = {
+    ("pipesegment.dev", "pipelinesegments"): READ,
+    ("pipesegment.dev", "segmentgrants"): READ,
+    ("pipesegment.dev", "segmentclasses"): READ,
+    ("pipesegment.dev", "pipelinesegments/status"): {"patch"},
+    ("pipesegment.dev", "segmentgrants/status"): {"patch"},
+    ("pipesegment.dev", "segmentclasses/status"): {"patch"},
+    ("", "namespaces"): READ,
+    ("", "nodes"): READ,
+    ("", "pods"): READ,
+    ("", "services"): READ,
+    ("discovery.k8s.io", "endpointslices"): READ,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): READ,
+    ("", "serviceaccounts"): WRITE,
+    ("networking.k8s.io", "networkpolicies"): WRITE,
+    ("security.istio.io", "authorizationpolicies"): WRITE,
+    ("security.istio.io", "peerauthentications"): WRITE,
+    ("networking.istio.io", "sidecars"): WRITE,
+    ("events.k8s.io", "events"): {"create", "patch"},
+}
+OWN_NAMESPACE = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}
+
+#: Never, in any role of ours, for anybody.
+FORBIDDEN_VERBS = {"*", "escalate", "bind", "impersonate", "deletecollection"}
+FORBIDDEN_RESOURCES = {
+    "*",
+    "secrets",
+    "serviceaccounts/token",
+    "nodes/proxy",
+    "pods/exec",
+    "pods/attach",
+    "pods/portforward",
+    "pods/ephemeralcontainers",
+    "mutatingwebhookconfigurations",
+    "validatingwebhookconfigurations",
+    "roles",
+    "clusterroles",
+    "rolebindings",
+    "clusterrolebindings",
+    "certificatesigningrequests",
+}
+
+
+def roles(install, kind: str) -> dict[str, dict[str, Any]]:
+    return {obj["metadata"]["name"]: obj for obj in install if obj["kind"] == kind}
+
+
+def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for rule in role["rules"]:
+        assert not rule.get("nonResourceURLs")
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found[group, resource] |= set(rule["verbs"])
+    return dict(found)
+
+
+def test_the_cluster_role_is_exactly_the_list(install):
+    assert rights(roles(install, "ClusterRole")["pipesegment-operator"]) == CLUSTER
+
+
+def test_the_role_in_the_own_namespace_is_the_lease_alone(install):
+    role = roles(install, "Role")["pipesegment-leader"]
+
+    assert list(roles(install, "Role")) == ["pipesegment-leader"]
+    assert role["metadata"]["namespace"] == "pipesegment-system"
+    assert rights(role) == OWN_NAMESPACE
+    # 'create' cannot be held to a name, the API server does not know it yet.
+    named = [rule for rule in role["rules"] if "create" not in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in named] == [["pipesegment"]]
+
+
+def test_the_account_is_bound_to_these_two_and_nothing_else(install):
+    subject = {"kind": "ServiceAccount", "name": "pipesegment", "namespace": "pipesegment-system"}
+    bindings = [obj for obj in install if obj["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
+
+    assert {(obj["kind"], obj["roleRef"]["kind"], obj["roleRef"]["name"]) for obj in bindings} == {
+        ("ClusterRoleBinding", "ClusterRole", "pipesegment-operator"),
+        ("RoleBinding", "Role", "pipesegment-leader"),
+    }
+    assert [obj["subjects"] for obj in bindings] == [[subject], [subject]]
+
+
+@pytest.mark.parametrize("kind", ["ClusterRole", "Role"])
+def test_no_role_holds_what_is_never_needed(install, kind):
+    for role in roles(install, kind).values():
+        for rule in role["rules"]:
+            assert not FORBIDDEN_VERBS & set(rule["verbs"])
+            assert not FORBIDDEN_RESOURCES & set(rule["resources"])
+            assert "*" not in rule["apiGroups"]
