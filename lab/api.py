@@ -319,7 +319,7 @@ def _key(obj: Object) -> tuple[str, str]:
 
 
 def _established(crd: Object) -> bool:
-    conditions = crd.get("status", {}).get("conditions", [])
+    conditions = crd.get("status", {}).get("conditions") or []
     return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 

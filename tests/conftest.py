@@ -4,12 +4,14 @@
 """
 
 import contextlib
+import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
-from lab import cluster
+from lab import cluster, crds
 from lab.api import Api
 from lab.controlplane import ControlPlane, Options
 from lab.errors import LabError, UnsupportedError
@@ -72,6 +74,18 @@ def _features(request: pytest.FixtureRequest) -> None:
 def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Call it with kubectl's arguments; it returns what was printed and raises LabError on failure."""
     return control_plane.kubectl
+
+
+@pytest.fixture(scope="session")
+def istio_crds(control_plane: ControlPlane) -> None:
+    """Istio's kinds are served from here on, in this and all later tests of the run."""
+    control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(_list(crds.istio())))
+    names = [f"crd/{definition['metadata']['name']}" for definition in crds.istio()]
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+
+
+def _list(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
 @pytest.fixture

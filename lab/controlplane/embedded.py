@@ -23,8 +23,9 @@ from lab.kubectl import Kubectl
 from lab.process import Service
 
 _READY_WITHIN = 60.0
-#: Seconds that a program gets to end by itself. All its data is thrown away: nothing is lost by impatience.
-_GRACE = 3.0
+#: Seconds that a program gets to end by itself. The API server would wait a minute for its watchers; what it
+#: acknowledged is in etcd, and etcd's data is thrown away in the end: nothing is lost by impatience.
+_GRACE = 1.0
 _POLL = 0.03
 _OK, _CREATED = 200, 201
 #: Another program may take a free port between our choice and the start.

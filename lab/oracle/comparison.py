@@ -20,7 +20,7 @@ Raw = Mapping[str, Any]
 KNOWN_DIFFERENCES: Final = {
     "loopback": "cyclonus holds a pod's connections to itself to its policies; in a cluster they never leave the pod. "
     "Such pairs are not compared.",
-    "host network": "cyclonus has no notion of it and would let policies select the pod. It is given the node's address "
+    "host network": "cyclonus has no notion of it and would let policies select the pod. It is given the node's addresses "
     "instead of the pod.",
     "ipBlock and pods": "cyclonus lets ipBlock match the addresses of pods; Kubernetes leaves that to the engine. Our "
     "evaluator is asked for the same reading.",
@@ -30,7 +30,8 @@ KNOWN_DIFFERENCES: Final = {
     "difference counts as known only if it vanishes when our evaluator is given NotIn together with Exists.",
     "empty label values": "cyclonus takes a matchLabels value '' to match an absent label. It is given the same as an "
     "In expression, which it reads as Kubernetes does.",
-    "pods without an address": "cyclonus stops at a pod that has no address yet. Both are given one from 198.18.0.0/15.",
+    "pods without an address": "the judge asks cyclonus by addresses, and finds no way to a pod that has none "
+    "yet. Such a pod gets one from 198.18.0.0/15, for both engines.",
 }
 
 
@@ -94,7 +95,7 @@ def _case(policies: Sequence[Raw], ends: Sequence[End], ports: Sequence[Port]) -
             }
             for pod in pods
         ],
-        "external": [end.ips[0] for end in ends if isinstance(end, AddressEnd) or end.host_network],
+        "external": [list(end.ips) for end in ends if isinstance(end, AddressEnd) or end.host_network],
         "ports": [{"port": port.number, "protocol": port.protocol} for port in ports],
     }
 

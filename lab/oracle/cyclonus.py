@@ -32,7 +32,7 @@ class Judge:
         """Judge one case, in the JSON that main.go documents.
 
         Returns one answer for each (source, destination, port), the port varying fastest; sources and destinations are
-        the case's pods and then its external addresses. Raises LabError when the case is malformed.
+        the case's pods and then its external ends. Raises LabError when the case is malformed.
         """
         assert self._child.stdin is not None
         assert self._child.stdout is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -12,10 +13,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from lab import crds
+from lab import cluster, external
 from lab.api import ApiError
 from lab.controlplane import Feature, Options, start
-from lab.errors import LabError
+from lab.errors import LabError, UnsupportedError
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +31,8 @@ def pod(name, namespace, **metadata):
         "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace, **metadata},
         "spec": {
+            # The namespace controller looks again after half of it.
+            "terminationGracePeriodSeconds": 1,
             "initContainers": [{"name": "prepare", "image": "registry.example.com/prepare:1"}],
             "containers": [{"name": "main", "image": "registry.example.com/main:1"}],
         },
@@ -43,7 +46,9 @@ def running(obj):
 @pytest.mark.cluster("audit")
 async def test_a_service_account_without_rights_is_denied_and_the_audit_log_says_so(control_plane, namespaces, api):
     namespace = await namespaces()
-    await api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "poor", "namespace": namespace}})
+    await api.apply(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "poor", "namespace": namespace}}
+    )
     before = control_plane.audit_position()
 
     async with control_plane.api(control_plane.access(service_account=(namespace, "poor"))) as poor:
@@ -92,7 +97,9 @@ async def test_pods_become_running_with_addresses_of_their_own_and_go_when_delet
     for name in ("one", "two"):
         await api.create(pod(name, namespace))
 
-    found = await api.wait_list("v1", "Pod", namespace, until=lambda pods: len(pods) == 2 and all(map(running, pods.values())))
+    found = await api.wait_list(
+        "v1", "Pod", namespace, until=lambda pods: len(pods) == 2 and all(map(running, pods.values()))
+    )
 
     addresses = {obj["status"]["podIP"] for obj in found}
     assert len(addresses) == 2
@@ -200,19 +207,15 @@ async def test_waiting_in_vain_says_what_was_there_instead(namespaces, api):
         )
 
 
-async def test_istio_definitions_are_installed_and_served(namespaces, api):
+async def test_istio_kinds_are_served_and_checked(namespaces, api, istio_crds):
     namespace = await namespaces()
-    definitions = crds.istio()
-    names = {definition["metadata"]["name"] for definition in definitions}
-    assert {"authorizationpolicies.security.istio.io", "sidecars.networking.istio.io"} <= names
-
-    await api.install_crds(definitions)
-
     policy = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy"}
     await api.apply(policy | {"metadata": {"name": "none", "namespace": namespace}, "spec": {}})
+    wrong = policy | {"metadata": {"name": "wrong", "namespace": namespace}, "spec": {"action": "PERHAPS"}}
+
     with pytest.raises(ApiError) as refusal:
-        wrong = {"action": "PERHAPS"}
-        await api.apply(policy | {"metadata": {"name": "wrong", "namespace": namespace}, "spec": wrong})
+        await api.apply(wrong)
+
     assert refusal.value.status == 422
     assert "spec.action" in refusal.value.message
 
@@ -223,9 +226,8 @@ async def test_an_api_server_that_comes_back_has_its_data_its_address_and_its_wa
     kept = await api.apply(config_map("kept", namespace))
     watching = asyncio.create_task(api.wait("v1", "ConfigMap", "after", namespace))
 
-    with control_plane.apiserver_down():
-        with pytest.raises(aiohttp.ClientError):
-            await api.get("v1", "ConfigMap", "kept", namespace)
+    with control_plane.apiserver_down(), pytest.raises(aiohttp.ClientError):
+        await api.get("v1", "ConfigMap", "kept", namespace)
 
     found = await api.get("v1", "ConfigMap", "kept", namespace)
     assert found["metadata"]["uid"] == kept["metadata"]["uid"]
@@ -253,6 +255,13 @@ def alive(pid):
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def ended(handle, *, within):
+    """Wait for the end of a process: its handle becomes readable."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(within * 1000))
 
 
 @pytest.mark.cluster("restart")
@@ -284,8 +293,7 @@ def test_no_process_outlives_a_killed_python_and_the_next_start_sweeps_its_folde
         handles = [os.pidfd_open(int(pid)) for pid in pids]
         owner.kill()
     for handle in handles:
-        # Readable when the process is gone.
-        assert select_one(handle, 10)
+        assert ended(handle, within=10)
         os.close(handle)
     assert Path(folder).exists()
 
@@ -293,9 +301,45 @@ def test_no_process_outlives_a_killed_python_and_the_next_start_sweeps_its_folde
         assert not Path(folder).exists()
 
 
-def select_one(handle, seconds):
-    import select
+@pytest.mark.cluster("controllers", "restart")
+def test_a_cluster_given_by_its_kubeconfig_is_used_and_left_as_it_was(control_plane, kubectl):
+    kinds = "serviceaccounts,clusterrolebindings,namespaces"
+    before = kubectl("get", kinds, "--all-namespaces", "--output=name")
 
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    with external.from_kubeconfig(control_plane.kubeconfig, "the given one") as given:
+        assert given.kubectl("get", "namespace", given.name, "--output=name") == f"namespace/{given.name}\n"
+        assert given.admin.token != control_plane.admin.token
+        status, _ = given.admin.request("GET", "/api/v1/secrets")
+        assert status == 200
+        with pytest.raises(UnsupportedError, match="does not offer: audit"):
+            given.require("controllers", "audit")
+
+    kubectl("wait", "--for=delete", f"namespace/{given.name}", "--timeout=30s")
+    assert kubectl("get", kinds, "--all-namespaces", "--output=name") == before
+
+
+@pytest.mark.cluster("restart")
+def test_a_folder_with_only_the_three_needed_programs_makes_a_cluster_without_controllers(control_plane, tmp_path):
+    for name in ("etcd", "kube-apiserver", "kubectl"):
+        (tmp_path / name).symlink_to(control_plane.run.binaries.etcd.with_name(name))
+    choice = cluster.find(environ={"KUBEBUILDER_ASSETS": str(tmp_path)})
+
+    with cluster.open_cluster(choice, Options(pods=True)) as plane:
+        assert plane.features == {Feature.AUDIT, Feature.RESTART, Feature.USERS}
+        # Nobody makes service accounts here, and a pod is admitted all the same.
+        assert plane.kubectl("run", "one", "--image=registry.example.com/one") == "pod/one created\n"
+
+
+@pytest.mark.cluster("restart")
+def test_by_hand_it_prints_a_kubeconfig_installs_definitions_and_ends_when_asked(control_plane):
+    command = [sys.executable, "-m", "lab", "up", "--cluster=embedded", "--with-istio-crds"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as owner:
+        kubeconfig = Path(owner.stdout.readline().strip())
+        installed = control_plane.kubectl("get", "crds", "--output=name", kubeconfig=kubeconfig)
+        owner.terminate()
+        said = owner.stderr.read()
+
+    assert owner.returncode == 0
+    assert "customresourcedefinition.apiextensions.k8s.io/authorizationpolicies.security.istio.io\n" in installed
+    assert "lab: cluster: embedded, because asked for" in said
+    assert not kubeconfig.parent.exists()

@@ -5,28 +5,30 @@ from typing import Any
 
 import pytest
 
-READ = {"get", "list", "watch"}
-WRITE = READ | {"create", "patch", "delete"}
+from pipesegment.world import kinds
+
+FOLLOW = {"list", "watch"}
+WRITE = FOLLOW | {"get", "create", "patch", "delete"}
 
 CLUSTER = {
-    ("pipesegment.dev", "pipelinesegments"): READ,
-    ("pipesegment.dev", "segmentgrants"): READ,
-    ("pipesegment.dev", "segmentclasses"): READ,
+    ("pipesegment.dev", "pipelinesegments"): FOLLOW,
+    ("pipesegment.dev", "segmentgrants"): FOLLOW,
+    ("pipesegment.dev", "segmentclasses"): FOLLOW,
     ("pipesegment.dev", "pipelinesegments/status"): {"patch"},
     ("pipesegment.dev", "segmentgrants/status"): {"patch"},
     ("pipesegment.dev", "segmentclasses/status"): {"patch"},
-    ("", "namespaces"): READ,
-    ("", "nodes"): READ,
-    ("", "pods"): READ,
-    ("", "services"): READ,
-    ("discovery.k8s.io", "endpointslices"): READ,
-    ("apiextensions.k8s.io", "customresourcedefinitions"): READ,
+    ("", "namespaces"): FOLLOW,
+    ("", "nodes"): FOLLOW,
+    ("", "pods"): FOLLOW,
+    ("", "services"): FOLLOW,
+    ("discovery.k8s.io", "endpointslices"): FOLLOW,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,
     ("security.istio.io", "authorizationpolicies"): WRITE,
     ("security.istio.io", "peerauthentications"): WRITE,
     ("networking.istio.io", "sidecars"): WRITE,
-    ("events.k8s.io", "events"): {"create", "patch"},
+    ("events.k8s.io", "events"): {"create"},
 }
 OWN_NAMESPACE = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}
 
@@ -67,6 +69,16 @@ def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
 
 def test_the_cluster_role_is_exactly_the_list(install):
     assert rights(roles(install, "ClusterRole")["pipesegment-operator"]) == CLUSTER
+
+
+def test_the_list_knows_the_kinds_that_the_program_knows():
+    known = {(kind.group, kind.plural) for kind in kinds.KNOWN.values()}
+    owned = {(kind.group, kind.plural) for kind in kinds.OWNED}
+    whole = {resource for resource in [*CLUSTER, *OWN_NAMESPACE] if "/" not in resource[1]}
+
+    # Everybody who is authenticated may ask what he himself may.
+    assert whole == known - {(kinds.ACCESS_REVIEW.group, kinds.ACCESS_REVIEW.plural)}
+    assert {resource for resource, verbs in CLUSTER.items() if "delete" in verbs} == owned
 
 
 def test_the_role_in_the_own_namespace_is_the_lease_alone(install):

@@ -53,7 +53,7 @@ def selectors(draw: st.DrawFn, keys: tuple[str, ...] = KEYS) -> dict[str, Any]:
         found["matchLabels"] = draw(
             st.dictionaries(st.sampled_from(keys), st.sampled_from((*VALUES, "red")), max_size=2)
         )
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 2)) == 0:
         found["matchExpressions"] = draw(st.lists(expressions(keys), max_size=2))
     return found
 

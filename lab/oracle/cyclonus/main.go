@@ -20,12 +20,12 @@ import (
 )
 
 // Case is a set of policies and the world that they are judged in. Every ordered pair of endpoints (the pods, then the
-// external addresses) is judged at every port.
+// external ones, each by its addresses) is judged at every port.
 type Case struct {
 	Policies   []*networkingv1.NetworkPolicy `json:"policies"`
 	Namespaces map[string]map[string]string  `json:"namespaces"`
 	Pods       []Pod                         `json:"pods"`
-	External   []string                      `json:"external"`
+	External   [][]string                    `json:"external"`
 	Ports      []Port                        `json:"ports"`
 }
 
@@ -101,8 +101,8 @@ func judge(line []byte) (answer Answer) {
 		}
 		all = append(all, endpoint{peer, parse(pod.IPs), pod.Ports})
 	}
-	for _, ip := range c.External {
-		all = append(all, endpoint{ips: parse([]string{ip})})
+	for _, ips := range c.External {
+		all = append(all, endpoint{ips: parse(ips)})
 	}
 	var bits bytes.Buffer
 	for _, from := range all {

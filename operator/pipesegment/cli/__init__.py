@@ -68,7 +68,7 @@ class _Verbs(click.Group):
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def program() -> None:
-    """A pipeline stage reaches only what it declares.
+    """Fence in pipeline stages: each reaches only what it declares.
 
     Exit codes: 0 done; 1 the input is refused, or an error or a difference was found; 2 bad usage; 3 the cluster cannot
     be reached.

@@ -3,12 +3,11 @@
 Everything that is wrong is collected, document by document, so that one run tells all of it.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import click
 
 from pipesegment import names
 from pipesegment.errors import Refused, Usage
@@ -83,6 +82,18 @@ def title(obj: Object) -> str:
     return f"{obj.get('kind')} {'/'.join(parts)}".rstrip()
 
 
+def text_of(path: str) -> str:
+    """Read a file, or stdin for `-`, as UTF-8 whatever the locale says. Raises Refused for other bytes, Usage for none."""
+    name = _name(path)
+    try:
+        content = sys.stdin.buffer.read() if path == _STDIN else Path(path).read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused([Refusal(name, "is not UTF-8 text:", str(error), "save it as UTF-8")]) from error
+    except OSError as error:
+        raise Usage(f"{name}: cannot be read: {error.strerror}") from error
+
+
 def _take_document(place: str, obj: Any, found: Read) -> None:
     try:
         loaded = documents.load([obj], place)
@@ -141,30 +152,32 @@ def _meet(found: Read) -> None:
 
 
 def _objects(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, Any]]:
-    for origin, text in _texts(paths):
+    for path in _expanded(paths):
+        name = _name(path)
         try:
             # A text that breaks off in its middle counts as a whole: half of it would be something else.
-            values = list(yamlfile.read(text, origin))
+            values = list(yamlfile.read(text_of(path), name))
         except Refused as refused:
-            problems.append(Problem(origin, "the text", refused.refusals))
+            problems.append(Problem(name, "the text", refused.refusals))
             continue
         for place, value in values:
             for obj in _unfold(value):
                 yield place, obj
 
 
-def _texts(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _expanded(paths: Sequence[str]) -> Iterator[str]:
     for path in paths:
-        if path == _STDIN:
-            yield "stdin", click.get_text_stream("stdin", encoding="utf-8").read()
-        elif Path(path).is_dir():
-            files = sorted(_files(Path(path)))
-            if not files:
-                raise Usage(f"{path}: the folder holds no .yaml, .yml or .json file")
-            for file in files:
-                yield str(file), _text(file)
-        else:
-            yield path, _text(Path(path))
+        if path == _STDIN or not Path(path).is_dir():
+            yield path
+            continue
+        files = sorted(_files(Path(path)))
+        if not files:
+            raise Usage(f"{path}: the folder holds no .yaml, .yml or .json file")
+        yield from map(str, files)
+
+
+def _name(path: str) -> str:
+    return "stdin" if path == _STDIN else path
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -176,15 +189,6 @@ def _files(folder: Path) -> Iterator[Path]:
             yield from _files(entry)
         elif entry.suffix in _ENDINGS:
             yield entry
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refused([Refusal(str(file), "is not UTF-8 text:", str(error), "save it as UTF-8")]) from error
-    except OSError as error:
-        raise Usage(f"{file}: cannot be read: {error.strerror}") from error
 
 
 def _unfold(value: Any) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """The options that verbs share, and the one value that they become."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -22,13 +22,16 @@ class Options:
     cluster: bool
     context: str
     kubeconfig: str
+    #: The cluster was named (by --context or --kubeconfig), not just asked for.
+    named: bool
+
+    def in_cluster(self) -> "Options":
+        """Give the same options, for a verb that asks the cluster unless it is told otherwise."""
+        return replace(self, cluster=True)
 
 
-def surroundings(*, cluster: bool = False) -> Callable[[F], F]:
-    """Add `-f`, `--facts`, `-n`, `--cluster`, `--context`, `--kubeconfig`, given to the verb as `options`.
-
-    `cluster` says that the verb asks the cluster unless it is told otherwise.
-    """
+def surroundings() -> Callable[[F], F]:
+    """Add `-f`, `--facts`, `-n`, `--cluster`, `--context`, `--kubeconfig`, given to the verb as `options`."""
 
     def decorate(function: F) -> F:
         @wraps(function)
@@ -47,9 +50,10 @@ def surroundings(*, cluster: bool = False) -> Callable[[F], F]:
                 files,
                 facts,
                 namespace or "",
-                cluster or in_cluster or context is not None or asked,
+                in_cluster or context is not None or asked,
                 context or "",
                 kubeconfig or "",
+                asked or context is not None,
             )
             return function(options=options, **rest)
 

@@ -100,21 +100,28 @@ def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
     return Surroundings(documents, tuple(facts), snapshot([*facts, *given]), tuple(read.problems))
 
 
-def walk(found: Surroundings) -> Walk:
-    """Resolve and compile every segment; what is refused on the way is in `problems`."""
+def walk(found: Surroundings, *, taken: bool = True) -> Walk:
+    """Resolve and compile every segment; what is refused on the way is in `problems`.
+
+    Unless `taken` is False (where objects are compared one by one anyway) a name that somebody else has is refused.
+    """
     walked: list[Walked] = []
     problems = list(found.problems)
     for given, segment in found.segments():
         try:
             reach = resolve(segment, found.snapshot)
-            if reach.refusals:
-                raise Refused(reach.refusals)
-            walked.append(Walked(given, segment, reach, compile_segment(reach)))
+            desired = compile_segment(reach)
         except Refused as refused:
             problems.append(Problem(given.place, given.title, refused.refusals))
+            continue
+        if reach.refusals:
+            problems.append(Problem(given.place, given.title, reach.refusals))
+        else:
+            walked.append(Walked(given, segment, reach, desired))
     neighbours = tuple(_neighbours(found, {w.reach.segment for w in walked}))
     classes = tuple(isolations(found, own=True))
-    problems += _taken(found, walked, neighbours)
+    if taken:
+        problems += _taken(found, walked, neighbours)
     return Walk(found, tuple(walked), neighbours, classes, tuple(problems))
 
 

@@ -71,7 +71,8 @@ def split(reach: Reach) -> Expressed:
         granted=tuple(g for g in reach.granted if (g.stage, g.because) not in unserved),
     )
     said = [*_findings(reach, halves, edge_of, gaps), *_selector_gaps(reach)]
-    return Expressed(rest, tuple(sorted(said)), tuple(sorted(_findings(reach, halves, edge_of, wider))))
+    widened = _findings(reach, halves, edge_of, wider)
+    return Expressed(rest, tuple(sorted(set(said))), tuple(sorted(set(widened))))
 
 
 def _open_halves(reach: Reach) -> Iterator[_Half]:

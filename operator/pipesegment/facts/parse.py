@@ -138,8 +138,8 @@ def segment(obj: Raw) -> Segment:
     recorded = (status.get("class") or {}).get("uid", "")
     try:
         return Segment(meta(obj), parse_segment(obj)[1], recorded)
-    except Refused:
-        return Segment(meta(obj), None, recorded)
+    except Refused as refused:
+        return Segment(meta(obj), None, recorded, refused.refusals)
 
 
 def grant(obj: Raw) -> Grant:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from pipesegment.facts.selectors import Selector
+from pipesegment.findings import Refusal
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -139,7 +140,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Segment:
-    """A PipelineSegment with its parsed spec; `spec` is None when the spec is refused (it counts for nothing).
+    """A PipelineSegment with its parsed spec; `spec` is None when it is refused (it counts for nothing), `refusals` say why.
 
     `class_uid` is the class that its status recorded last ('' when none did). `memo` keeps what pure functions derived
     from this very value, so that a thousand neighbours need not derive it again.
@@ -148,6 +149,7 @@ class Segment:
     meta: Meta
     spec: PipelineSegmentSpec | None
     class_uid: str = ""
+    refusals: tuple[Refusal, ...] = ()
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding
+from pipesegment.spec.phrases import path
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, Port, ReachEntry, Stage
 
 #: A block this wide or wider (its prefix is shorter) holds more than one service could.
@@ -63,25 +64,27 @@ def _forgeable(spec: PipelineSegmentSpec) -> Iterator[Finding]:
     if spec.engine is None:
         return
     kind = spec.engine.type
-    for index, stage in enumerate(spec.stages):
-        if stage.engine is not None and stage.engine.type == "None":
-            continue
-        if stage.pod_selector is None:
-            how, fix = _FORGEABLE.get(kind, ("", ""))
-        elif _rests_on_unforgeable(kind, stage) or _is_hook_template(spec):
-            continue
-        else:
-            default = ("a job can set labels of its own", "select by labels that the engine's administrators set")
-            how, fix = _FORGEABLE.get(kind, default)
-        if how:
-            message = f"stage {stage.name} is told by labels that a pipeline can forge: {how}"
-            yield Finding(f"spec.stages[{index}]", "ForgeableLabels", f"stage {stage.name}", message, fix)
+    stages = [s for s in spec.stages if s.engine is None or s.engine.type != "None"]
+    preset = [s.name for s in stages if s.pod_selector is None]
+    own = [s.name for s in stages if s.pod_selector is not None and not _is_trusted(spec, s)]
+    default = ("a job can set labels of its own", "select by labels that the engine's administrators set")
+    how, fix = _FORGEABLE.get(kind, default)
+    told = [*(preset if kind in _FORGEABLE else ()), *own]
+    if told:
+        who = f"stage {told[0]} is" if len(told) == 1 else f"stages {', '.join(told)} are"
+        message = f"{who} told by labels that a pipeline can forge: {how}"
+        yield Finding("spec.engine", "ForgeableLabels", kind, message, fix)
 
 
-def _rests_on_unforgeable(kind: str, stage: Stage) -> bool:
+def _is_trusted(spec: PipelineSegmentSpec, stage: Stage) -> bool:
+    """Tell whether a stage's own selector rests on labels that no pipeline can set."""
+    assert spec.engine is not None
     assert stage.pod_selector is not None
+    if _is_hook_template(spec):
+        return True
     requirements = canonical(stage.pod_selector).requirements
-    return any(mark in r.key for r in requirements if r.operator == "In" for mark in _UNFORGEABLE.get(kind, ()))
+    marks = _UNFORGEABLE.get(spec.engine.type, ())
+    return any(mark in r.key for r in requirements if r.operator == "In" for mark in marks)
 
 
 def _is_hook_template(spec: PipelineSegmentSpec) -> bool:
@@ -91,18 +94,18 @@ def _is_hook_template(spec: PipelineSegmentSpec) -> bool:
 
 
 def _wide(spec: PipelineSegmentSpec) -> Iterator[Finding]:
-    for path, entry in _entries(spec):
+    for where, entry in _entries(spec):
         if entry.cidr is None:
             continue
         network = ip_network(entry.cidr.block)
         if network.prefixlen < _WIDE[network.version]:
             message = f"the block {network} holds {_count(network.num_addresses)} addresses"
             fix = "name the addresses that are meant, or a service or destination"
-            yield Finding(f"{path}.cidr.block", "WideCidr", f"cidr {network}", message, fix)
+            yield Finding(f"{where}.cidr.block", "WideCidr", f"cidr {network}", message, fix)
 
 
 def _wide_ports(spec: PipelineSegmentSpec) -> Iterator[Finding]:
-    for path, entry in _entries(spec):
+    for where, entry in _entries(spec):
         internet = isinstance(entry, ReachEntry) and entry.internet is not None
         block = ip_network(entry.cidr.block) if entry.cidr is not None else None
         if not internet and (block is None or block.prefixlen >= _WIDE[block.version]):
@@ -111,15 +114,15 @@ def _wide_ports(spec: PipelineSegmentSpec) -> Iterator[Finding]:
             if _span(port) >= _MANY_PORTS:
                 target = "internet" if internet else f"cidr {block}"
                 message = f"{target} is open at {_count(_span(port))} {port.protocol} ports"
-                yield Finding(f"{path}.ports[{number}]", "WidePorts", target, message, "name the ports that are used")
+                yield Finding(f"{where}.ports[{number}]", "WidePorts", target, message, "name the ports that are used")
 
 
 def _metadata(spec: PipelineSegmentSpec) -> Iterator[Finding]:
-    for path, entry in _entries(spec):
+    for where, entry in _entries(spec):
         if isinstance(entry, ReachEntry) and entry.imds is not None:
             message = "the metadata service gives the node's own credentials to whoever asks"
             fix = "give the stage an identity of its own, and remove this entry"
-            yield Finding(f"{path}.imds", "MetadataOpen", "imds", message, fix)
+            yield Finding(f"{where}.imds", "MetadataOpen", "imds", message, fix)
 
 
 def _names_without_dns(spec: PipelineSegmentSpec) -> Iterator[Finding]:
@@ -158,12 +161,10 @@ def _namespace_per_job(spec: PipelineSegmentSpec) -> Iterator[Finding]:
 
 
 def _entries(spec: PipelineSegmentSpec) -> Iterator[tuple[str, ReachEntry | AcceptEntry]]:
-    holders = [("spec.common", spec.common), *((f"spec.stages[{i}]", s) for i, s in enumerate(spec.stages))]
-    for path, holder in holders:
-        for number, reach in enumerate(holder.reaches):
-            yield f"{path}.reaches[{number}]", reach
-        for number, accept in enumerate(holder.accepts):
-            yield f"{path}.accepts[{number}]", accept
+    for place, reach in spec.each_reach():
+        yield path("spec", place), reach
+    for place, accept in spec.each_accept():
+        yield path("spec", place), accept
 
 
 def _span(port: Port) -> int:

@@ -33,11 +33,11 @@ class Result:
         }
 
 
-def of_refusal(refusal: Refusal) -> Result:
-    """Give a refusal its code."""
+def of_refusal(refusal: Refusal, name: str) -> Result:
+    """Give a refusal its code; `name` is the document's, for one that does not know it."""
     found = entry(refusal.reason) if refusal.reason in {"NotYetSupported", "Conflict"} else entry("Invalid")
     message = f"{refusal.problem} {quoted(refusal.value)}"
-    return Result(found.code, "error", refusal.path, message, refusal.fix, refusal.object)
+    return Result(found.code, "error", refusal.path, message, refusal.fix, refusal.object or name)
 
 
 def of_finding(finding: Finding) -> Result:

@@ -17,6 +17,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.plan.terms import ANYTHING, Fields, Ports, Term, covers, fields, peer, ports
 
 _DRY_RUN: Final = "istio.io/dry-run"
+_TRUE: Final = frozenset({"1", "t", "true"})
 
 #: The most pairs of terms that one question may compare. Past it only equal terms count: sound, and never slow, whatever
 #: an author declares.
@@ -77,7 +78,7 @@ def fence(obj: Object | None) -> Fence | None:
             types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
             allows = {Plane(t): _network_rules(spec.get(t.lower()) or (), Plane(t), namespace) for t in types}
             return Fence(namespace, Selector.parse(spec.get("podSelector")), allows)
-        case "AuthorizationPolicy" if spec.get("action", "ALLOW") == "ALLOW" and not _is_dry_run(obj):
+        case "AuthorizationPolicy" if _restricts_sidecars(obj, spec):
             rules = tuple(_mesh_rule(raw) for raw in spec.get("rules") or ())
             return Fence(namespace, _workloads(spec), {Plane.MESH: rules})
         case "PeerAuthentication" if (spec.get("mtls") or {}).get("mode") == "STRICT":
@@ -201,5 +202,8 @@ def _workloads(spec: Mapping[str, Any]) -> Selector:
     return Selector.of((spec.get("selector") or {}).get("matchLabels"))
 
 
-def _is_dry_run(obj: Object) -> bool:
-    return (obj["metadata"].get("annotations") or {}).get(_DRY_RUN) == "true"
+def _restricts_sidecars(obj: Object, spec: Mapping[str, Any]) -> bool:
+    """Tell whether it is an ALLOW that acts, on workloads and not on waypoints."""
+    dry = str((obj["metadata"].get("annotations") or {}).get(_DRY_RUN, "")).lower() in _TRUE
+    waypoint = spec.get("targetRef") or spec.get("targetRefs")
+    return not dry and not waypoint and spec.get("action", "ALLOW") == "ALLOW"

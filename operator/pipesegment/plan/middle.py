@@ -44,6 +44,11 @@ class Move:
         """Tell whether it selects other pods than before."""
         return self.old is not None and self.new is not None and self.old.selector != self.new.selector
 
+    @property
+    def leaves(self) -> bool:
+        """Tell whether it isolates nobody any more on some plane where it did."""
+        return self.old is not None and not self.old.planes <= (self.new.planes if self.new else frozenset())
+
 
 class Terrain:
     """All fences of the namespaces concerned, before and after."""

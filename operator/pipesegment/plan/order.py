@@ -153,8 +153,7 @@ def _steps(passage: Passage, turns: bool) -> Iterator[Step]:
     if move.held and _same(move.new_object, move.old_object):
         return
     if turns:
-        gone, moving = move.new_object is None, move.moves
-        yield replace(end, wave=Wave.LEAVE if gone else Wave.MOVE if moving else Wave.TURN)
+        yield replace(end, wave=Wave.MOVE if move.moves else Wave.LEAVE if move.leaves else Wave.TURN)
         return
     if passage.way is Way.NARROW:
         fresh = move.old is None and move.new is not None and move.new.shut

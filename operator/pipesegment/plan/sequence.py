@@ -24,7 +24,7 @@ class Wave(IntEnum):
     IDENTITY = 3  # accounts
     TURN = 4  # the policies that go from old to new in one write between narrow and wide
     MOVE = 5  # of these, the ones that select other pods than before, one after the other
-    LEAVE = 6  # of these, the ones that go
+    LEAVE = 6  # of these, the ones that isolate nobody any more
     WIDEN = 7  # everything that only adds
     PRUNE = 8
     PRUNE_IDENTITY = 9

@@ -6,7 +6,8 @@ are wrong input; stages of two segments are judged by age (creationTimestamp, th
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
-from pipesegment.findings import Finding
+from pipesegment.findings import Finding, Refusal
+from pipesegment.reach import engines
 from pipesegment.reach.scene import Scene, View
 
 
@@ -91,3 +92,11 @@ def _finding(scene: Scene, view: View, other: View, *, union: bool, account: boo
         "give this stage labels of its own, or remove the other",
         scene.object,
     )
+
+
+def selectors(segment: Segment) -> tuple[Selector, ...]:
+    """Give the pods of a segment's stages, for those who want to know whom its change concerns."""
+    if segment.spec is None:
+        return ()
+    placed = (engines.place(segment.meta.name, index, segment.spec) for index in range(len(segment.spec.stages)))
+    return tuple(p.selector for p in placed if not isinstance(p, Refusal))

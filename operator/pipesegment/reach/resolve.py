@@ -63,9 +63,8 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
 
 
 def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
-    key = str(segment.meta.key)
     if segment.spec is None:
-        raise Refused([Refusal("spec", "was refused in", key, "correct it; `pipesegment lint` names every error")])
+        raise Refused(segment.refusals)
     found = (engines.place(segment.meta.name, i, segment.spec) for i in range(len(segment.spec.stages)))
     refusals = [p for p in found if isinstance(p, Refusal)]
     if refusals:

@@ -37,7 +37,7 @@ class Rule:
 
     `field` is the CEL fieldPath (`.endPort`), empty for the object itself. `offences` gives every place that breaks the
     rule; its places may be finer than CEL can say. Models list their rules in `rules`; a rule over one plain value is
-    put into its `Annotated`.
+    put into its `Annotated`. An empty `cel` leaves the rule to the model: its cost would not fit the API server's budget.
     """
 
     cel: str
@@ -64,6 +64,8 @@ class Rule:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Add the rule to the value's schema."""
         found = handler(schema)
+        if not self.cel:
+            return found
         return {**found, "x-kubernetes-validations": [*found.get("x-kubernetes-validations", ()), self.validation]}
 
     def _check(self, value: Any) -> Any:
@@ -99,7 +101,7 @@ class Model(BaseModel):
         """Add the rules to the schema."""
         found = handler.resolve_ref_schema(handler(schema))
         if cls.rules:
-            found["x-kubernetes-validations"] = [rule.validation for rule in cls.rules]
+            found["x-kubernetes-validations"] = [rule.validation for rule in cls.rules if rule.cel]
         return found
 
     def has(self, name: str) -> bool:
@@ -118,7 +120,7 @@ class Empty(Model):
 class Unique:
     """Metadata of a list: no two items with the same `key` (the items themselves without one).
 
-    The CRD gets a list map or a set. A list of objects without a key becomes a set of atomic items.
+    The CRD gets a list map or a set; for objects without a key only the model can tell.
     """
 
     def __init__(self, key: str = "") -> None:
@@ -143,7 +145,7 @@ class Unique:
             value = getattr(item, self.key) if self.key else item
             if value in seen:
                 place = (index, self.key) if self.key else (index,)
-                twice.append(("is given twice", "keep one of them, or rename the other", place, value))
+                twice.append(("is given twice", "rename one of them" if self.key else "keep one of them", place, value))
             seen.append(value)
         if twice:
             raise refusing(twice)

@@ -1,4 +1,4 @@
-"""Checks of a segment that need more than its spec: its own name, the whole graph of its gates, or other segments."""
+"""Checks of a segment that need more than its spec: its own name, or other segments."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ Named = tuple[str, str, PipelineSegmentSpec]
 
 def judge(namespace: str, name: str, spec: PipelineSegmentSpec) -> tuple[Refusal, ...]:
     """Give everything that is wrong with one segment beyond its model."""
-    found = (*_undeclared(namespace, name, spec), *_accounts(name, spec), *_circles(spec))
+    found = (*_undeclared(namespace, name, spec), *_accounts(name, spec))
     return tuple(_of(namespace, name, refusal) for refusal in found)
 
 
@@ -94,30 +94,3 @@ def _accounts(name: str, spec: PipelineSegmentSpec) -> Iterator[Refusal]:
                 str(own),
                 "give each stage an account of its own",
             )
-
-
-def _circles(spec: PipelineSegmentSpec) -> Iterator[Refusal]:
-    """Find stages that wait for one another; each circle is told once, at the gate that closes it."""
-    index = {stage.name: number for number, stage in enumerate(spec.stages)}
-    done: set[str] = set()
-
-    def walk(name: str, trail: tuple[str, ...]) -> Iterator[Refusal]:
-        for number, gate in enumerate(spec.stages[index[name]].gates):
-            if gate.stage is None or gate.stage.name in done:
-                continue
-            target = gate.stage.name
-            if target in trail:
-                circle = (*trail[trail.index(target) :], target)
-                yield Refusal(
-                    path("spec", ("stages", index[name], "gates", number, "stage", "name")),
-                    "closes a circle of gates",
-                    " -> ".join(circle),
-                    "remove one of these gates",
-                )
-            else:
-                yield from walk(target, (*trail, target))
-        done.add(name)
-
-    for stage in spec.stages:
-        if stage.name not in done:
-            yield from walk(stage.name, (stage.name,))

@@ -101,7 +101,11 @@ class StageAws(Model):
             cel="has(self.forge) == (has(self.identity) && self.identity == 'ForgeOIDC')",
             problem="belongs to the identity ForgeOIDC, and only to it",
             fix="give both or neither",
-            offences=unless(lambda a: a.has("forge") == (a.identity == "ForgeOIDC"), "forge"),
+            offences=unless(
+                lambda a: a.has("forge") == (a.identity == "ForgeOIDC"),
+                "forge",
+                value=lambda a: a.identity or "no identity",
+            ),
             field=".forge",
         ),
         Rule(

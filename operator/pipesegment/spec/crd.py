@@ -24,7 +24,9 @@ from pipesegment.spec.units import LABEL_FIX, LABEL_PATTERN, LABEL_PROBLEM
 
 Schema = dict[str, Any]
 
-_DROPPED: Final = frozenset({"title", "default", "$defs", "propertyNames", "patternProperties", "additionalProperties", "const"})
+_DROPPED: Final = frozenset(
+    {"title", "default", "$defs", "propertyNames", "patternProperties", "additionalProperties", "const"}
+)
 _READY: Final = '.status.conditions[?(@.type=="Ready")]'
 
 _MODELS: Final[dict[str, tuple[type[Model], type[Model], str]]] = {
@@ -110,7 +112,7 @@ def render(crd: Mapping[str, Any]) -> str:
 class _Plain(yaml.SafeDumper):
     """YAML without anchors: they are legal, and nobody likes to read them."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, _: Any) -> bool:
         return True
 
 
@@ -198,9 +200,11 @@ def _map_values(node: Schema) -> Schema | None:
 
 
 def _items(owner: Schema, items: Schema) -> Schema:
-    kind = owner.setdefault("x-kubernetes-list-type", "atomic")
-    # Sets want items that are compared as a whole.
-    return {**items, "x-kubernetes-map-type": "atomic"} if kind == "set" and items["type"] == "object" else items
+    if owner.get("x-kubernetes-list-type") == "set" and items.get("type") == "object":
+        # Server-side apply and CEL know no sets of objects.
+        owner["x-kubernetes-list-type"] = "atomic"
+    owner.setdefault("x-kubernetes-list-type", "atomic")
+    return items
 
 
 def _resolved(raw: Schema, defs: Schema) -> Schema:

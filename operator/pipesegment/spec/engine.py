@@ -120,7 +120,7 @@ def _needed(kind: str, block: str) -> Rule:
         cel=f"self.type != '{kind}' || has(self.{api})",
         problem=f"is required for the type {kind}",
         fix=f"add the block {api}",
-        offences=unless(lambda e: e.type != kind or e.has(block), api),
+        offences=unless(lambda e: e.type != kind or e.has(block), api, value=lambda _: api),
         field=f".{api}",
     )
 
@@ -239,7 +239,7 @@ def _selected(kind: EngineType, name: str = "") -> Rule:
         for index, stage in enumerate(spec.stages):
             own = stage.engine is not None and (stage.engine.has("type") or (bool(name) and stage.engine.has(name)))
             if stage.pod_selector is None and not own:
-                yield ("stages", index, *(("engine", api) if name else ("podSelector",))), ""
+                yield ("stages", index, *(("engine", api) if name else ("podSelector",))), stage.name
 
     return Rule(
         cel=f"!has(self.engine) || !({when})"

@@ -121,7 +121,9 @@ class ReachEntry(Model):
             cel="has(self.ports) || !(" + " || ".join(f"has(self.{name})" for name in _NEED_PORTS) + ")",
             problem="is required for stage, pods, cidr and internet",
             fix="list the ports, such as {port: 443, protocol: TCP}",
-            offences=unless(lambda e: e.ports or not any(e.has(name) for name in _NEED_PORTS), "ports"),
+            offences=unless(
+                lambda e: e.ports or not any(e.has(name) for name in _NEED_PORTS), "ports", value=lambda e: e.kind
+            ),
             field=".ports",
         ),
         Rule(

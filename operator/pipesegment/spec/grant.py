@@ -56,7 +56,7 @@ class SegmentGrantSpec(Model):
             cel="has(self.ports) || !has(self.to.podSelector)",
             problem="is required with podSelector",
             fix="list the pods' ports, such as {port: 8080, protocol: TCP}",
-            offences=unless(lambda g: g.ports or g.to.pod_selector is None, "ports"),
+            offences=unless(lambda g: g.ports or g.to.pod_selector is None, "ports", value=lambda _: "podSelector"),
             field=".ports",
         ),
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from pipesegment.findings import Refusal
 from pipesegment.spec.base import Model
@@ -47,12 +47,12 @@ class _ObjectMeta(Model):
 
     name: Label
     namespace: Label | None = None
-    uid: str = ""
-    generation: Int = 0
+    uid: str | None = None
+    generation: Int | None = None
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     labels: dict[LabelKey, LabelValue] | None = None
-    annotations: Annotated[dict[LabelKey, str], Field()] | None = None
+    annotations: dict[LabelKey, str] | None = None
 
 
 def read_metadata(raw: Any, *, namespaced: bool) -> tuple[Metadata, tuple[Refusal, ...]]:
@@ -72,8 +72,8 @@ def read_metadata(raw: Any, *, namespaced: bool) -> tuple[Metadata, tuple[Refusa
     return Metadata(
         meta.name,
         home,
-        meta.uid,
-        meta.generation,
+        meta.uid or "",
+        meta.generation or 0,
         meta.creation_timestamp or "",
         meta.deletion_timestamp or "",
         meta.labels or {},

@@ -92,7 +92,11 @@ def _choice(value: Any, expected: str) -> tuple[str, str, str]:
     known = re.findall(r"'([^']*)'", expected)
     meant = nearest(value, known) if isinstance(value, str) else None
     hint = f"did you mean {meant}? " if meant else ""
-    return "is not one of the known values", shown(value), f"{hint}use {' or '.join(known)}"
+    return "is not one of the known values", shown(value), f"{hint}use {_or(known)}"
+
+
+def _or(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _bounds(kind: str, context: dict[str, Any], value: Any) -> tuple[str, str, str] | None:

@@ -79,11 +79,15 @@ Https = Annotated[tuple[HttpMatch, ...], size(16)]
 
 
 def _outside(block: "CidrBlock") -> Iterable[Offence]:
-    whole = network(block.block)
-    for index, text_ in enumerate(block.except_):
-        part = network(text_)
-        if part.version == whole.version and not within(text_, block.block):
-            yield ("except", index), text_
+    for index, part in enumerate(block.except_):
+        if network(part).version == network(block.block).version and not within(part, block.block):
+            yield ("except", index), part
+
+
+def _whole(block: "CidrBlock") -> Iterable[Offence]:
+    for index, part in enumerate(block.except_):
+        if network(part) == network(block.block):
+            yield ("except", index), part
 
 
 def _other_family(block: "CidrBlock") -> Iterable[Offence]:
@@ -94,13 +98,13 @@ def _other_family(block: "CidrBlock") -> Iterable[Offence]:
 
 
 def within(part: str, whole: str) -> bool:
-    """Tell whether a block is a smaller part of another one (never the whole of it, as NetworkPolicy's except)."""
+    """Tell whether a block lies in another one, or is it."""
     inner, outer = network(part), network(whole)
+    shift = outer.max_prefixlen - outer.prefixlen
     return (
         inner.version == outer.version
-        and inner.prefixlen > outer.prefixlen
-        and int(inner.network_address) >> (inner.max_prefixlen - outer.prefixlen)
-        == int(outer.network_address) >> (outer.max_prefixlen - outer.prefixlen)
+        and inner.prefixlen >= outer.prefixlen
+        and int(inner.network_address) >> shift == int(outer.network_address) >> shift
     )
 
 
@@ -112,20 +116,25 @@ class CidrBlock(Model):
 
     rules = (
         Rule(
-            cel="!has(self.except) || self.except.all(e, !isCIDR(e) || !isCIDR(self.block)"
-            " || cidr(e).ip().family() == cidr(self.block).ip().family())",
+            cel="!has(self.except) || [self.block.contains(':')].all(v6, self.except.all(e, e.contains(':') == v6))",
             problem="is of another address family than its block",
             fix="give IPv4 exceptions to an IPv4 block and IPv6 ones to an IPv6 block",
             offences=_other_family,
             field=".except",
         ),
         Rule(
-            cel="!has(self.except) || self.except.all(e, !isCIDR(e) || !isCIDR(self.block)"
-            " || cidr(e).ip().family() != cidr(self.block).ip().family()"
-            " || (cidr(self.block).containsCIDR(e) && cidr(e).prefixLength() > cidr(self.block).prefixLength()))",
+            cel="!has(self.except) || !isCIDR(self.block)"
+            " || [cidr(self.block)].all(b, self.except.all(e, b.containsCIDR(e)))",
             problem="is not inside its block",
             fix="give a smaller block within it, or remove the exception",
             offences=_outside,
+            field=".except",
+        ),
+        Rule(
+            cel="!has(self.except) || !(self.block in self.except)",
+            problem="is the whole block",
+            fix="remove the entry, or nothing of the block is left",
+            offences=_whole,
             field=".except",
         ),
     )

@@ -170,6 +170,26 @@ def _account_twice(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
             seen.add(name)
 
 
+def _circles(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
+    """Find stages that wait for one another; each circle is told once, at the gate that closes it."""
+    index = {stage.name: number for number, stage in enumerate(spec.stages)}
+    done: set[str] = set()
+
+    def walk(name: str, trail: tuple[str, ...]) -> Iterable[Offence]:
+        for number, gate in enumerate(spec.stages[index[name]].gates):
+            target = gate.stage.name if gate.stage else ""
+            if target in trail:
+                circle = " -> ".join((*trail[trail.index(target) :], target))
+                yield ("stages", index[name], "gates", number, "stage", "name"), circle
+            elif target in index and target not in done:
+                yield from walk(target, (*trail, target))
+        done.add(name)
+
+    for stage in spec.stages:
+        if stage.name not in done:
+            yield from walk(stage.name, (stage.name,))
+
+
 _UNDECLARED: Final = "is not a stage of this segment"
 _DECLARE: Final = "declare the stage, or name the segment that has it"
 _LOCAL_REACH: Final = "!has(r.stage) || has(r.stage.segment) || has(r.stage.__namespace__) || self.stages.exists(t, t.name == r.stage.name)"
@@ -229,6 +249,12 @@ class PipelineSegmentSpec(Model):
             fix="give each stage an account of its own",
             offences=_account_twice,
             field=".stages",
+        ),
+        Rule(
+            cel="",  # CEL has no recursion
+            problem="closes a circle of gates",
+            fix="remove one of these gates",
+            offences=_circles,
         ),
         *ENGINE_RULES,
     )

@@ -192,7 +192,7 @@ class SegmentClassSpec(Model):
     enforcement: Enforcement = Field(Enforcement(), description="How far segments are enforced.")
     network: Network = Field(Network(), description="The network of the namespaces.")
     mesh: ClassMesh = Field(ClassMesh(), description="The mesh of the namespaces.")
-    aws: ClassAws | None = Field(None, description="AWS; nothing is allowed there when absent.")
+    aws: ClassAws = Field(ClassAws(), description="AWS; nothing is allowed there when absent.")
     destinations: Annotated[tuple[Destination, ...], size(256), Unique("name")] = Field(
         (), description="Destinations that segments may name."
     )

@@ -26,7 +26,7 @@ class Expression(Model):
             cel="!(self.operator in ['In', 'NotIn']) || (has(self.values) && size(self.values) > 0)",
             problem="is empty, but In and NotIn compare with values",
             fix="list at least one value, or use Exists or DoesNotExist",
-            offences=unless(lambda e: e.operator not in _WITH_VALUES or e.values, "values"),
+            offences=unless(lambda e: e.operator not in _WITH_VALUES or e.values, "values", value=lambda e: e.operator),
             field=".values",
         ),
         Rule(

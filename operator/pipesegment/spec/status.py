@@ -194,4 +194,3 @@ class SegmentClassStatus(Model):
     namespaces: Count = Field(0, description="How many namespaces it governs.")
     segments: Count = Field(0, description="How many segments it governs.")
     conditions: Conditions = Field((), description="Ready.")
-

@@ -53,7 +53,7 @@ def between(least: int, most: int) -> Any:
 LABEL_PATTERN: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 LABEL_PROBLEM: Final = "is not a DNS label"
 LABEL_FIX: Final = "use lower-case letters, digits and '-' inside, no dots"
-_VALUE: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_VALUE: Final = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _SUBDOMAIN: Final = rf"{LABEL_PATTERN}(\.{LABEL_PATTERN})*"
 _QUALIFIED: Final = rf"(({_SUBDOMAIN})/)?{_VALUE}"
 
@@ -82,6 +82,12 @@ LabelKey = Annotated[
         _QUALIFIED,
         "is not a label key",
         "write it as `name` or `prefix.example.com/name`, letters, digits, '-', '_', '.'",
+    ),
+    Rule(
+        cel="",  # keys of maps have no schema at the API server
+        problem="has a prefix of more than 253 characters",
+        fix="shorten what stands before the '/'",
+        offences=lambda key: [((), key)] if key.rpartition("/")[0][253:] else [],
     ),
 ]
 LabelValue = Annotated[
@@ -177,7 +183,7 @@ Cidr = Annotated[
     text(43, 1),
     _Block(),
     Rule(
-        cel="!isCIDR(self) || cidr(self).masked() == cidr(self)",
+        cel="[cidr(self)].all(block, block.masked() == block)",
         problem="has bits set behind its prefix length",
         fix="write the first address of the block, or a longer prefix",
         offences=_host_bits,
@@ -196,22 +202,22 @@ AccountName = Annotated[
     ),
 ]
 
-_PORT_NAME: Final = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?", re.ASCII)
+#: IANA service name: groups between single hyphens, at least one letter.
+_PORT_NAME: Final = "([0-9]+-)*[0-9]*[a-z][a-z0-9]*(-[a-z0-9]+)*"
+_PORT: Final = "is not a port"
+_PORT_FIX: Final = (
+    "use a number from 1 to 65535, or a port's name: at most 15 lower-case letters, digits, single hyphens"
+)
 
 
 def _port(value: Any) -> int | str:
-    if isinstance(value, str):
-        if value.isdecimal():
-            raise refusal("is a number in quotes", "write the number without quotes")
-        if not _PORT_NAME.fullmatch(value):
-            raise refusal(
-                "is not a port",
-                "use a number from 1 to 65535, or a port's name of at most 15 lower-case letters, digits, '-'",
-            )
+    if isinstance(value, str) and value.isdecimal():
+        raise refusal("is a number in quotes", "write the number without quotes")
+    if isinstance(value, str) and len(value) <= 15 and re.fullmatch(_PORT_NAME, value, re.ASCII):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535:
         return value
-    raise refusal("is not a port", "use a number from 1 to 65535, or the port's name")
+    raise refusal(_PORT, _PORT_FIX)
 
 
 _INT_OR_STRING: Final = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
@@ -224,7 +230,7 @@ PortValue = Annotated[
     WithJsonSchema(
         _INT_OR_STRING
         | {"minimum": 1, "maximum": 65535, "minLength": 1, "maxLength": 15}
-        | {"pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"}
+        | {"pattern": f"^{_PORT_NAME}$"}
     ),
 ]
 

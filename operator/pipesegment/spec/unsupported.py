@@ -60,7 +60,7 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     if spec.mesh.data_plane == "Ambient":
         yield ("mesh", "dataPlane"), spec.mesh.data_plane
     for place, value, default in (
-        (("aws",), spec.aws, None),
+        (("aws",), spec.aws, type(spec.aws)()),
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),

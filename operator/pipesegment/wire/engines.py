@@ -60,7 +60,15 @@ def _engine(wiring: Wiring) -> _Engine:
 
 
 def _split(wiring: Wiring) -> tuple[tuple[Pods, ...], tuple[Pods, ...]]:
-    if wiring.spec.engine is None:
-        return (), wiring.stages
-    made = tuple(p for p in wiring.stages if p.engine is None or p.engine.type != "None")
-    return made, tuple(p for p in wiring.stages if p not in made)
+    """Tell the stages whose pods the engine makes from those that somebody else makes."""
+    kind = name(wiring)
+    made = tuple(pods for pods in wiring.stages if kind != "None" and not _is_made_elsewhere(kind, pods))
+    return made, tuple(pods for pods in wiring.stages if pods not in made)
+
+
+def _is_made_elsewhere(kind: str, pods: Pods) -> bool:
+    if pods.engine is not None and pods.engine.type == "None":
+        return True
+    # Here a stage is a task of its own name; one that has a selector instead and names no task is none.
+    named = pods.engine is not None and bool(pods.engine.tasks or pods.engine.steps)
+    return kind in {"Tekton", "Woodpecker"} and pods.own and not named

@@ -10,7 +10,8 @@ from pipesegment.facts.selectors import Requirement, Selector
 from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Reach
-from pipesegment.spec.segment import PipelineSegmentSpec, StageEngine
+from pipesegment.spec.engine import StageEngine
+from pipesegment.spec.segment import PipelineSegmentSpec
 
 Language = Literal["yaml", "toml", "groovy"]
 

@@ -55,6 +55,7 @@ class ManualClock:
         self._now = start
         self._heap: list[tuple[float, int, _Due]] = []
         self._ticket = itertools.count()
+        self._news = asyncio.Event()
 
     def now(self) -> float:
         """Tell the time that was set."""
@@ -64,12 +65,19 @@ class ManualClock:
         """Note a call for later."""
         due = _Due(call)
         heapq.heappush(self._heap, (self._now + max(delay, 0.0), next(self._ticket), due))
+        self._news.set()
         return due
 
     @property
     def pending(self) -> int:
         """Count the calls that are still due."""
         return sum(not due.cancelled for _, _, due in self._heap)
+
+    async def armed(self) -> None:
+        """Wait until somebody waits for this clock."""
+        while not self.pending:
+            self._news.clear()
+            await self._news.wait()
 
     async def advance(self, seconds: float) -> None:
         """Move on, making every call at its own time and letting its consequences run."""

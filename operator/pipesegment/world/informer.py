@@ -62,7 +62,9 @@ class Informer(Generic[T]):
         self._clock = clock or LoopClock()
         self._random = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._versions: dict[str, dict[str, int]] = {}
+        self._removed: dict[tuple[str, str], int] = {}
         self._version = ""
+        self._newest = 0
         self._failures = 0
         self._denials = 0
         self._last_activity = self._clock.now()
@@ -72,6 +74,11 @@ class Informer(Generic[T]):
     def age(self) -> float:
         """Seconds since the server last said anything about this kind."""
         return self._clock.now() - self._last_activity
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence that mean nothing: where there is no watch, the pause between two lists."""
+        return self._relist_every or 0.0
 
     def wake(self) -> None:
         """End a pause at once: there is reason to believe that things are better now."""
@@ -90,7 +97,7 @@ class Informer(Generic[T]):
             except Unreachable as error:
                 self._failed(str(error))
             if self._failures:
-                await self._pause(self._random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 2.0**self._failures))
+                await self._pause(self._random.uniform(0.5, 1.0) * min(_LONGEST_PAUSE, 2.0 ** min(self._failures, 5)))
 
     async def _round(self) -> None:
         if not self._version:
@@ -112,10 +119,10 @@ class Informer(Generic[T]):
         meta = obj["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         version = _number(meta.get("resourceVersion"))
-        versions = self._versions.setdefault(namespace, {})
-        if 0 < version <= versions.get(name, 0):
+        versions = self._versions.get(namespace, {})
+        if 0 < version <= max(versions.get(name, 0), self._removed.get((namespace, name), 0)):
             return
-        versions[name] = version
+        self._versions.setdefault(namespace, {})[name] = version
         try:
             value = self._project(obj)
         except Exception:  # noqa: BLE001 - a parser's fault must not stop the informer
@@ -128,6 +135,9 @@ class Informer(Generic[T]):
         """Take an object out, unless what is known is newer than its deletion."""
         if 0 < _number(version) < self._versions.get(namespace, {}).get(name, 0):
             return
+        if self._relist_every is not None:
+            # A list that is under way may still hold it.
+            self._removed[namespace, name] = _number(version)
         self._forget(namespace, name)
 
     async def _list(self) -> None:
@@ -137,12 +147,14 @@ class Informer(Generic[T]):
             async for page in pages:
                 if page.first:
                     seen.clear()
+                    self._note_time(_number(page.resource_version))
                 for item in page.items:
                     self.put(item)
                     seen.add((item["metadata"].get("namespace", ""), item["metadata"]["name"]))
                 version = page.resource_version
                 self._heard()
         self._forget_others(seen, _number(version))
+        self._removed.clear()
         self.relists += 1
         self._version = version
         self.synced.set()
@@ -156,8 +168,15 @@ class Informer(Generic[T]):
                 elif event.type != "BOOKMARK":
                     self.put(event.object)
                 self._version = meta["resourceVersion"]
+                self._newest = _number(self._version)
                 self._failures = 0
                 self._heard()
+
+    def _note_time(self, version: int) -> None:
+        """Notice when the cluster was put back to an earlier state: then what is known is no newer than what comes."""
+        if 0 < version < self._newest:
+            self._versions = {namespace: dict.fromkeys(held, 0) for namespace, held in self._versions.items()}
+        self._newest = version
 
     def _heard(self) -> None:
         self._last_activity = self._clock.now()

@@ -14,7 +14,9 @@ def account_of(account: Account):
 
 def test_account_is_rendered_as_declared():
     obj = account_of(
-        Account("robot", create=True, automount=True, image_pull_secrets=("b", "a"), annotations=(("x.example/y", "z"),))
+        Account(
+            "robot", create=True, automount=True, image_pull_secrets=("b", "a"), annotations=(("x.example/y", "z"),)
+        )
     )
     assert obj["apiVersion"] == "v1"
     assert obj["metadata"]["name"] == "robot"

@@ -148,12 +148,17 @@ def test_a_tekton_run_of_another_pipeline_is_told_apart(wire: Wire) -> None:
 
 def test_gitlab_settings_that_let_a_job_choose_are_told(wire: Wire) -> None:
     wiring = wire(SPECS["GitLabRunner"])
-    text = render(pieces(wiring)).replace('service_account_overwrite_allowed = ""', 'service_account_overwrite_allowed = ".*"', 1)
+    text = render(pieces(wiring)).replace(
+        'service_account_overwrite_allowed = ""', 'service_account_overwrite_allowed = ".*"', 1
+    )
     text = text.replace("namespace_per_job = false", "namespace_per_job = true", 1)
 
     paths = [f.path for f in lacks(wiring, Given("config.toml", text))]
 
-    assert paths == ["runners[0].kubernetes.service_account_overwrite_allowed", "runners[0].kubernetes.namespace_per_job"]
+    assert paths == [
+        "runners[0].kubernetes.service_account_overwrite_allowed",
+        "runners[0].kubernetes.namespace_per_job",
+    ]
 
 
 def test_gitlab_configuration_inside_helm_values_is_read(wire: Wire) -> None:
@@ -199,7 +204,9 @@ def test_a_jenkins_agent_that_no_stage_names_is_told(wire: Wire) -> None:
 
 
 def test_braces_inside_jenkins_texts_do_not_end_an_agent(wire: Wire) -> None:
-    wiring = wire("engine: {type: Jenkins, jenkins: {controller: {service: j}}}\nstages: [{name: build, engine: {labels: [b]}}]")
+    wiring = wire(
+        "engine: {type: Jenkins, jenkins: {controller: {service: j}}}\nstages: [{name: build, engine: {labels: [b]}}]"
+    )
     text = "agent { kubernetes { label 'b'; defaultContainer '}'; yaml '''\nspec: {serviceAccountName: shop-build}\n''' } }"
 
     assert lacks(wiring, Given("Jenkinsfile", text)) == ()
@@ -209,7 +216,9 @@ def test_buildkite_steps_that_may_change_their_pod_are_told(wire: Wire) -> None:
     wiring = wire(SPECS["Buildkite"])
     text = render(pieces(wiring)).replace("prohibit-kubernetes-plugin: true", "prohibit-kubernetes-plugin: false", 1)
 
-    assert [f.path for f in lacks(wiring, Given("values.yaml", text))] == ["config.prohibit-kubernetes-plugin (queue build)"]
+    assert [f.path for f in lacks(wiring, Given("values.yaml", text))] == [
+        "config.prohibit-kubernetes-plugin (queue build)"
+    ]
 
 
 def test_woodpeckers_own_clone_step_is_named_when_no_stage_does(wire: Wire) -> None:
@@ -231,7 +240,9 @@ def test_drone_is_told_the_events_and_the_account(wire: Wire) -> None:
 
 
 def test_a_stage_outside_the_preset_gets_a_pod_template(wire: Wire) -> None:
-    wiring = wire("engine: {type: Tekton, tekton: {pipeline: shop}}\nstages: [{name: build}, {name: db, engine: {type: None}}]")
+    wiring = wire(
+        "engine: {type: Tekton, tekton: {pipeline: shop}}\nstages: [{name: build}, {name: db, engine: {type: None}}]"
+    )
 
     documents = list(yaml.safe_load_all(render(pieces(wiring))))
 
@@ -241,10 +252,22 @@ def test_a_stage_outside_the_preset_gets_a_pod_template(wire: Wire) -> None:
     }
 
 
+def test_a_stage_with_a_selector_and_no_task_is_no_task(wire: Wire) -> None:
+    text = "engine: {type: Tekton, tekton: {pipeline: p}}\nstages: [{name: a}, {name: db, podSelector: {matchLabels: {app: db}}}]"
+
+    run, template = yaml.safe_load_all(render(pieces(wire(text))))
+
+    assert [r["pipelineTaskName"] for r in run["spec"]["taskRunSpecs"]] == ["a"]
+    assert template["template"]["metadata"] == {"labels": {"app": "db"}}
+
+
 def test_own_selectors_are_written_as_labels(wire: Wire) -> None:
     text = """
 engine: {type: Tekton, tekton: {pipeline: shop}}
-stages: [{name: build, podSelector: {matchLabels: {team: a}, matchExpressions: [{key: tier, operator: Exists}]}}]
+stages:
+  - name: build
+    engine: {tasks: [build]}
+    podSelector: {matchLabels: {team: a}, matchExpressions: [{key: tier, operator: Exists}]}
 """
     run = yaml.safe_load(render(pieces(wire(text))))
 
@@ -258,7 +281,9 @@ def test_a_file_in_no_known_language_is_refused_with_its_name(wire: Wire) -> Non
     assert str(refused.value).startswith("run.yaml: it is not YAML: '")
 
 
-@pytest.mark.parametrize("text", ["[]", "- a\n- b", "steps: 3", "spec: {taskRunSpecs: {a: b}}", "kind: PipelineRun\nspec: null"])
+@pytest.mark.parametrize(
+    "text", ["[]", "- a\n- b", "steps: 3", "spec: {taskRunSpecs: {a: b}}", "kind: PipelineRun\nspec: null"]
+)
 @EVERY
 def test_odd_files_never_break_the_check(wire: Wire, spec: str, text: str) -> None:
     wiring = wire(spec)

@@ -1,0 +1,68 @@
+"""Facts from a cluster, for whoever asked for one: the same objects that the operator's informers hold, listed once."""
+
+import asyncio
+from typing import Final
+
+from pipesegment.cli import output
+from pipesegment.cli.inputs import Object
+from pipesegment.cli.options import Options
+from pipesegment.errors import Rejected, Unreachable, Usage
+from pipesegment.world import kinds
+from pipesegment.world.access import Access
+from pipesegment.world.api import Api
+from pipesegment.world.kinds import Kind
+from pipesegment.world.port import Cluster, Selection
+
+_FACTS: Final = (
+    kinds.NAMESPACE,
+    kinds.NODE,
+    kinds.POD,
+    kinds.SERVICE,
+    kinds.ENDPOINT_SLICE,
+    kinds.SEGMENT,
+    kinds.GRANT,
+    kinds.CLASS,
+    *kinds.OWNED,
+)
+
+
+def gather(options: Options) -> list[Object]:
+    """List everything that may be a fact. Raises Unreachable when the cluster does not answer, Usage without access.
+
+    What we may not list, and kinds that the cluster does not have, are left out; the former with a message.
+    """
+    with output.progress("reading the cluster"):
+        return asyncio.run(_gather(options))
+
+
+async def _gather(options: Options) -> list[Object]:
+    access = Access(options.kubeconfig, options.context)
+    try:
+        await access.load()
+    except Usage as error:
+        if options.named:
+            raise
+        # Nobody wrote anything wrong: there is no cluster where one would be.
+        raise Unreachable(str(error)) from error
+    async with Api(access) as api:
+        return await listed(api)
+
+
+async def listed(cluster: Cluster) -> list[Object]:
+    """List every kind of facts side by side; CRDs by their names alone."""
+    whole = [_list(cluster, kind, Selection()) for kind in _FACTS]
+    found = await asyncio.gather(*whole, _list(cluster, kinds.CRD, Selection(metadata_only=True)))
+    return [obj for objects in found for obj in objects]
+
+
+async def _list(cluster: Cluster, kind: Kind, selection: Selection) -> list[Object]:
+    try:
+        page = await cluster.list(kind, selection)
+    except Rejected as error:
+        if error.status == 403:
+            output.say(f"{kind.plural} may not be listed, so they count as absent: {error.message}")
+            return []
+        if error.status == 404:
+            return []
+        raise
+    return [{**obj, "apiVersion": kind.api_version, "kind": kind.kind} for obj in page.items]

@@ -1,0 +1,57 @@
+"""`pipesegment lint`."""
+
+from collections.abc import Iterator
+
+import click
+
+from pipesegment.cli import output
+from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.walk import Surroundings, Walk, walk
+from pipesegment.cli.walk import surroundings as read
+from pipesegment.lint import declared
+from pipesegment.lint import surroundings as around
+from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
+
+
+@click.command("lint", short_help="Find what is wrong, risky or missing.")
+@surroundings()
+@click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
+@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.pass_context
+def command(ctx: click.Context, options: Options, strict: bool, style: str) -> None:
+    """Find what is wrong, risky or missing in segments, grants and classes.
+
+    Surroundings are optional; what they do not hold is taken to be absent. docs/lint.md explains every code.
+    """
+    found = read(options, optional=True)
+    results = ordered(_results(found, walk(found)))
+    if style == "text":
+        _print(results)
+    else:
+        output.write_data({"findings": [result.data() for result in results]}, style)
+    grave = {"error", "warning"} if strict else {"error"}
+    ctx.exit(1 if any(result.severity in grave for result in results) else 0)
+
+
+def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
+    for problem in walked.problems:
+        for refusal in problem.refusals:
+            yield of_refusal(refusal, problem.title.partition(" ")[2] or problem.place)
+    for _, segment in found.segments():
+        if segment.spec is not None:
+            yield from map(of_finding, declared.check(segment))
+    for each in walked.walked:
+        yield from map(of_finding, each.findings)
+        yield from map(of_finding, around.check(each.segment, each.reach, found.snapshot))
+    for desired in walked.classes:
+        yield from map(of_finding, desired.gaps)
+
+
+def _print(results: tuple[Result, ...]) -> None:
+    if not results:
+        output.say("nothing to tell")
+        return
+    rows = [[r.severity, r.code, r.object, r.path, f"{r.message}: {r.fix}"] for r in results]
+    output.write_table(["severity", "code", "object", "path", "finding"], rows)
+    counts = [(kind, sum(r.severity == kind for r in results)) for kind in ("error", "warning", "info")]
+    output.say(", ".join(f"{n} {kind}{'' if n == 1 or kind == 'info' else 's'}" for kind, n in counts if n))

@@ -1,0 +1,122 @@
+"""Sends a safe sequence to the API server, wave by wave, and tells what became of each call.
+
+A wave begins only when everything before it succeeded: `plan.order` argues that every subset of one wave is safe, and
+nothing more than that.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from pipesegment import names
+from pipesegment.compile.desired import Object, ObjectID
+from pipesegment.errors import Rejected, Unreachable
+from pipesegment.plan.live import Applied, Live
+from pipesegment.plan.sequence import Sequence, Step
+from pipesegment.world.owned import OwnedObjects
+from pipesegment.world.port import Cluster, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that did not succeed. `conflict`: somebody else holds the name or changed the object meanwhile."""
+
+    step: Step
+    error: Unreachable
+
+    @property
+    def conflict(self) -> bool:
+        """Tell whether the object is not (or no longer) what was planned for."""
+        return isinstance(self.error, Rejected) and self.error.status == HTTPStatus.CONFLICT
+
+
+@dataclass(slots=True)
+class Results:
+    """What became of a sequence. `done` holds the uid of what was applied, '' for what was deleted."""
+
+    done: dict[ObjectID, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    writes: int = 0
+
+
+#: Told of every call: the step and its error, None when it succeeded.
+OnCall = Callable[[Step, Unreachable | None], None]
+
+
+class Applier:
+    """The hand that writes. Remembers what the API server answered, so that only a change of it is drift."""
+
+    def __init__(self, cluster: Cluster, owned: OwnedObjects, on_call: OnCall) -> None:
+        self._cluster = cluster
+        self._owned = owned
+        self._on_call = on_call
+        self._applied: dict[ObjectID, Applied] = {}
+
+    @property
+    def remembered(self) -> Mapping[ObjectID, Applied]:
+        """What was known of each object when it was last as we want it."""
+        return self._applied
+
+    def verified(self, live: Live) -> None:
+        """Remember an object that was read as a whole and found to be as we want it."""
+        self._applied[live.id] = live.applied
+
+    def forget(self, target: ObjectID) -> None:
+        """Forget an object that is gone."""
+        self._applied.pop(target, None)
+
+    async def run(self, sequence: Sequence) -> Results:
+        """Send a sequence; stops behind the first wave that has a failure."""
+        results = Results()
+        for wave in sequence.waves:
+            await asyncio.gather(*(self._call(step, results) for step in wave))
+            if results.failures:
+                break
+        return results
+
+    async def _call(self, step: Step, results: Results) -> None:
+        try:
+            if step.verb == "delete":
+                await self._delete(step, results)
+            else:
+                await self._apply(step, results)
+        except Unreachable as error:
+            results.failures.append(Failure(step, error))
+            self._on_call(step, error)
+        else:
+            self._on_call(step, None)
+
+    async def _delete(self, step: Step, results: Results) -> None:
+        await self._cluster.delete(step.id, uid=step.uid, resource_version=step.resource_version)
+        results.writes += 1
+        self.forget(step.id)
+        self._owned.deleted(step.id)
+        results.done[step.id] = ""
+
+    async def _apply(self, step: Step, results: Results) -> None:
+        assert step.object is not None
+        fresh = step.verb == "create"
+        # A fresh object is applied without force: whoever took the name meanwhile keeps it (docs/adr/0005).
+        answer = await self._cluster.apply(step.object if fresh else _pinned(step.object, step.uid), force=not fresh)
+        results.writes += 1
+        if fresh and _is_shared(answer):
+            raise Rejected(HTTPStatus.CONFLICT, "AlreadyExists", f"{step.id} was made by somebody else meanwhile")
+        self._owned.wrote(answer)
+        live = Live.of(answer, whole=False)
+        if step.final:
+            self._applied[step.id] = live.applied
+        results.done[step.id] = live.uid
+
+
+def _pinned(obj: Object, uid: str) -> Object:
+    """Name the very object that is meant: a namesake made anew meanwhile is not changed (409)."""
+    if not uid:
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "uid": uid}}
+
+
+def _is_shared(answer: Json) -> bool:
+    entries: list[dict[str, Any]] = answer["metadata"].get("managedFields") or []
+    return any(e.get("manager") != names.FIELD_MANAGER and e.get("subresource") != "status" for e in entries)

@@ -1,0 +1,68 @@
+"""Who is due when a fact changes: the reverse of what each resolve read."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Key
+
+Read = tuple[str, str, str]
+
+
+class Dependents:
+    """Keeps for every segment the facts and pods that its last resolve looked at."""
+
+    def __init__(self) -> None:
+        self._reads: dict[Key, frozenset[Read]] = {}
+        self._by_read: defaultdict[Read, set[Key]] = defaultdict(set)
+        self._watches: dict[Key, frozenset[tuple[str, Selector]]] = {}
+        self._by_namespace: defaultdict[str, dict[Key, tuple[Selector, ...]]] = defaultdict(dict)
+
+    def record(self, key: Key, reads: frozenset[Read], watches: frozenset[tuple[str, Selector]]) -> None:
+        """Replace what is kept for a segment."""
+        if self._reads.get(key) != reads:
+            self._forget_reads(key)
+            self._reads[key] = reads
+            for read in reads:
+                self._by_read[read].add(key)
+        if self._watches.get(key) != watches:
+            self._forget_watches(key)
+            self._watches[key] = watches
+            for namespace in {n for n, _ in watches}:
+                self._by_namespace[namespace][key] = tuple(s for n, s in watches if n == namespace)
+
+    def forget(self, key: Key) -> None:
+        """Drop a segment that is gone."""
+        self._forget_reads(key)
+        self._forget_watches(key)
+
+    def due(self, kind: str, namespace: str, name: str) -> set[Key]:
+        """Give the segments that read this object, every object of its namespace, or every one of its kind."""
+        reads = ((kind, namespace, name), (kind, namespace, "*"), (kind, "*", "*"))
+        return set().union(*(self._by_read[read] for read in reads if read in self._by_read))
+
+    def selecting(self, namespace: str, labels: Iterable[Mapping[str, str]]) -> set[Key]:
+        """Give the segments that look at pods with these labels (before and after a change)."""
+        states = tuple(labels)
+        watching = self._by_namespace.get(namespace, {})
+        return {key for key, selectors in watching.items() if any(s.matches(x) for s in selectors for x in states)}
+
+    def meeting(self, namespace: str, selectors: Iterable[Selector]) -> set[Key]:
+        """Give the segments that look at pods which these selectors may select too."""
+        others = tuple(selectors)
+        watching = self._by_namespace.get(namespace, {})
+        return {key for key, own in watching.items() if any(not s.disjoint(o) for s in own for o in others)}
+
+    def _forget_reads(self, key: Key) -> None:
+        for read in self._reads.pop(key, ()):
+            held = self._by_read[read]
+            held.discard(key)
+            if not held:
+                del self._by_read[read]
+
+    def _forget_watches(self, key: Key) -> None:
+        for namespace in {n for n, _ in self._watches.pop(key, ())}:
+            held = self._by_namespace[namespace]
+            held.pop(key, None)
+            if not held:
+                del self._by_namespace[namespace]

@@ -1,0 +1,138 @@
+"""What we own in the cluster: metadata alone, found by label, by segment or by class."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from sys import intern
+from typing import Final
+
+from pipesegment import names
+from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.snapshot import Key
+from pipesegment.world import kinds
+from pipesegment.world.clock import Clock
+from pipesegment.world.fleet import Fleet
+from pipesegment.world.informer import Informer
+from pipesegment.world.kinds import Kind
+from pipesegment.world.port import Cluster, Json, Selection
+
+_LABEL: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What is kept of one object that carries our label. Labels are only claims: `owner_uid` is what deletion trusts.
+
+    `segment` is who it was made for (a SegmentClass has an empty namespace), `owner_uid` its controller's uid,
+    `segment_uid` the segment's uid where the owner is somebody else, `hash` what was applied last.
+    """
+
+    id: ObjectID
+    uid: str
+    resource_version: str
+    generation: int
+    hash: str
+    owner_uid: str
+    segment_uid: str
+    segment: Key
+    stage: str
+    deleting: bool
+
+
+#: (who the object was made for, which object)
+OnOwned = Callable[[Key, ObjectID], None]
+
+
+class OwnedObjects(Fleet):
+    """Every object of the owned kinds with our label, by segment.
+
+    `on_change` is told of every change that was not announced by `wrote` or `deleted`: drift, or our own write that the
+    watch reported before its answer came.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        on_change: OnOwned,
+        *,
+        owned_kinds: Sequence[Kind] = kinds.OWNED,
+        clock: Clock | None = None,
+    ) -> None:
+        self._tell = on_change
+        self._announced = False
+        self._by_segment: dict[Key, dict[ObjectID, Owned]] = {}
+        selection = Selection(labels=_LABEL, metadata_only=True)
+        self._by_kind = {
+            (kind.group, kind.kind): Informer(cluster, kind, project, self._changed, selection=selection, clock=clock)
+            for kind in owned_kinds
+        }
+        super().__init__(tuple(self._by_kind.values()))
+
+    def of(self, segment: Key) -> Mapping[ObjectID, Owned]:
+        """Give what was made for a segment, or (empty namespace) for a class; a view."""
+        return self._by_segment.get(segment, {})
+
+    def get(self, target: ObjectID) -> Owned | None:
+        """Find one object."""
+        return self._informer(target).store.get(target.namespace, {}).get(target.name)
+
+    @property
+    def segments(self) -> frozenset[Key]:
+        """Everybody who has objects, whether they still exist or not."""
+        return frozenset(self._by_segment)
+
+    def wrote(self, obj: Json) -> None:
+        """Take in the answer of a write of ours, so that its watch event is no news."""
+        self._announce(lambda: self._informer(ObjectID.of(obj)).put(obj))
+
+    def deleted(self, target: ObjectID) -> None:
+        """Take in that we deleted an object, so that its watch event is no news."""
+        self._announce(lambda: self._informer(target).remove(target.namespace, target.name))
+
+    def _informer(self, target: ObjectID) -> Informer[Owned]:
+        return self._by_kind[target.api_version.rpartition("/")[0], target.kind]
+
+    def _announce(self, change: Callable[[], None]) -> None:
+        self._announced = True
+        try:
+            change()
+        finally:
+            self._announced = False
+
+    def _changed(self, _kind: str, old: Owned | None, new: Owned | None) -> None:
+        if old is not None and (new is None or new.segment != old.segment):
+            held = self._by_segment[old.segment]
+            del held[old.id]
+            if not held:
+                del self._by_segment[old.segment]
+        if new is not None:
+            self._by_segment.setdefault(new.segment, {})[new.id] = new
+        if self._announced:
+            return
+        for segment, target in {(owned.segment, owned.id) for owned in (old, new) if owned is not None}:
+            self._tell(segment, target)
+
+
+def project(obj: Json) -> Owned:
+    """Keep what matters of an object's metadata; what many objects share is kept once."""
+    meta = obj["metadata"]
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    namespace = intern(meta.get("namespace", ""))
+    owner = next((ref["uid"] for ref in meta.get("ownerReferences") or () if ref.get("controller")), "")
+    return Owned(
+        id=ObjectID(intern(obj["apiVersion"]), intern(obj["kind"]), namespace, meta["name"]),
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        generation=meta.get("generation", 0),
+        hash=annotations.get(names.HASH_ANNOTATION, ""),
+        owner_uid=intern(owner),
+        segment_uid=intern(annotations.get(names.SEGMENT_UID_ANNOTATION, "")),
+        segment=_made_for(labels, namespace),
+        stage=intern(labels.get(names.STAGE_LABEL, "")),
+        deleting="deletionTimestamp" in meta,
+    )
+
+
+def _made_for(labels: Mapping[str, str], namespace: str) -> Key:
+    if names.CLASS_LABEL in labels:
+        return Key("", intern(labels[names.CLASS_LABEL]))
+    return Key(intern(labels.get(names.ORIGIN_LABEL, namespace)), intern(labels.get(names.SEGMENT_LABEL, "")))
