@@ -1,4 +1,4 @@
-"""Bring the chart's copies up to date: `python -m charts.render`, or `make chart`.
+"""Bring the chart's copies up to date: `python charts/render.py`, or `make chart`.
 
 crds/                 is copied to  charts/pipesegment/files/crds/   byte for byte
 charts/pipesegment    is rendered to  manifests/install.yaml        for people without Helm
@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
-from lab.controlplane.binaries import Binaries
-from lab.errors import LabError
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "pipesegment"
@@ -36,6 +33,10 @@ HELM_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 HELM_ANNOTATIONS = ("helm.sh/resource-policy",)
 
 
+class RenderError(Exception):
+    """The chart cannot be rendered; the message says why."""
+
+
 def crd_copies() -> dict[Path, bytes]:
     """Give every file of the chart's files/crds as it has to be."""
     return {CRD_COPIES / source.name: source.read_bytes() for source in sorted(CRDS.glob("*.yaml"))}
@@ -46,7 +47,7 @@ def install_manifest(helm: Path) -> str:
     command = [str(helm), "template", "pipesegment", str(CHART), "--namespace", NAMESPACE]
     reply = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - constants of this file
     if reply.returncode != 0:
-        raise LabError(f"helm cannot render {CHART.relative_to(ROOT)}: {reply.stderr.strip()}")
+        raise RenderError(f"helm cannot render {CHART.relative_to(ROOT)}: {reply.stderr.strip()}")
     objects = [_namespace(), *(without_helm(obj) for obj in yaml.safe_load_all(reply.stdout) if obj)]
     documents = (yaml.safe_dump(obj, sort_keys=False, allow_unicode=True, width=120) for obj in objects)
     return HEADER + "".join(f"---\n{document}" for document in documents)
@@ -95,14 +96,28 @@ def main() -> int:
         write(copies)
     elif different := stale(copies):
         return _differs(different)
-    helm = arguments.helm or Binaries.built().helm
-    assert helm
+    helm = arguments.helm or _pinned_helm()
     wanted = {**copies, INSTALL: install_manifest(helm).encode()}
     if not arguments.check:
         write(wanted)
     elif different := stale(wanted):
         return _differs(different)
     return 0
+
+
+def _pinned_helm() -> Path:
+    """Give the lab's helm, building it when it is missing."""
+    # Run as a script, the path starts at this folder and not at the lab's.
+    sys.path.insert(0, str(ROOT))
+    from lab.controlplane import Binaries  # noqa: PLC0415 - see above
+    from lab.errors import LabError  # noqa: PLC0415
+
+    try:
+        helm = Binaries.built().helm
+    except LabError as error:
+        raise RenderError(f"no helm: {error}") from error
+    assert helm is not None
+    return helm
 
 
 def _differs(paths: list[Path]) -> int:
@@ -114,5 +129,5 @@ def _differs(paths: list[Path]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except LabError as error:
-        sys.exit(f"charts.render: {error}")
+    except RenderError as error:
+        sys.exit(f"charts/render.py: {error}")

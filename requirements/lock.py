@@ -34,7 +34,7 @@ COMPILE = (
 def lock(output: str, *arguments: str, requirements: str = "") -> None:
     """Run pip-compile for one file; `requirements` goes to its standard input."""
     # A folder of local wheels would put hashes into the lock that nobody else can download.
-    environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
+    environment = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}  # noqa: TID251 - no room
     subprocess.run(  # noqa: S603 - the arguments are the constants of this file
         [*COMPILE, "--output-file", f"requirements/{output}", *arguments],
         cwd=ROOT,

@@ -105,6 +105,8 @@ class Namespaces:
 
     async def __call__(self, prefix: str = "test", *, labels: dict[str, str] | None = None) -> str:
         """Make a namespace whose name begins with `prefix` and return its name, once pods can be created in it."""
+        # A dead part of the cluster is said here, and not as a timeout of whatever comes next.
+        self._plane.check()
         name = f"{prefix}-{secrets.token_hex(4)}"
         metadata = {"name": name, "labels": labels or {}}
         await self._api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})

@@ -4,6 +4,7 @@ Only `on.event` handlers: every other kind writes annotations or finalizers to t
 drift and which a segment's author could forge.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -90,12 +91,13 @@ def configuration(settings: Settings) -> kopf.OperatorSettings:
     return found
 
 
-async def watch(settings: Settings, access: Access, put: Take, drop: Take, stop: Any) -> None:
-    """Run kopf's watch of the segments until `stop` (an asyncio.Event) is set."""
+async def watch(settings: Settings, access: Access, put: Take, drop: Take, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Run kopf's watch of the segments until `stop` is set; `ready` is set once it has begun."""
     await kopf.operator(
         registry=registry(access, put, drop),
         settings=configuration(settings),
         clusterwide=True,
         standalone=True,
         stop_flag=stop,
+        ready_flag=ready,
     )

@@ -43,7 +43,7 @@ class Work(NamedTuple):
 
 
 class Operator:
-    """One operator on one cluster. `start` follows the facts, `lead` begins to write, `stop` ends both."""
+    """One operator on one cluster. `start` follows the facts, `lead` waits for them and begins to write, `stop` ends."""
 
     def __init__(self, cluster: Cluster, settings: Settings, reporter: Reporter, *, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -67,7 +67,7 @@ class Operator:
         )
 
     def start(self) -> None:
-        """Follow facts and owned objects; nothing is written yet, so that a standby is warm."""
+        """Follow facts and owned objects; nothing is written yet."""
         self.surroundings.start()
         self.owned.start()
 

@@ -78,8 +78,8 @@ async def test_a_user_has_exactly_the_rights_of_the_role_bound_to_the_group(cont
     assert [(event.verb, event.denied) for event in asked] == [("list", False), ("create", True)]
 
 
+@pytest.mark.cluster("audit")
 async def test_the_audit_log_counts_writes_and_only_those_after_the_position(control_plane, namespaces, api):
-    control_plane.require(Feature.AUDIT)
     namespace = await namespaces()
     await api.apply(config_map("early", namespace))
     before = control_plane.audit_position()

@@ -57,7 +57,7 @@ def _authorization(reach: Reach, stage: StageReach, name: str, labels: Mapping[s
     dry_run = _DRY_RUN if stage.mode is Mode.OBSERVE else None
     made = owned(reach, _SECURITY, "AuthorizationPolicy", name, stage, annotations=dry_run)
     made["spec"] = {"selector": {"matchLabels": dict(labels)}, "action": "ALLOW"}
-    rules = [] if stage.closed else _rules(stage.ingress, reach.governance.spec.mesh.trust_domain)
+    rules = _rules(stage.ingress, reach.governance.spec.mesh.trust_domain)
     if rules:
         made["spec"]["rules"] = rules
     return made

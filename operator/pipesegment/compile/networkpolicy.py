@@ -37,13 +37,13 @@ def network_policies(reach: Reach) -> list[dict[str, Any]]:
 
 def _stage_policies(reach: Reach, stage: StageReach, style: Style) -> Iterator[dict[str, Any]]:
     key = stage.key
-    egress, ingress = ((), ()) if stage.closed else (stage.egress, stage.ingress)
     made = owned(reach, API_VERSION, KIND, names.object_name(key.segment, key.stage), stage)
-    yield made | {"spec": _spec(stage.selector, _rules(egress, "to", style), _rules(ingress, "from", style))}
+    yield made | {
+        "spec": _spec(stage.selector, _rules(stage.egress, "to", style), _rules(stage.ingress, "from", style))
+    }
     if stage.runner:
-        needs = () if stage.closed else stage.runner.egress
         made = owned(reach, API_VERSION, KIND, names.suffixed_name(key.segment, key.stage, "runner"), stage)
-        yield made | {"spec": _spec(stage.runner.selector, _rules(needs, "to", style), [])}
+        yield made | {"spec": _spec(stage.runner.selector, _rules(stage.runner.egress, "to", style), [])}
 
 
 def _closing_policies(reach: Reach) -> Iterator[dict[str, Any]]:

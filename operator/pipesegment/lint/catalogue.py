@@ -86,6 +86,14 @@ _ENTRIES: Final = (
     ),
     Entry(
         "PS205",
+        "OverlapUnion",
+        "warning",
+        "Two stages select the same pod, and the class lets both",
+        "The class restores the union (guardrails.overlap): such a pod has the rights of both stages.",
+        "Give each stage labels of its own.",
+    ),
+    Entry(
+        "PS206",
         "NothingInCommon",
         "warning",
         "Both sides declare the edge, with nothing in common",
@@ -93,7 +101,7 @@ _ENTRIES: Final = (
         "Name the same ports and http matches on both sides.",
     ),
     Entry(
-        "PS206",
+        "PS207",
         "AmbiguousClass",
         "warning",
         "Several classes govern the namespace",
@@ -101,7 +109,7 @@ _ENTRIES: Final = (
         "Give one of them a higher priority or a narrower namespaceSelector.",
     ),
     Entry(
-        "PS207",
+        "PS208",
         "ClassLost",
         "warning",
         "The class that governed the namespace is gone or refused",
@@ -183,6 +191,14 @@ _ENTRIES: Final = (
     ),
     Entry(
         "PS310",
+        "TooLarge",
+        "warning",
+        "The policy would be larger than engines take",
+        "Engines turn every peer into map entries on every node that runs the pods; a policy past the bound is not written.",
+        "Declare fewer, or larger, blocks.",
+    ),
+    Entry(
+        "PS311",
         "Gap",
         "warning",
         "What is declared cannot be enforced as declared",
@@ -266,14 +282,6 @@ _ENTRIES: Final = (
     ),
     Entry(
         "PS410",
-        "BarePods",
-        "warning",
-        "The network engine passes over pods without an owner",
-        "The Amazon VPC CNI enforces policies on pods that a controller owns; this engine makes bare pods.",
-        "Use another network engine for these nodes, or an engine whose pods are owned.",
-    ),
-    Entry(
-        "PS411",
         "PodsElsewhere",
         "warning",
         "The engine runs the stage's pods in another namespace",
@@ -281,7 +289,7 @@ _ENTRIES: Final = (
         "Run the jobs in the segment's namespace.",
     ),
     Entry(
-        "PS412",
+        "PS411",
         "NamespaceOpen",
         "warning",
         "Pods of the namespace are selected by no policy",
@@ -289,7 +297,7 @@ _ENTRIES: Final = (
         "Have the platform team set network.isolation.mode to Namespace in the SegmentClass.",
     ),
     Entry(
-        "PS413",
+        "PS412",
         "Widened",
         "warning",
         "A foreign policy opens more than the stage declares",

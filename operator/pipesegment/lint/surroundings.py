@@ -8,9 +8,6 @@ from pipesegment.facts.snapshot import Pod, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import AddressPeer, Reach, StageReach
 
-#: Engines whose pods no controller owns, with the mode that makes them so. Read in the engines' sources.
-_BARE: Final = frozenset({"GitLabRunner", "Jenkins", "Woodpecker", "Drone"})
-
 _EVERYWHERE: Final = {"0.0.0.0/0": 4, "::/0": 6}
 
 
@@ -45,25 +42,6 @@ def _default_account(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Ite
             message = f"{_some(found)} of stage {stage.key.stage} run as the account default"
             fix = f"set serviceAccountName: {stage.account.name} where the pods are made (see `pipesegment wire`)"
             yield Finding(f"{stage.path}.serviceAccount", "DefaultAccount", f"stage {stage.key.stage}", message, fix)
-
-
-def _bare(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
-    if reach.governance.spec.network.provider != "AmazonVPC":
-        return
-    engine = segment.spec.engine if segment.spec else None
-    kind = engine.type if engine else ""
-    jobs = bool(engine and (c := engine.actions_runner_controller) and c.container_mode == "Kubernetes")
-    if kind in _BARE or jobs:
-        message = f"the Amazon VPC CNI enforces nothing on bare pods, and {kind} makes such pods"
-        fix = "run these pods on nodes with another network engine"
-        yield Finding("spec.engine.type", "BarePods", kind, message, fix)
-        return
-    for stage, pods in _stages(reach, snapshot):
-        found = [pod.meta.name for pod in pods if not pod.has_owner]
-        if found:
-            message = f"the Amazon VPC CNI enforces nothing on {_some(found)}, which no controller owns"
-            fix = "let a controller make them (a Job, a TaskRun), or use another network engine"
-            yield Finding(stage.path, "BarePods", f"stage {stage.key.stage}", message, fix)
 
 
 def _elsewhere(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
@@ -127,7 +105,6 @@ def _some(found: list[str]) -> str:
 _CHECKS: Final[tuple[Callable[[Segment, Reach, Snapshot], Iterator[Finding]], ...]] = (
     _governed,
     _default_account,
-    _bare,
     _elsewhere,
     _one_family,
 )

@@ -192,11 +192,16 @@ def _circles(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
 
 _UNDECLARED: Final = "is not a stage of this segment"
 _DECLARE: Final = "declare the stage, or name the segment that has it"
-_LOCAL_REACH: Final = "!has(r.stage) || has(r.stage.segment) || has(r.stage.__namespace__) || self.stages.exists(t, t.name == r.stage.name)"
+_LOCAL_REACH: Final = "!has(r.stage) || has(r.stage.segment) || has(r.stage.__namespace__) || r.stage.name in names"
 _LOCAL_ACCEPT: Final = (
     "!has(a.stage) || !has(a.stage.name) || has(a.stage.segment) || (has(a.stage.anySegment) && a.stage.anySegment)"
-    " || has(a.stage.__namespace__) || self.stages.exists(t, t.name == a.stage.name)"
+    " || has(a.stage.__namespace__) || a.stage.name in names"
 )
+
+
+def _with_names(rule: str) -> str:
+    """Bind `names` once: looking through the stages again for each entry costs the API server seconds."""
+    return f"[self.stages.map(t, t.name)].all(names, {rule})"
 
 
 class PipelineSegmentSpec(Model):
@@ -219,32 +224,37 @@ class PipelineSegmentSpec(Model):
 
     rules = (
         Rule(
-            cel=f"self.stages.all(s, !has(s.reaches) || s.reaches.all(r, {_LOCAL_REACH}))"
-            f" && (!has(self.common) || !has(self.common.reaches) || self.common.reaches.all(r, {_LOCAL_REACH}))",
+            cel=_with_names(
+                f"self.stages.all(s, !has(s.reaches) || s.reaches.all(r, {_LOCAL_REACH}))"
+                f" && (!has(self.common) || !has(self.common.reaches) || self.common.reaches.all(r, {_LOCAL_REACH}))"
+            ),
             problem=_UNDECLARED,
             fix=_DECLARE,
             offences=_undeclared_reach,
             field=".stages",
         ),
         Rule(
-            cel=f"self.stages.all(s, !has(s.accepts) || s.accepts.all(a, {_LOCAL_ACCEPT}))"
-            f" && (!has(self.common) || !has(self.common.accepts) || self.common.accepts.all(a, {_LOCAL_ACCEPT}))",
+            cel=_with_names(
+                f"self.stages.all(s, !has(s.accepts) || s.accepts.all(a, {_LOCAL_ACCEPT}))"
+                f" && (!has(self.common) || !has(self.common.accepts) || self.common.accepts.all(a, {_LOCAL_ACCEPT}))"
+            ),
             problem=_UNDECLARED,
             fix=_DECLARE,
             offences=_undeclared_accept,
             field=".stages",
         ),
         Rule(
-            cel="self.stages.all(s, !has(s.gates)"
-            " || s.gates.all(g, !has(g.stage) || self.stages.exists(t, t.name == g.stage.name)))",
+            cel=_with_names(
+                "self.stages.all(s, !has(s.gates) || s.gates.all(g, !has(g.stage) || g.stage.name in names))"
+            ),
             problem=_UNDECLARED,
             fix="declare the stage, or remove the gate",
             offences=_undeclared_gate,
             field=".stages",
         ),
         Rule(
-            cel="self.stages.all(s, !has(s.serviceAccount) || !has(s.serviceAccount.name) || self.stages.exists_one(t,"
-            " has(t.serviceAccount) && has(t.serviceAccount.name) && t.serviceAccount.name == s.serviceAccount.name))",
+            cel="[self.stages.filter(s, has(s.serviceAccount) && has(s.serviceAccount.name))"
+            ".map(s, s.serviceAccount.name)].all(names, names.all(n, names.exists_one(m, m == n)))",
             problem="is the account of another stage too",
             fix="give each stage an account of its own",
             offences=_account_twice,

@@ -29,9 +29,20 @@ def test_every_room_says_what_it_holds(room):
 
 def test_nothing_committed_names_this_machine_or_a_package_registrys_host():
     """Hosts are put together here, so that this file does not name them either."""
-    hosts = [".".join(parts) for parts in (("pypi", "org"), ("files", "pythonhosted", "org"), ("proxy", "golang", "org"),
-                                           ("registry", "npmjs", "org"), ("crates", "io"), ("deb", "debian", "org"))]
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    hosts = [
+        ".".join(parts)
+        for parts in (
+            ("pypi", "org"),
+            ("files", "pythonhosted", "org"),
+            ("proxy", "golang", "org"),
+            ("registry", "npmjs", "org"),
+            ("crates", "io"),
+            ("deb", "debian", "org"),
+        )
+    ]
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     wrong = []
     for name in listed.stdout.splitlines():
         path = ROOT / name

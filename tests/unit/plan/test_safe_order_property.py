@@ -156,7 +156,9 @@ def check(scene: Scene, steps: list[Any], after: list[dict[str, Any]]) -> None:
             assert not opened, f"after step {number}: {sorted(opened)[:4]}"
 
 
-many = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @many

@@ -103,13 +103,13 @@ async def serving(tmp_path: Any, *answers: Answer, user: dict[str, Any] | None =
         await runner.cleanup()
 
 
-def kubeconfig(tmp_path: Any, server: str, user: dict[str, Any] | None = None) -> str:
+def kubeconfig(tmp_path: Any, server: str, user: dict[str, Any] | None = None, **cluster: str) -> str:
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": server}}],
+        "clusters": [{"name": "test", "cluster": {"server": server, **cluster}}],
         "users": [{"name": "test", "user": user or {"token": "first"}}],
     }
     path = tmp_path / "kubeconfig"

@@ -1,0 +1,159 @@
+"""Between whom the matrix asks: the pods of the facts, made-up ones where there are none, and addresses.
+
+What is asked comes from the Reach's edges; the answers never do.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, live, representative
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Snapshot
+from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, PortRange, Reach, StageReach, Target
+
+#: Always asked for: whoever reaches it has the node's identity.
+METADATA: Final = "169.254.169.254"
+#: Asked for where a wide block holds them: addresses that everybody knows to be outside.
+_KNOWN: Final = ("1.1.1.1", "2606:4700:4700::1111")
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Whom to ask about: `own` are the pods of the segments' stages, `others` whoever they may meet."""
+
+    own: tuple[PodEnd, ...]
+    others: tuple[End, ...]
+
+    def pairs(self) -> Iterator[tuple[End, End]]:
+        """Give every ordered pair with a stage's pod at one end, sources first."""
+        for source in self.own:
+            for destination in (*self.own, *self.others):
+                if source is not destination:
+                    yield source, destination
+        for source in self.others:
+            for pod in self.own:
+                yield source, pod
+
+    def find(self, name: str) -> PodEnd | None:
+        """Find a pod by `namespace/name`."""
+        return next((e for e in (*self.own, *self.others) if isinstance(e, PodEnd) and str(e) == name), None)
+
+
+def ends(reaches: Sequence[Reach], neighbours: Sequence[Reach], snapshot: Snapshot) -> Ends:
+    """Collect the ends of a matrix over segments; `neighbours` are asked about where an edge meets them."""
+    pods = list(live(snapshot))
+    own: dict[str, PodEnd] = {}
+    for reach in reaches:
+        for end in _stage_pods(reach, pods, snapshot):
+            own[str(end)] = end
+    others: dict[str, End] = {str(pod): pod for pod in pods if str(pod) not in own}
+    every = [edge for reach in reaches for edge in _edges(reach)]
+    peers = [peer for edge in every for peer in edge.peers if isinstance(peer, PodPeer)]
+    for reach in neighbours:
+        for end in _stage_pods(reach, pods, snapshot):
+            if any(_meets(peer, end) for peer in peers):
+                others.setdefault(str(end), end)
+    for edge in every:
+        for peer in edge.peers:
+            if isinstance(peer, PodPeer):
+                if not any(isinstance(e, PodEnd) and _meets(peer, e) for e in (*own.values(), *others.values())):
+                    _add(others, _made_up(peer, edge, snapshot))
+            else:
+                others.setdefault(example(peer), AddressEnd(example(peer)))
+    others.setdefault(METADATA, AddressEnd(METADATA))
+    return Ends(tuple(own.values()), tuple(others.values()))
+
+
+def ports(reaches: Iterable[Reach]) -> tuple[Port, ...]:
+    """Give every port that the segments' edges name by number, both ends of a range."""
+    found = {Port(p.protocol, number) for r in reaches for e in _edges(r) for p in e.ports for number in _numbers(p)}
+    return tuple(sorted(found)) or (Port("TCP", 443),)
+
+
+def named_ports(reaches: Iterable[Reach], found: Ends) -> tuple[Port, ...]:
+    """Give the numbers that pods declare for the ports which the edges name by name."""
+    names = {(p.protocol, p.port) for r in reaches for e in _edges(r) for p in e.ports if isinstance(p.port, str)}
+    pods = (end for end in (*found.own, *found.others) if isinstance(end, PodEnd))
+    return tuple(sorted({Port(p.protocol, p.port) for pod in pods for p in pod.ports if (p.protocol, p.name) in names}))
+
+
+def example(peer: AddressPeer) -> str:
+    """Find an address in a block and outside of its exceptions."""
+    block = ip_network(peer.block)
+    holes = [ip_network(hole) for hole in peer.excepts]
+    known = [a for a in map(ip_address, _KNOWN) if a.version == block.version and a in block]
+    candidates = [*known, block.network_address, *(hole.broadcast_address + 1 for hole in holes)]
+    for candidate in candidates:
+        if candidate in block and not any(candidate in hole for hole in holes):
+            return str(candidate)
+    return str(block.network_address)
+
+
+def _stage_pods(reach: Reach, pods: Sequence[PodEnd], snapshot: Snapshot) -> Iterator[PodEnd]:
+    """Give a segment's pods, stage by stage; a stage without any is represented by one called `<segment>-<stage>`."""
+    for stage in reach.stages:
+        yield from _pods_or(stage.selector, "", stage, pods, snapshot)
+        if stage.runner is not None:
+            yield from _pods_or(stage.runner.selector, "-runner", stage, pods, snapshot)
+
+
+def _pods_or(
+    selector: Selector, suffix: str, stage: StageReach, pods: Sequence[PodEnd], snapshot: Snapshot
+) -> Iterator[PodEnd]:
+    namespace = stage.key.namespace
+    found = [pod for pod in pods if pod.namespace == namespace and selector.matches(pod.labels)]
+    yield from found
+    if not found:
+        made = representative(
+            namespace,
+            f"{stage.key.segment}-{stage.key.stage}{suffix}",
+            selector,
+            namespace_labels=_labels(namespace, snapshot),
+            service_account=stage.account.name,
+            meshed=stage.mesh is Mesh.ISTIO,
+        )
+        if made is not None:
+            yield made
+
+
+def _made_up(peer: PodPeer, edge: Edge, snapshot: Snapshot) -> PodEnd | None:
+    """Represent pods that an edge meets and the facts lack: a Service's are called after it."""
+    name = edge.described.rpartition("/")[2] if edge.target is Target.SERVICE else edge.target.value
+    labels = _labels(peer.namespace, snapshot)
+    return representative(peer.namespace, name, peer.selector, namespace_labels=labels)
+
+
+def _add(others: dict[str, End], end: PodEnd | None) -> None:
+    if end is None:
+        return
+    number = 2
+    named = end
+    while str(named) in others:
+        named = replace(end, name=f"{end.name}-{number}")
+        number += 1
+    others[str(named)] = named
+
+
+def _edges(reach: Reach) -> Iterator[Edge]:
+    for stage in reach.stages:
+        yield from stage.egress
+        yield from stage.ingress
+        if stage.runner is not None:
+            yield from stage.runner.egress
+
+
+def _numbers(port: PortRange) -> tuple[int, ...]:
+    if isinstance(port.port, str):
+        return ()
+    return (port.port,) if port.end is None else (port.port, port.end)
+
+
+def _meets(peer: PodPeer, end: PodEnd) -> bool:
+    return peer.namespace == end.namespace and peer.selector.matches(end.labels)
+
+
+def _labels(namespace: str, snapshot: Snapshot) -> Mapping[str, str]:
+    found = snapshot.namespaces.get(namespace)
+    return found.labels if found else {}

@@ -1,0 +1,203 @@
+"""The fold: an outcome and the conditions before it → the conditions after it.
+
+Ready says whether every edge is enforced as declaration and class say; the others say what stands in the way, and what
+does not. Reconciling and Stalled exist only when True, and never together: Stalled waits for a person (kstatus).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from pipesegment.compile.desired import ObjectID
+from pipesegment.plan.changes import Why
+from pipesegment.reach.graph import Mode
+from pipesegment.report.findings import (
+    CONFORMING_FALSE,
+    READY_FALSE,
+    By,
+    mesh_gaps,
+    sentence,
+    sorted_out,
+)
+from pipesegment.report.outcome import Failed, Outcome
+from pipesegment.report.text import clean, counted, listing
+from pipesegment.spec.status import Condition, ConditionType, Reason
+
+#: Which kinds each part of a segment consists of.
+_PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
+    ConditionType.NETWORK_READY: frozenset({"NetworkPolicy"}),
+    ConditionType.IDENTITY_READY: frozenset({"ServiceAccount"}),
+    ConditionType.MESH_READY: frozenset({"AuthorizationPolicy", "PeerAuthentication", "Sidecar"}),
+}
+_NOUNS: Final = {
+    ConditionType.NETWORK_READY: ("NetworkPolicy", "NetworkPolicies"),
+    ConditionType.IDENTITY_READY: ("ServiceAccount", "ServiceAccounts"),
+    ConditionType.MESH_READY: ("mesh object", "mesh objects"),
+}
+
+Verdict = tuple[ConditionType, bool, Reason, str]
+
+
+def segment_conditions(
+    outcome: Outcome, previous: Iterable[Condition], now: str, opened: tuple[int, int]
+) -> tuple[Condition, ...]:
+    """Fold a segment's outcome. `opened` are its open and its declared edges, `now` the time as the API writes it.
+
+    After a refusal of the whole spec the parts keep what was said of them: they stand as they did.
+    """
+    before = {condition.type: condition for condition in previous}
+    by = sorted_out(outcome)
+    verdicts = [_ready(outcome, by, opened), *_abnormal(outcome, by)]
+    kept: list[Condition] = []
+    if outcome.reach is None:
+        fresh = {kind for kind, *_ in verdicts} | {ConditionType.RECONCILING, ConditionType.STALLED}
+        kept = [condition for condition in before.values() if condition.type not in fresh]
+    else:
+        verdicts += [_exact(by), _conforming(by), *_parts(outcome)]
+    return settled(verdicts, before, outcome.generation, now, kept)
+
+
+def settled(
+    verdicts: Iterable[Verdict],
+    before: Mapping[str, Condition],
+    generation: int,
+    now: str,
+    kept: Iterable[Condition] = (),
+) -> tuple[Condition, ...]:
+    """Write conditions; the time of one moves only when its status does. In the order of their types."""
+    written = [_condition(verdict, before, generation, now) for verdict in verdicts]
+    order = {kind.value: number for number, kind in enumerate(ConditionType)}
+    return tuple(sorted([*written, *kept], key=lambda c: order.get(c.type, len(order))))
+
+
+def failure(failed: Failed) -> str:
+    """Tell which call failed, and what the API server said."""
+    answer = f"{failed.status} {failed.message}" if failed.status else failed.message
+    return f"{failed.verb} of {failed.id} failed: {answer}"
+
+
+def _condition(verdict: Verdict, before: Mapping[str, Condition], generation: int, now: str) -> Condition:
+    kind, holds, reason, message = verdict
+    had = before.get(kind)
+    status = "True" if holds else "False"
+    return Condition(
+        type=kind.value,
+        status=status,
+        observed_generation=generation,
+        last_transition_time=had.last_transition_time if had and had.status == status else now,
+        reason=reason.value,
+        message=clean(message),
+    )
+
+
+def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
+    for reason in READY_FALSE:
+        found = [sentence(f) for f in by.get(reason, ())]
+        if reason is Reason.APPLY_FAILED:
+            found += [*map(failure, outcome.failures), *_terminating(outcome)]
+        if found:
+            return ConditionType.READY, False, reason, listing(found)
+    reach = outcome.reach
+    assert reach is not None
+    edges = f"{opened[0]} of {counted(opened[1], 'edge')}"
+    if reach.suspended:
+        waiting = f"; {counted(len(outcome.withheld), 'object')} would change" if outcome.withheld else ""
+        return ConditionType.READY, True, Reason.SUSPENDED, f"nothing is widened, created or repaired{waiting}"
+    observing = [stage.key.stage for stage in reach.stages if stage.mode is Mode.OBSERVE]
+    if observing:
+        would = f"would open {edges} and close everything else; nothing blocks yet in stages {', '.join(observing)}"
+        return ConditionType.READY, True, Reason.OBSERVING, would
+    for reason in (Reason.COARSE, Reason.UNGRANTED):
+        if by.get(reason):
+            return ConditionType.READY, True, reason, listing(map(sentence, by[reason]))
+    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed"
+
+
+def _exact(by: By) -> Verdict:
+    coarse = by.get(Reason.COARSE, ())
+    if coarse:
+        return ConditionType.EXACT, False, Reason.COARSE, listing(map(sentence, coarse))
+    return ConditionType.EXACT, True, Reason.AS_DECLARED, "no edge is enforced more widely than declared"
+
+
+def _conforming(by: By) -> Verdict:
+    for reason in CONFORMING_FALSE:
+        if by.get(reason):
+            others = [sentence(f) for other in CONFORMING_FALSE if other is not reason for f in by.get(other, ())]
+            return ConditionType.CONFORMING, False, reason, listing([*map(sentence, by[reason]), *others])
+    return ConditionType.CONFORMING, True, Reason.CONFORMS, "nothing around the segment undoes it"
+
+
+def _parts(outcome: Outcome) -> Iterator[Verdict]:
+    for kind, kinds in _PARTS.items():
+        yield _part(outcome, kind, kinds)
+    absent = "nothing of it is declared"
+    yield ConditionType.CLOUD_READY, True, Reason.NOT_DECLARED, absent
+    yield ConditionType.GATES_OPEN, True, Reason.NOT_DECLARED, absent
+
+
+def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdict:
+    conflicts = [c for c in outcome.conflicts if c.target.partition(" ")[0] in kinds]
+    if conflicts:
+        return part, False, Reason.CONFLICT, listing(map(sentence, conflicts))
+    failures = [failure(failed) for failed in outcome.failures if failed.id.kind in kinds]
+    if failures:
+        return part, False, Reason.APPLY_FAILED, listing(failures)
+    gaps = mesh_gaps(outcome) if part is ConditionType.MESH_READY else []
+    if gaps:
+        reason = Reason.NO_SERVICE if gaps[0].reason == Reason.NO_SERVICE else Reason.GAP
+        return part, False, reason, listing(map(sentence, gaps))
+    waiting = _waiting(outcome, kinds)
+    if waiting:
+        return part, False, *waiting
+    number = sum(1 for change in outcome.changes.changes if change.id.kind in kinds and change.desired is not None)
+    noun, plural = _NOUNS[part]
+    if not number:
+        return part, True, Reason.NOT_DECLARED, f"no {noun} is needed"
+    return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared"
+
+
+def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | None:
+    withheld = [target for target in outcome.withheld if target.kind in kinds]
+    reach = outcome.reach
+    if withheld and reach is not None and reach.suspended and not reach.governance.stalled:
+        return Reason.SUSPENDED, f"suspended, so these stay as they are: {_objects(withheld)}"
+    if withheld:
+        return Reason.PROGRESSING, f"nothing is widened until the segment is mended: {_objects(withheld)}"
+    undone = [c.id for c in outcome.changes.writes if c.id.kind in kinds and c.id not in outcome.done]
+    undone += [c.id for c in outcome.changes.changes if c.id.kind in kinds and c.why is Why.TERMINATING]
+    return (Reason.PROGRESSING, f"not written yet: {_objects(undone)}") if undone else None
+
+
+def _abnormal(outcome: Outcome, by: By) -> Iterator[Verdict]:
+    stalled = _stalled(outcome, by)
+    if stalled is not None:
+        reason, message = stalled
+        yield ConditionType.STALLED, True, reason, message
+        return
+    pending = [*map(failure, outcome.failures), *_terminating(outcome)]
+    if pending:
+        yield ConditionType.RECONCILING, True, Reason.PROGRESSING, f"tried again: {listing(pending)}"
+
+
+def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:
+    for reason, told in (
+        (Reason.INVALID, Reason.INVALID),
+        (Reason.NOT_YET_SUPPORTED, Reason.INVALID),
+        (Reason.CONFLICT, Reason.CONFLICT),
+    ):
+        if by.get(reason):
+            return told, f"waits for a person: {listing(map(sentence, by[reason]))}"
+    stalled = outcome.reach.governance.stalled if outcome.reach else ""
+    if not stalled:
+        return None
+    why = [sentence(f) for f in by.get(Reason.UNRESOLVED, ()) if f.reason == stalled]
+    return Reason(stalled), f"waits for a person: {listing(why)}"
+
+
+def _terminating(outcome: Outcome) -> list[str]:
+    gone = [c.id for c in outcome.changes.changes if c.why is Why.TERMINATING and c.desired is not None]
+    return [f"{target} is being deleted, and is made anew when it is gone" for target in gone]
+
+
+def _objects(targets: Sequence[ObjectID]) -> str:
+    return listing(map(str, targets))

@@ -1,0 +1,86 @@
+"""What each finding does to a segment's conditions: one table, and the order in which the worst is told first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from pipesegment.findings import Finding, Refusal, quoted
+from pipesegment.report.outcome import Outcome
+from pipesegment.spec.status import Reason
+
+#: Reasons for which Ready is False, the worst first; where several hold, the first is Ready's reason.
+READY_FALSE: Final = (
+    Reason.INVALID,
+    Reason.NOT_YET_SUPPORTED,
+    Reason.CONFLICT,
+    Reason.APPLY_FAILED,
+    Reason.OVERLAPPING,
+    Reason.UNRESOLVED,
+    Reason.HALF_OPEN,
+    Reason.GAP,
+)
+
+#: Reasons for which Conforming is False, the worst first.
+CONFORMING_FALSE: Final = (
+    Reason.NOT_ENFORCED,
+    Reason.WIDENED,
+    Reason.HOST_NETWORK,
+    Reason.UNWIRED,
+    Reason.NAMESPACE_OPEN,
+)
+
+#: Findings under another name than the reason that they stand for. Every other unknown one is a Gap.
+_STANDS_FOR: Final[Mapping[str, Reason]] = {
+    "AmbiguousClass": Reason.UNRESOLVED,  # no class could be found that governs
+    "ClassLost": Reason.UNRESOLVED,
+    "OverlapUnion": Reason.WIDENED,  # the other stage's allows add up with this one's
+    "PipelineUnclosed": Reason.NAMESPACE_OPEN,
+}
+_REASONS: Final = {reason.value: reason for reason in Reason}
+#: Findings that change no condition but Ready's reason.
+_WARNINGS: Final = frozenset({Reason.UNGRANTED})
+#: Gaps of the mesh: its own condition tells them too.
+_MESH: Final = frozenset({"NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"})
+
+By = Mapping[Reason, Sequence[Finding]]
+
+
+def sorted_out(outcome: Outcome) -> By:
+    """Give every finding of an outcome under the reason that it stands for."""
+    found: dict[Reason, list[Finding]] = {}
+    for finding in (*_refused(outcome.refusals), *_told(outcome), *outcome.conflicts):
+        found.setdefault(_reason(finding), []).append(finding)
+    for finding in outcome.desired.coarse if outcome.desired else ():
+        found.setdefault(Reason.COARSE, []).append(finding)
+    return found
+
+
+def gaps(by: By) -> list[Finding]:
+    """Give what keeps edges closed or objects unwritten, the worst first: `status.gaps[]`."""
+    return [finding for reason in READY_FALSE for finding in by.get(reason, ())]
+
+
+def mesh_gaps(outcome: Outcome) -> list[Finding]:
+    """Give the gaps that the mesh has, a missing Service first."""
+    found = [finding for finding in _told(outcome) if finding.reason in _MESH]
+    return sorted(found, key=lambda f: f.reason != Reason.NO_SERVICE)
+
+
+def sentence(finding: Finding) -> str:
+    """Write a finding as a line that tells people what to do."""
+    return f"{finding.path}: {finding.message}: {finding.fix}"
+
+
+def _told(outcome: Outcome) -> tuple[Finding, ...]:
+    return (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
+
+
+def _refused(refusals: Iterable[Refusal]) -> Iterable[Finding]:
+    for refusal in refusals:
+        message = f"{refusal.problem} {quoted(refusal.value)}"
+        yield Finding(refusal.path, refusal.reason, refusal.value, message, refusal.fix, refusal.object)
+
+
+def _reason(finding: Finding) -> Reason:
+    reason = _STANDS_FOR.get(finding.reason) or _REASONS.get(finding.reason)
+    known = {*READY_FALSE, *CONFORMING_FALSE, *_WARNINGS}
+    return reason if reason in known else Reason.GAP

@@ -1,0 +1,54 @@
+"""Metrics, under the prefix `pipesegment_`. Labels are kinds, verbs, codes and reasons: never an object's name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_PREFIX: Final = "pipesegment"
+#: From a cached no-op to a reconcile that waited for a slow API server, in seconds.
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Every metric of one operator, in its own registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, namespace=_PREFIX, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, namespace=_PREFIX, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str) -> Histogram:
+            return Histogram(name, text, labels, namespace=_PREFIX, registry=registry, buckets=_SECONDS)
+
+        self.queue_depth = gauge("workqueue_depth", "Keys that wait for a worker.")
+        self.queue_adds = counter("workqueue_adds_total", "Keys that became due.")
+        self.queue_retries = counter("workqueue_retries_total", "Keys that are tried again after a failure.")
+        self.queue_latency = histogram("workqueue_latency_seconds", "From due to begun.")
+        self.reconcile_seconds = histogram("reconcile_seconds", "One look at one key.", "result")
+        self.applied = counter("applied_total", "Objects created or configured.", "kind")
+        self.pruned = counter("pruned_total", "Objects deleted.", "kind")
+        self.drift = counter("drift_total", "Objects that somebody else had changed or deleted.", "kind")
+        self.api_requests = counter(
+            "api_requests_total", "Calls of the API server; code 0: no answer.", "verb", "kind", "code"
+        )
+        self.api_seconds = histogram("api_seconds", "How long the API server took.", "verb")
+        self.informer_age = gauge("informer_last_event_age_seconds", "Since a watch last gave a sign of life.", "kind")
+        self.informer_relists = counter("informer_relists_total", "Lists that had to be made anew.", "kind")
+        self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop runs what is due.")
+        self.leader = gauge("leader", "1 on the replica that writes.")
+        self.segments = gauge("segments", "Segments by Ready's status and reason.", "ready", "reason")
+
+    def count_segments(self, verdicts: Mapping[tuple[str, str], int]) -> None:
+        """Set how many segments have which (status, reason) of Ready; those that nobody has any more are dropped."""
+        self.segments.clear()
+        for (ready, reason), number in verdicts.items():
+            self.segments.labels(ready, reason).set(number)
+
+    def render(self) -> bytes:
+        """Give the exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,60 @@
+"""What one look at a segment came to, as far as it has to be told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.findings import Finding, Refusal
+from pipesegment.plan.changes import ChangeSet
+from pipesegment.reach.graph import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A call that did not succeed. `status` is HTTP's, 0 without an answer; `conflict`: it is somebody else's object."""
+
+    id: ObjectID
+    verb: str
+    status: int
+    message: str
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that a status is made of.
+
+    A refused spec has no `reach`: then nothing was written, and `refusals` say why. With a `reach`, `refusals` are what
+    the class does not allow. `done` is as `ChangeSet.inventory` wants it.
+    """
+
+    generation: int
+    refusals: tuple[Refusal, ...] = ()
+    reach: Reach | None = None
+    desired: Desired | None = None
+    changes: ChangeSet = field(default_factory=lambda: ChangeSet(()))
+    failed: tuple[Failed, ...] = ()
+    withheld: tuple[ObjectID, ...] = ()
+    done: Mapping[ObjectID, str] = field(default_factory=dict)
+
+    @property
+    def conflicts(self) -> tuple[Finding, ...]:
+        """Objects that are somebody else's, whether seen before or met while writing."""
+        paths = {s.key.stage: s.path for s in self.reach.stages} if self.reach else {}
+        met = tuple(
+            Finding(
+                "spec",
+                "Conflict",
+                str(failed.id),
+                f"{failed.id} was made or changed by somebody else meanwhile",
+                "rename the stage or the segment, or delete that object if nothing needs it",
+            )
+            for failed in self.failed
+            if failed.conflict
+        )
+        return (*self.changes.conflicts(paths), *met)
+
+    @property
+    def failures(self) -> tuple[Failed, ...]:
+        """Calls that failed and are tried again."""
+        return tuple(failed for failed in self.failed if not failed.conflict)

@@ -1,0 +1,113 @@
+"""The whole status of a segment: numbers, stages, gaps, inventory, conditions; bounded, and equal when nothing changed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pipesegment.findings import Finding
+from pipesegment.plan.live import Entry
+from pipesegment.reach.graph import Governance, Reach, StageReach
+from pipesegment.report.conditions import segment_conditions
+from pipesegment.report.findings import gaps, sorted_out
+from pipesegment.report.outcome import Outcome
+from pipesegment.report.text import LINE, MESSAGE, clean
+from pipesegment.spec.status import (
+    ClassRef,
+    GapStatus,
+    InventoryEntry,
+    PipelineSegmentStatus,
+    StageStatus,
+    Summary,
+)
+
+_MAX_GAPS: Final = 256
+_MAX_INVENTORY: Final = 8192
+#: What a direction's own entries are called; other edges are the other stage's, or follow from an engine or the mesh.
+_ENTRIES: Final = {"egress": ".reaches[", "ingress": ".accepts["}
+
+
+def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) -> PipelineSegmentStatus:
+    """Fold an outcome into a status. `now` is used for conditions that change, and nowhere else.
+
+    After a refusal of the whole spec everything but conditions and gaps stays as it was: so does what is enforced.
+    """
+    told = gaps(sorted_out(outcome))
+    reach = outcome.reach
+    edges = _edges(reach, {finding.path for finding in told}) if reach else {}
+    opened = (sum(edges.values()), len(edges))
+    conditions = segment_conditions(outcome, previous.conditions, now, opened)
+    shown = tuple(map(_gap, told[:_MAX_GAPS]))
+    if reach is None:
+        return previous.model_copy(
+            update={"observed_generation": outcome.generation, "gaps": shown, "conditions": conditions}
+        )
+    return PipelineSegmentStatus(
+        observed_generation=outcome.generation,
+        class_=_class(reach.governance, previous),
+        summary=Summary(
+            stages=len(reach.stages), edges=opened[1], open=f"{opened[0]}/{opened[1]}", gaps=len(told), sealed=0
+        ),
+        stages=tuple(_stage(stage, edges, told) for stage in reach.stages),
+        gaps=shown,
+        inventory=inventory(outcome.changes.inventory(outcome.done)),
+        conditions=conditions,
+    )
+
+
+def inventory(entries: Iterable[Entry]) -> tuple[InventoryEntry, ...]:
+    """Write an inventory."""
+    written = (
+        InventoryEntry(
+            api_version=entry.id.api_version,
+            kind=entry.id.kind,
+            namespace=entry.id.namespace,
+            name=entry.id.name,
+            uid=entry.uid,
+        )
+        for entry in sorted(entries)
+    )
+    return tuple(written)[:_MAX_INVENTORY]
+
+
+def _class(governance: Governance, previous: PipelineSegmentStatus) -> ClassRef | None:
+    """Name the class that governs. One that is lost or ambiguous stays recorded: that is how its loss is known."""
+    if governance.stalled:
+        return previous.class_
+    return ClassRef(name=clean(governance.name, LINE), uid=governance.uid) if governance.uid else None
+
+
+#: (stage, where it is declared): an entry of `common` is an edge of every stage.
+_EdgeKey = tuple[str, str]
+
+
+def _edges(reach: Reach, closed: set[str]) -> Mapping[_EdgeKey, bool]:
+    """Give every declared edge, with whether it is open; an edge between two stages belongs to the one that said so."""
+    found: dict[_EdgeKey, bool] = {}
+    for stage in reach.stages:
+        declared = [edge for edge in (*stage.egress, *stage.ingress) if _ENTRIES[edge.direction] in edge.because]
+        for edge in declared:
+            key = (stage.path, edge.because)
+            is_open = edge.open and not stage.closed and edge.because not in closed
+            found[key] = found.get(key, True) and is_open
+    return found
+
+
+def _stage(stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Finding]) -> StageStatus:
+    return StageStatus(
+        name=stage.key.stage,
+        service_account=clean(stage.account.name, LINE),
+        sealed=False,
+        edges=sum(1 for owner, _ in edges if owner == stage.path),
+        gaps=sum(1 for finding in told if finding.path == stage.path or finding.path.startswith(f"{stage.path}.")),
+        pods=stage.pods,
+        wrong_account=stage.wrong_account,
+    )
+
+
+def _gap(finding: Finding) -> GapStatus:
+    return GapStatus(
+        path=clean(finding.path, MESSAGE),
+        target=clean(finding.target, MESSAGE),
+        reason=clean(finding.reason, LINE),
+        message=clean(finding.message, MESSAGE),
+        fix=clean(finding.fix, MESSAGE),
+    )

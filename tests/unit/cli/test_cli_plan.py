@@ -1,0 +1,173 @@
+"""`plan`, and facts from a cluster: what is compared with what, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipesegment.cli.gather import listed
+from pipesegment.errors import Rejected
+from pipesegment.world.memory import MemoryCluster
+
+NOWHERE = """\
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:9"}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+users: [{name: u, user: {}}]
+current-context: c
+"""
+
+
+@pytest.fixture
+def live(run, segment: str, tmp_path: Path) -> str:
+    """A file with the segment's objects as they should be."""
+    (tmp_path / "live.yaml").write_text(run("compile", "-f", segment).stdout)
+    return "live.yaml"
+
+
+def actions(result) -> dict[str, str]:
+    changes = json.loads(result.stdout)["changes"]
+    return {f"{c['kind']} {c['name']}": c["action"] for c in changes if c["action"] != "unchanged"}
+
+
+def test_nothing_to_do_is_0(run, segment: str, live: str) -> None:
+    result = run("plan", "-f", segment, "--live", live)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "4 unchanged" in result.stderr
+
+
+def test_everything_is_created_where_nothing_is(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("")
+
+    result = run("plan", "-f", segment, "--live", "empty.yaml", "-o", "json")
+
+    assert result.exit_code == 1
+    assert set(actions(result).values()) == {"created"}
+    assert json.loads(result.stdout)["counts"]["created"] == 4
+
+
+def test_what_differs_is_named_field_by_field(run, segment: str, live: str, tmp_path: Path) -> None:
+    (tmp_path / live).write_text((tmp_path / live).read_text().replace("port: 8080", "port: 8081", 1))
+
+    result = run("plan", "-f", segment, "--live", live)
+
+    assert result.exit_code == 1
+    assert "configured   NetworkPolicy ci/shop-build" in result.stdout
+    assert "spec.egress[0].ports[0].port: 8081 → 8080" in result.stdout
+
+
+def test_what_nothing_declares_any_more_is_deleted(run, segment: str, live: str, tmp_path: Path) -> None:
+    objects = list(yaml.safe_load_all((tmp_path / live).read_text()))
+    old = {**objects[0], "metadata": {**objects[0]["metadata"], "name": "shop-old"}}
+    (tmp_path / live).write_text(yaml.safe_dump_all([*objects, old]))
+
+    assert actions(run("plan", "-f", segment, "--live", live, "-o", "json")) == {"NetworkPolicy shop-old": "deleted"}
+
+
+def test_what_is_not_ours_is_a_conflict_and_never_touched(run, segment: str, live: str, tmp_path: Path) -> None:
+    text = (tmp_path / live).read_text().replace("app.kubernetes.io/managed-by: pipesegment", "app: x", 1)
+    (tmp_path / live).write_text(text)
+
+    result = run("plan", "-f", segment, "--live", live, "-o", "json")
+
+    assert result.exit_code == 1
+    assert set(actions(result).values()) == {"conflict"}
+
+
+def test_objects_of_other_segments_are_left_alone(run, segment: str, live: str, tmp_path: Path) -> None:
+    text = (tmp_path / live).read_text()
+    (tmp_path / live).write_text(text + text.replace("shop", "other"))
+
+    assert run("plan", "-f", segment, "--live", live).exit_code == 0
+
+
+def test_a_suspended_segment_says_so(run, segment: str, live: str, tmp_path: Path) -> None:
+    (tmp_path / segment).write_text((tmp_path / segment).read_text().replace("spec:", "spec:\n  suspend: true"))
+
+    assert "ci/shop is suspended" in run("plan", "-f", segment, "--live", live).stderr
+
+
+def test_a_refused_document_is_1(run, segment: str, live: str, tmp_path: Path) -> None:
+    (tmp_path / segment).write_text((tmp_path / segment).read_text().replace("8080", "0"))
+
+    result = run("plan", "-f", segment, "--live", live)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_without_a_cluster_it_is_3(run, segment: str, tmp_path: Path) -> None:
+    assert run("plan", "-f", segment).exit_code == 3
+    (tmp_path / "nowhere").write_text(NOWHERE)
+    result = run("plan", "-f", segment, "--kubeconfig", "nowhere")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "127.0.0.1" in result.stderr
+
+
+def test_a_context_that_is_not_there_is_bad_usage(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / "nowhere").write_text(NOWHERE)
+
+    assert run("plan", "-f", segment, "--kubeconfig", "nowhere", "--context", "x").exit_code == 2
+
+
+def test_offline_verbs_never_look_for_a_cluster(
+    run, segment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nowhere").write_text(NOWHERE)
+    monkeypatch.setenv("KUBECONFIG", "nowhere")
+
+    assert run("compile", "-f", segment).exit_code == 0
+    assert run("compile", "-f", segment, "--cluster").exit_code == 3
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ci"}}
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ci"}, "spec": {}}
+
+
+@pytest.fixture
+async def cluster() -> MemoryCluster:
+    """A cluster with one pod, without Istio."""
+    made = MemoryCluster()
+    await made.create(NAMESPACE)
+    await made.create(POD)
+    made.absent |= {
+        ("security.istio.io", "AuthorizationPolicy"),
+        ("security.istio.io", "PeerAuthentication"),
+        ("networking.istio.io", "Sidecar"),
+    }
+    return made
+
+
+async def test_facts_are_what_the_cluster_has_and_kinds_may_be_absent(cluster: MemoryCluster) -> None:
+    assert [(o["kind"], o["metadata"]["name"]) for o in await listed(cluster)] == [("Namespace", "ci"), ("Pod", "p")]
+
+
+async def test_what_may_not_be_listed_is_told_and_left_out(
+    cluster: MemoryCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.fail(Rejected(403, "Forbidden", "no"), verbs=frozenset({"list"}), matches=lambda i: i.kind == "Node")
+
+    found = await listed(cluster)
+
+    assert [o["kind"] for o in found] == ["Namespace", "Pod"]
+    assert "nodes may not be listed" in capsys.readouterr().err
+
+
+async def test_a_cluster_in_trouble_is_not_taken_for_an_empty_one(cluster: MemoryCluster) -> None:
+    cluster.fail(Rejected(500, "Internal", "no"), verbs=frozenset({"list"}), matches=lambda i: i.kind == "Node")
+
+    with pytest.raises(Rejected):
+        await listed(cluster)
+
+
+def test_segments_of_the_cluster_are_meant_when_no_file_is_given(
+    run, segment: str, tmp_path: Path, monkeypatch
+) -> None:
+    objects = [yaml.safe_load((tmp_path / segment).read_text())]
+    monkeypatch.setattr("pipesegment.cli.gather.gather", lambda _: objects)
+
+    assert json.loads(run("graph", "--cluster", "-o", "json").stdout)["segment"] == "ci/shop"
+    assert json.loads(run("graph", "--cluster", "-n", "ci", "-o", "json").stdout)["segment"] == "ci/shop"
+    assert run("graph", "--cluster", "-n", "elsewhere").exit_code == 2
