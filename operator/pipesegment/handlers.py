@@ -91,7 +91,9 @@ def configuration(settings: Settings) -> kopf.OperatorSettings:
     return found
 
 
-async def watch(settings: Settings, access: Access, put: Take, drop: Take, stop: asyncio.Event, ready: asyncio.Event) -> None:
+async def watch(
+    settings: Settings, access: Access, put: Take, drop: Take, stop: asyncio.Event, ready: asyncio.Event
+) -> None:
     """Run kopf's watch of the segments until `stop` is set; `ready` is set once it has begun."""
     await kopf.operator(
         registry=registry(access, put, drop),

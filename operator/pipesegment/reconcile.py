@@ -4,16 +4,14 @@ Every door that it passes decides nothing here: this file is read aloud, the roo
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
-from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
-from pipesegment.findings import Refusal
+from pipesegment.facts.snapshot import Class, Key, NetworkPolicy, Segment, ServiceAccount, Snapshot
 from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
@@ -21,44 +19,38 @@ from pipesegment.plan.sequence import Restraint
 from pipesegment.reach import governance
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
-from pipesegment.world.applying import Applier, Results
+from pipesegment.report.outcome import Outcome
+from pipesegment.world.applying import Applier, OnCall, Results
 from pipesegment.world.facts_source import Surroundings
 from pipesegment.world.owned import Owned, OwnedObjects
 from pipesegment.world.port import Cluster
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one look at a segment came to. Refused: nothing but `refusals`; otherwise everything else is there."""
-
-    segment: Segment
-    refusals: tuple[Refusal, ...] = ()
-    reach: Reach | None = None
-    desired: Desired | None = None
-    changes: ChangeSet = field(default_factory=lambda: ChangeSet(()))
-    results: Results = field(default_factory=Results)
-    withheld: tuple[ObjectID, ...] = ()
+Audited = Callable[[Key, int, Reach | None], OnCall]
 
 
 class Corridor:
     """Walks one key from its facts to what enforces it."""
 
-    def __init__(self, cluster: Cluster, surroundings: Surroundings, owned: OwnedObjects, applier: Applier) -> None:
+    def __init__(self, cluster: Cluster, surroundings: Surroundings, owned: OwnedObjects, audited: Audited) -> None:
         self._cluster = cluster
         self._surroundings = surroundings
         self._owned = owned
-        self._applier = applier
+        self._audited = audited
+        self._applier = Applier(cluster, owned)
 
     async def segment(self, segment: Segment, inventory: Iterable[Entry]) -> Outcome:
         """Bring one segment's objects to what it declares."""
         snapshot = self._surroundings.snapshot
+        generation = segment.meta.generation
         try:
             reach = resolve(segment, snapshot)
             desired = compile_segment(reach)
         except Refused as refused:
-            return Outcome(segment, refusals=refused.refusals)
-        changes, results, withheld = await self._enforce(desired, tuple(inventory), _restraint(reach))
-        return Outcome(segment, reach.refusals, reach, desired, changes, results, withheld)
+            return Outcome(generation, refusals=refused.refusals)
+        told = self._audited(segment.meta.key, generation, reach)
+        changes, results, withheld = await self._enforce(desired, tuple(inventory), _restraint(reach), told)
+        failed = tuple(f.told for f in results.failures)
+        return Outcome(generation, reach.refusals, reach, desired, changes, failed, withheld, results.done)
 
     async def gone(self, key: Key) -> Results:
         """Take away what a segment left behind; its own namespace's objects go by their ownerReferences as well."""
@@ -66,9 +58,10 @@ class Corridor:
         owners = {owned.owner_uid for owned in left.values() if owned.segment_uid == ""}
         owners |= {owned.segment_uid for owned in left.values() if owned.segment_uid}
         results = Results()
+        told = self._audited(key, 0, None)
         for uid in sorted(owners):
             nothing = Desired(key, uid, ())
-            _, done, _ = await self._enforce(nothing, (), Restraint.NONE)
+            _, done, _ = await self._enforce(nothing, (), Restraint.NONE, told)
             results.done |= done.done
             results.failures += done.failures
         return results
@@ -79,7 +72,8 @@ class Corridor:
         assert found.spec is not None
         namespaces = {*governed(found.meta.name, snapshot), *self._undecided(found.meta.name, snapshot)}
         desired = isolation(found.meta.name, found.meta.uid, found.spec, namespaces)
-        _, results, _ = await self._enforce(desired, (), Restraint.NONE)
+        told = self._audited(Key("", found.meta.name), found.meta.generation, None)
+        _, results, _ = await self._enforce(desired, (), Restraint.NONE, told)
         return desired, results
 
     def _undecided(self, name: str, snapshot: Snapshot) -> Iterable[str]:
@@ -88,19 +82,21 @@ class Corridor:
         return (n for n in isolated if governance.govern(n, snapshot).stalled)
 
     async def _enforce(
-        self, desired: Desired, inventory: tuple[Entry, ...], restraint: Restraint
+        self, desired: Desired, inventory: tuple[Entry, ...], restraint: Restraint, told: OnCall
     ) -> tuple[ChangeSet, Results, tuple[ObjectID, ...]]:
         live = self._live(desired)
-        asked = unverified(desired, live, self._applier.remembered)
-        live |= {i: Live.of(o) if o else None for i, o in (await self._read(asked)).items()}  # type: ignore[dict-item]
-        known = {i: found for i, found in live.items() if found is not None}
-        changes = plan(desired, known, inventory, self._applier.remembered)
+        for target, obj in (await self._read(unverified(desired, live, self._applier.remembered))).items():
+            if obj is None:
+                del live[target]
+            else:
+                live[target] = Live.of(obj)
+        changes = plan(desired, live, inventory, self._applier.remembered)
         self._remember_verified(changes)
         if not changes.writes:
             return changes, Results(), ()
         whole = await self._read(needs(changes, restraint))
         sequence = safe_sequence(changes, whole, self._around(changes), restraint)
-        return changes, await self._applier.run(sequence), sequence.withheld
+        return changes, await self._applier.run(sequence, told), sequence.withheld
 
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:
         """Gather what is labelled for this owner, and whatever holds a name that is needed."""
@@ -116,8 +112,12 @@ class Corridor:
         if owned is not None:
             return _live(owned)
         snapshot = self._surroundings.snapshot
-        foreign = {"NetworkPolicy": snapshot.policies, "ServiceAccount": snapshot.accounts}.get(target.kind, {})
-        other = foreign.get(target.namespace, {}).get(target.name)
+        held: Mapping[str, Mapping[str, NetworkPolicy | ServiceAccount]] = {}
+        if target.kind == "NetworkPolicy":
+            held = snapshot.policies
+        elif target.kind == "ServiceAccount":
+            held = snapshot.accounts
+        other = held.get(target.namespace, {}).get(target.name)
         if other is None or other.meta.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY:
             # Ours by its label, but not in our own store: it was deleted a moment ago.
             return None
@@ -127,6 +127,10 @@ class Corridor:
         asked = tuple(targets)
         found = await asyncio.gather(*(self._cluster.get(target) for target in asked))
         return dict(zip(asked, found, strict=True))
+
+    def forget(self, target: ObjectID) -> None:
+        """Forget an object that somebody deleted."""
+        self._applier.forget(target)
 
     def _remember_verified(self, changes: ChangeSet) -> None:
         for change in changes.changes:
@@ -189,5 +193,3 @@ def _live(owned: Owned) -> Live:
         deleting=owned.deleting,
         labels=labels,
     )
-
-

@@ -5,17 +5,19 @@ Composition and nothing else: which change makes which key due, and in which ord
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
+from pipesegment.errors import Unreachable
+from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment
 from pipesegment.reach.overlap import selectors
 from pipesegment.reconcile import Corridor
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
 from pipesegment.world import kinds
-from pipesegment.world.applying import Applier
 from pipesegment.world.clock import Clock
 from pipesegment.world.dependents import Dependents
 from pipesegment.world.facts_source import Surroundings
@@ -53,8 +55,7 @@ class Operator:
             cluster, self._fact_changed, segment_refresh=settings.segment_refresh, clock=clock
         )
         self.owned = OwnedObjects(cluster, self._owned_changed, clock=clock)
-        self._applier = Applier(cluster, self.owned, reporter.called)
-        self._corridor = Corridor(cluster, self.surroundings, self.owned, self._applier)
+        self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
         self.queue: WorkQueue[Work] = WorkQueue(
             self._look,
             workers=settings.workers,
@@ -93,8 +94,10 @@ class Operator:
         await asyncio.gather(self.surroundings.stop(), self.owned.stop())
 
     def put_segment(self, obj: Json) -> None:
-        """Take in a segment as kopf's watch brought it."""
-        self.surroundings.put_segment(obj)
+        """Take in a segment as kopf's watch brought it; a change of its status alone is nobody's news."""
+        known = self.surroundings.snapshot.segment(obj["metadata"]["namespace"], obj["metadata"]["name"])
+        if known is None or _identity(meta(obj)) != _identity(known.meta):
+            self.surroundings.put_segment(obj)
 
     def drop_segment(self, obj: Json) -> None:
         """Take out a segment that is gone."""
@@ -115,18 +118,16 @@ class Operator:
         if found is None or found.meta.deleting:
             left = await self._corridor.gone(key)
             self._dependents.forget(key)
-            self._reporter.gone(key)
+            self._add_grants(self._reporter.gone(key))
             _raise_first(left.failures)
             return NEVER
         outcome = await self._corridor.segment(found, self._reporter.inventory(found))
         if outcome.reach is not None:
             self._dependents.record(key, outcome.reach.reads, outcome.reach.watches)
-        await self._reporter.segment(outcome)
-        for grant in {g.grant for g in outcome.reach.granted} if outcome.reach else ():
-            self.queue.add(Work(names.GRANT, *grant), priority=Priority.RESYNC)
-        _raise_first([f for f in outcome.results.failures if not f.conflict])
-        waits = outcome.results.failures or outcome.changes.conflicts()
-        return _CONFLICT_RETRY if waits else None
+        self._add_grants(await self._reporter.segment(found, outcome))
+        if outcome.failures:
+            raise Unreachable("; ".join(f"{f.verb} {f.id}: {f.message}" for f in outcome.failures[:3]))
+        return _CONFLICT_RETRY if outcome.conflicts else None
 
     async def _look_at_class(self, work: Work) -> float | None:
         found = self.surroundings.snapshot.classes.get(work.name)
@@ -135,10 +136,11 @@ class Operator:
             _raise_first(left.failures)
             return NEVER
         if found.spec is None:
-            await self._reporter.refused_class(found)
+            await self._reporter.segment_class(found, None, (), self.surroundings.snapshot)
             return None
         desired, results = await self._corridor.isolation(found)
-        await self._reporter.segment_class(found, desired, results, self.surroundings.snapshot)
+        failed = [f.told for f in results.failures]
+        await self._reporter.segment_class(found, desired, failed, self.surroundings.snapshot)
         _raise_first(results.failures)
         return None
 
@@ -150,19 +152,19 @@ class Operator:
         return None
 
     def _fact_changed(self, kind: str, old: Any, new: Any) -> None:
-        meta: Meta = _meta(new if new is not None else old)
+        changed = _meta(new if new is not None else old)
         if kind == names.SEGMENT:
-            self._segment_changed(meta.key, old, new)
+            self._segment_changed(changed.key, old, new)
         elif kind == "Pod":
-            self._add_all(self._dependents.selecting(meta.namespace, _labels(old, new)))
+            self._add_all(self._dependents.selecting(changed.namespace, _labels(old, new)))
         elif kind in {names.CLASS, names.GRANT}:
-            self.queue.add(Work(kind, meta.namespace, meta.name))
+            self.queue.add(Work(kind, changed.namespace, changed.name))
         elif kind == "Namespace":
             for name in self.surroundings.snapshot.classes:
                 self.queue.add(Work(names.CLASS, "", name))
-        elif kind == kinds.CRD.kind and meta.name.endswith((".istio.io", ".linkerd.io")):
+        elif kind == kinds.CRD.kind and changed.name.endswith((".istio.io", ".linkerd.io")):
             self._add_all(Key(n, s) for n, by in self.surroundings.snapshot.segments.items() for s in by)
-        self._add_all(self._dependents.due(kind, meta.namespace, meta.name))
+        self._add_all(self._dependents.due(kind, changed.namespace, changed.name))
 
     def _segment_changed(self, key: Key, old: Segment | None, new: Segment | None) -> None:
         self.queue.add(Work(names.SEGMENT, *key))
@@ -172,7 +174,7 @@ class Operator:
 
     def _owned_changed(self, owner: Key, target: ObjectID) -> None:
         if self.owned.get(target) is None:
-            self._applier.forget(target)
+            self._corridor.forget(target)
         self._add_owner(owner)
 
     def _add_owner(self, owner: Key) -> None:
@@ -181,13 +183,21 @@ class Operator:
         elif owner.name:
             self.queue.add(Work(names.CLASS, "", owner.name))
 
-    def _add_all(self, keys: Any, priority: Priority = Priority.CHANGE) -> None:
+    def _add_grants(self, grants: Iterable[Key]) -> None:
+        for grant in grants:
+            self.queue.add(Work(names.GRANT, *grant), priority=Priority.RESYNC)
+
+    def _add_all(self, keys: Iterable[Key], priority: Priority = Priority.CHANGE) -> None:
         for key in keys:
             self.queue.add(Work(names.SEGMENT, *key), priority=priority)
 
 
+def _identity(found: Meta) -> tuple[object, ...]:
+    return (found.uid, found.generation, found.deleting)
+
+
 def _meta(value: Any) -> Meta:
-    return value if isinstance(value, Meta) else value.meta  # type: ignore[no-any-return] # every fact carries one
+    return value if isinstance(value, Meta) else value.meta
 
 
 def _labels(*pods: Pod | None) -> list[Any]:

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
 
 import uvloop
 from prometheus_client import CollectorRegistry
@@ -25,10 +26,12 @@ from pipesegment.world.lease import Lease
 
 _log = logging.getLogger(__name__)
 
+_PULSE = 5.0
+
 
 def main(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT; raises what ends it otherwise."""
-    set_up(settings.log_level, settings.log_format)
+    set_up(sys.stderr, level=settings.log_level, style=settings.log_format)
     uvloop.run(_serve(settings))
 
 
@@ -57,10 +60,10 @@ async def _serve(settings: Settings) -> None:
         _log.info("pipesegment %s on %s, admin port %d", __version__, access.host, port)
         try:
             if await _led(lease, stop):
-                metrics.leader(leading=True)
+                metrics.leader.set(1)
                 await _lead(settings, api, access, metrics, (live, ready), stop)
         finally:
-            metrics.leader(leading=False)
+            metrics.leader.set(0)
             await lease.release()
             await admin.stop()
 
@@ -93,9 +96,9 @@ async def _lead(
     live["queue"] = queue_check(operator.queue, settings.reconcile_timeout * 2)
     ready["facts"] = informers_check(operator.surroundings, silence)
     ready["owned"] = informers_check(operator.owned, silence)
-    metrics.follow(operator.queue, (*operator.surroundings.informers, *operator.owned.informers))
     operator.start()
     reporter.start()
+    pulse = asyncio.create_task(_pulse(operator, metrics), name="pulse")
     working = asyncio.create_task(_work(operator), name="work")
     kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
     watching = asyncio.create_task(
@@ -103,16 +106,47 @@ async def _lead(
         name="kopf",
     )
     stopping = asyncio.create_task(_stopped(stop, kopf_ready), name="stop")
-    ended, _ = await asyncio.wait({watching, stopping, working}, return_when=asyncio.FIRST_COMPLETED)
-    while ended == {working} and working.exception() is None:
-        ended, _ = await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    # kopf cancels every task that is younger than itself when it ends: what we began has to be finished before.
-    await operator.stop()
-    await reporter.stop()
-    kopf_stop.set()
-    await asyncio.gather(working, return_exceptions=True)
-    stopping.cancel()
-    await watching
+    try:
+        await asyncio.wait({watching, stopping, _failure_of(working)}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # kopf cancels every task that is younger than itself when it ends: what we began has to be finished before.
+        for task in (pulse, working, stopping):
+            task.cancel()
+        await operator.stop()
+        await reporter.stop()
+        kopf_stop.set()
+        await asyncio.gather(watching, return_exceptions=True)
+    for task in (working, watching):
+        if task.done() and not task.cancelled():
+            task.result()
+
+
+def _failure_of(task: asyncio.Task[None]) -> asyncio.Future[None]:
+    """Give a future that is done only if the task fails: its success is no reason to end."""
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def done(ended: asyncio.Task[None]) -> None:
+        if not ended.cancelled() and ended.exception() is not None and not failed.done():
+            failed.set_exception(ended.exception() or RuntimeError())
+
+    task.add_done_callback(done)
+    return failed
+
+
+async def _pulse(operator: Operator, metrics: Metrics) -> None:
+    """Measure what has no event of its own: depth, silence, and how late the loop is."""
+    loop = asyncio.get_running_loop()
+    relists: dict[str, int] = {}
+    while True:
+        due = loop.time() + _PULSE
+        await asyncio.sleep(_PULSE)
+        metrics.loop_lag.set(max(0.0, loop.time() - due))
+        metrics.queue_depth.set(operator.queue.depth)
+        for informer in (*operator.surroundings.informers, *operator.owned.informers):
+            kind = informer.kind.kind
+            metrics.informer_age.labels(kind).set(informer.age)
+            metrics.informer_relists.labels(kind).inc(informer.relists - relists.get(kind, 0))
+            relists[kind] = informer.relists
 
 
 async def _work(operator: Operator) -> None:

@@ -29,6 +29,6 @@ def command(**flags: Any) -> None:
     Flags win over the environment, the environment over the defaults. In a pod it uses the pod's own account.
     """
     settings = Settings.load(flags)
-    from pipesegment import handlers  # noqa: PLC0415 - kopf and the clients are loaded for this verb alone
+    from pipesegment import serving  # noqa: PLC0415 - kopf and the clients are loaded for this verb alone
 
-    handlers.main(settings)
+    serving.main(settings)

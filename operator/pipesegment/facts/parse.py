@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+import orjson
+
 from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.facts.selectors import Selector
@@ -28,6 +30,7 @@ from pipesegment.facts.snapshot import (
     ServicePort,
     Snapshot,
 )
+from pipesegment.findings import Refusal
 from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
 
 Raw = Mapping[str, Any]
@@ -134,29 +137,33 @@ def service_account(obj: Raw) -> ServiceAccount:
 
 def segment(obj: Raw) -> Segment:
     """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
-    status = obj.get("status") or {}
-    recorded = (status.get("class") or {}).get("uid", "")
-    try:
-        return Segment(meta(obj), parse_segment(obj)[1], recorded)
-    except Refused as refused:
-        return Segment(meta(obj), None, recorded, refused.refusals)
+    recorded = ((obj.get("status") or {}).get("class") or {}).get("uid", "")
+    spec, refusals = _spec(parse_segment, obj)
+    return Segment(meta(obj), spec, recorded, refusals, _status(obj))
 
 
 def grant(obj: Raw) -> Grant:
     """Read a SegmentGrant; a refused one grants nothing."""
-    bound = {b["namespace"]: b["uid"] for b in (obj.get("status") or {}).get("bound") or ()}
-    try:
-        return Grant(meta(obj), parse_grant(obj)[1], bound)
-    except Refused:
-        return Grant(meta(obj), None, bound)
+    bound = {b["namespace"]: b["uid"] for b in (obj.get("status") or {}).get("namespaces") or ()}
+    spec, refusals = _spec(parse_grant, obj)
+    return Grant(meta(obj), spec, bound, refusals, _status(obj))
 
 
 def segment_class(obj: Raw) -> Class:
     """Read a SegmentClass; a refused one is kept without a spec, so that nobody takes its absence for freedom."""
+    spec, refusals = _spec(parse_class, obj)
+    return Class(meta(obj, namespaced=False), spec, refusals, _status(obj))
+
+
+def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple[Refusal, ...]]:
     try:
-        return Class(meta(obj, namespaced=False), parse_class(obj)[1])
-    except Refused:
-        return Class(meta(obj, namespaced=False), None)
+        return parse(obj)[1], ()
+    except Refused as refused:
+        return None, refused.refusals
+
+
+def _status(obj: Raw) -> bytes:
+    return orjson.dumps(obj["status"], option=orjson.OPT_SORT_KEYS) if obj.get("status") else b""
 
 
 PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {

@@ -150,6 +150,8 @@ class Segment:
     spec: PipelineSegmentSpec | None
     class_uid: str = ""
     refusals: tuple[Refusal, ...] = ()
+    #: What the object's status said when it was read, as JSON.
+    status: bytes = field(default=b"", compare=False, repr=False)
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -160,6 +162,8 @@ class Grant:
     meta: Meta
     spec: SegmentGrantSpec | None
     bound: Mapping[str, str] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+    status: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,8 @@ class Class:
 
     meta: Meta
     spec: SegmentClassSpec | None
+    refusals: tuple[Refusal, ...] = ()
+    status: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
-from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.facts.snapshot import Class, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Governance, Mode
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
@@ -30,15 +30,9 @@ def govern(namespace: str, snapshot: Snapshot) -> Governance:
     if any(c.spec is None for c in snapshot.classes.values()):
         # Its selector cannot be read, so it may be the one that governs here.
         return Governance("", "", DEFAULTS, stalled="ClassLost")
-    labels = namespace_labels(namespace, snapshot)
-    selecting = [
-        (c.spec.priority, c.meta.name, c)
-        for c in snapshot.classes.values()
-        if c.spec is not None and not c.meta.deleting and _selects(c.spec, labels)
-    ]
+    selecting = _selecting(namespace, snapshot)
     if not selecting:
         return Governance("", "", DEFAULTS)
-    selecting.sort(key=lambda item: (-item[0], item[1]))
     if len(selecting) > 1 and selecting[0][0] == selecting[1][0]:
         return Governance("", "", DEFAULTS, stalled="AmbiguousClass")
     top = selecting[0][2]
@@ -71,16 +65,7 @@ def is_suspended(spec: PipelineSegmentSpec, governance: Governance) -> bool:
 def stalled_finding(governance: Governance, namespace: str, snapshot: Snapshot) -> Finding | None:
     """Say why the class stalls a segment."""
     if governance.stalled == "AmbiguousClass":
-        labels = namespace_labels(namespace, snapshot)
-        classes = snapshot.classes.values()
-        selecting = sorted(c.meta.name for c in classes if c.spec is not None and _selects(c.spec, labels))
-        return Finding(
-            "metadata.namespace",
-            "AmbiguousClass",
-            namespace,
-            f"SegmentClasses {', '.join(selecting)} select namespace {namespace} with the same priority, so none governs",
-            "give one of them a higher spec.priority or a narrower spec.namespaceSelector",
-        )
+        return tie(namespace, rivals(namespace, snapshot))
     if governance.stalled == "ClassLost":
         return Finding(
             "metadata.namespace",
@@ -90,6 +75,24 @@ def stalled_finding(governance: Governance, namespace: str, snapshot: Snapshot) 
             "restore the class, or create one whose namespaceSelector selects this namespace",
         )
     return None
+
+
+def rivals(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """Give the classes that tie for a namespace, sorted; empty when one governs or none does."""
+    selecting = _selecting(namespace, snapshot)
+    first = [name for priority, name, _ in selecting if priority == selecting[0][0]]
+    return tuple(first) if len(first) > 1 else ()
+
+
+def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
+    """Say that classes tie."""
+    return Finding(
+        "metadata.namespace",
+        "AmbiguousClass",
+        namespace,
+        f"SegmentClasses {', '.join(rivals)} select namespace {namespace} with the same priority, so none governs",
+        "give one of them a higher spec.priority or a narrower spec.namespaceSelector",
+    )
 
 
 def is_isolated(namespace: str, snapshot: Snapshot) -> bool:
@@ -104,3 +107,14 @@ def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
 
 def _selects(spec: SegmentClassSpec, labels: Mapping[str, str]) -> bool:
     return canonical(spec.namespace_selector).matches(labels)
+
+
+def _selecting(namespace: str, snapshot: Snapshot) -> list[tuple[int, str, Class]]:
+    """Give the readable classes that select a namespace, the highest priority first."""
+    labels = namespace_labels(namespace, snapshot)
+    found = [
+        (c.spec.priority, c.meta.name, c)
+        for c in snapshot.classes.values()
+        if c.spec is not None and not c.meta.deleting and _selects(c.spec, labels)
+    ]
+    return sorted(found, key=lambda item: (-item[0], item[1]))

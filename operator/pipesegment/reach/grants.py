@@ -10,7 +10,7 @@ from pipesegment import names
 from pipesegment.facts.selectors import Requirement, Selector, canonical
 from pipesegment.facts.snapshot import Grant, Service
 from pipesegment.reach import governance, services
-from pipesegment.reach.graph import GrantedIngress, PodPeer, PortRange
+from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.spec.segment import ReachEntry
@@ -90,6 +90,7 @@ def granted(
         common = intersect_ports(ports, _ports(scene, grant))
         if not common:
             continue
+        scene.covered.append(CoveredEdge(grant.meta.key, view.key, because))
         for selector, discriminator in _isolated(scene, spec.isolate, peer):
             yield GrantedIngress(
                 because=because,

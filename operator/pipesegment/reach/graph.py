@@ -188,6 +188,15 @@ class GrantedIngress:
 
 
 @dataclass(frozen=True, slots=True)
+class CoveredEdge:
+    """An edge that a grant covers, whether an object had to be written for it or not."""
+
+    grant: Key
+    stage: StageKey
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class Governance:
     """The class that governs a namespace, and what follows.
 
@@ -212,6 +221,7 @@ class Reach:
     #: The engine's pipeline-wide selectors: the first is the policy `<segment>`, further ones get a suffix.
     closing: tuple[Selector, ...] = ()
     granted: tuple[GrantedIngress, ...] = ()
+    covered: tuple[CoveredEdge, ...] = ()
     suspended: bool = False
     findings: tuple[Finding, ...] = ()
     #: What the class does not allow. The entries concerned are closed, and nothing else may be widened either.

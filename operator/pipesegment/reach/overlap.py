@@ -50,7 +50,9 @@ def _overlaps(scene: Scene, view: View, other: View) -> bool:
     mine, theirs = view.selector, other.selector
     if mine.disjoint(theirs):
         return False
-    return _provably(mine, theirs) or any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(view.key.namespace, mine))
+    return _provably(mine, theirs) or any(
+        theirs.matches(p.labels) for p in scene.snapshot.pods_of(view.key.namespace, mine)
+    )
 
 
 def _provably(a: Selector, b: Selector) -> bool:

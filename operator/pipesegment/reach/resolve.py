@@ -54,6 +54,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         stages=stages,
         closing=_closing(scene, spec, views),
         granted=tuple(dict.fromkeys(granted)),
+        covered=tuple(dict.fromkeys(scene.covered)),
         suspended=governance.is_suspended(spec, governing),
         findings=tuple(dict.fromkeys(scene.findings)),
         refusals=tuple(scene.refusals),
@@ -176,9 +177,7 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
 
 def _is_stage(scene: Scene, peer: PodPeer) -> bool:
     """Tell whether these pods are a stage's: its own policy lets the callers in."""
-    return any(
-        v.mode is Mode.ENFORCE and peer.selector.implies(v.selector) for v in scene.views_in(peer.namespace)
-    )
+    return any(v.mode is Mode.ENFORCE and peer.selector.implies(v.selector) for v in scene.views_in(peer.namespace))
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:

@@ -14,7 +14,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines, governance, mesh
-from pipesegment.reach.graph import Governance, Mesh, Mode, StageKey
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, StageKey
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
 E = TypeVar("E", ReachEntry, AcceptEntry)
@@ -62,7 +62,9 @@ class Scene:
     reads: set[tuple[str, str, str]] = field(default_factory=set)
     watches: set[tuple[str, Selector]] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    covered: list[CoveredEdge] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    _placements: dict[str, tuple[Governance, Mesh]] = field(default_factory=dict)
 
     @cached_property
     def governance(self) -> Governance:
@@ -120,10 +122,7 @@ class Scene:
 
     def views(self, segment: Segment) -> tuple[View, ...]:
         """Give a segment's stages; a stage that its preset cannot place is left out."""
-        namespace = segment.meta.namespace
-        own = segment.meta.key == self.segment.meta.key
-        governing = self.governance if own else governance.govern(namespace, self.snapshot)
-        provider = mesh.provider(namespace, governing, self.snapshot)
+        governing, provider = self._placement(segment.meta.namespace)
         # The memo lives as long as this very revision of the segment; class and mesh may change under it.
         memo = segment.memo.get("views")
         if memo is not None and memo[0] is governing.spec and memo[1] == provider:
@@ -131,6 +130,14 @@ class Scene:
         views = tuple(_views(segment, governing, provider))
         segment.memo["views"] = (governing.spec, provider, views)
         return views
+
+    def _placement(self, namespace: str) -> tuple[Governance, Mesh]:
+        """Give a namespace's class and mesh, found once: every segment of it asks."""
+        if namespace not in self._placements:
+            own = namespace == self.namespace
+            governing = self.governance if own else governance.govern(namespace, self.snapshot)
+            self._placements[namespace] = (governing, mesh.provider(namespace, governing, self.snapshot))
+        return self._placements[namespace]
 
 
 def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[View]:

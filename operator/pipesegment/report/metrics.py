@@ -43,6 +43,11 @@ class Metrics:
         self.leader = gauge("leader", "1 on the replica that writes.")
         self.segments = gauge("segments", "Segments by Ready's status and reason.", "ready", "reason")
 
+    def api_called(self, verb: str, kind: str, code: int, seconds: float) -> None:
+        """Count one exchange with the API server."""
+        self.api_requests.labels(verb, kind, code).inc()
+        self.api_seconds.labels(verb).observe(seconds)
+
     def count_segments(self, verdicts: Mapping[tuple[str, str], int]) -> None:
         """Set how many segments have which (status, reason) of Ready; those that nobody has any more are dropped."""
         self.segments.clear()

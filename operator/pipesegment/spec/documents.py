@@ -146,7 +146,7 @@ def _unfold(value: Any) -> Iterator[Any]:
         for item in value["items"]:
             # Items of a typed list carry neither kind nor apiVersion when the API prints them.
             typed = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
-            yield {**typed, **item} if isinstance(item, Mapping) else item
+            yield from _unfold({**typed, **item} if isinstance(item, Mapping) else item)
     elif value is not None:
         yield value
 

@@ -126,7 +126,7 @@ class _Reader:
                 return _whole(text.replace("_", ""))
             case "float" | "int" if _FLOAT.match(text):
                 return float(text.replace("_", ""))
-            case "int" | "float" if node.style is None and ":" in text:
+            case "int" | "float" if ":" in text:
                 return text  # YAML 1.1 reads 12:30 as a number to the base of 60; nobody means that
             case _:
                 raise self._refused(node, "has a tag or value that JSON does not know:", text, "write plain values")

@@ -15,21 +15,24 @@ from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.errors import Rejected, Unreachable
 from pipesegment.plan.live import Applied, Live
 from pipesegment.plan.sequence import Sequence, Step
+from pipesegment.report.outcome import Failed
 from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster, Json
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that did not succeed. `conflict`: somebody else holds the name or changed the object meanwhile."""
+    """A call that did not succeed. HTTP 409: somebody else holds the name, or changed the object meanwhile."""
 
     step: Step
     error: Unreachable
 
     @property
-    def conflict(self) -> bool:
-        """Tell whether the object is not (or no longer) what was planned for."""
-        return isinstance(self.error, Rejected) and self.error.status == HTTPStatus.CONFLICT
+    def told(self) -> Failed:
+        """Tell it in the report's words."""
+        status = self.error.status if isinstance(self.error, Rejected) else 0
+        conflict = status == HTTPStatus.CONFLICT
+        return Failed(self.step.id, self.step.verb, status, str(self.error), conflict=conflict)
 
 
 @dataclass(slots=True)
@@ -41,17 +44,16 @@ class Results:
     writes: int = 0
 
 
-#: Told of every call: the step and its error, None when it succeeded.
-OnCall = Callable[[Step, Unreachable | None], None]
+#: Told of every call, with what went wrong.
+OnCall = Callable[[Step, Failed | None], None]
 
 
 class Applier:
     """The hand that writes. Remembers what the API server answered, so that only a change of it is drift."""
 
-    def __init__(self, cluster: Cluster, owned: OwnedObjects, on_call: OnCall) -> None:
+    def __init__(self, cluster: Cluster, owned: OwnedObjects) -> None:
         self._cluster = cluster
         self._owned = owned
-        self._on_call = on_call
         self._applied: dict[ObjectID, Applied] = {}
 
     @property
@@ -67,26 +69,27 @@ class Applier:
         """Forget an object that is gone."""
         self._applied.pop(target, None)
 
-    async def run(self, sequence: Sequence) -> Results:
-        """Send a sequence; stops behind the first wave that has a failure."""
+    async def run(self, sequence: Sequence, told: OnCall) -> Results:
+        """Send a sequence; stops behind the first wave that has a failure. `told` hears of every call."""
         results = Results()
         for wave in sequence.waves:
-            await asyncio.gather(*(self._call(step, results) for step in wave))
+            await asyncio.gather(*(self._call(step, results, told) for step in wave))
             if results.failures:
                 break
         return results
 
-    async def _call(self, step: Step, results: Results) -> None:
+    async def _call(self, step: Step, results: Results, told: OnCall) -> None:
         try:
             if step.verb == "delete":
                 await self._delete(step, results)
             else:
                 await self._apply(step, results)
         except Unreachable as error:
-            results.failures.append(Failure(step, error))
-            self._on_call(step, error)
+            failure = Failure(step, error)
+            results.failures.append(failure)
+            told(step, failure.told)
         else:
-            self._on_call(step, None)
+            told(step, None)
 
     async def _delete(self, step: Step, results: Results) -> None:
         await self._cluster.delete(step.id, uid=step.uid, resource_version=step.resource_version)

@@ -85,10 +85,10 @@ class MemoryCluster(Store):
 
     async def watch(self, kind: Kind, version: str, selection: Selection = EVERYTHING) -> AsyncIterator[WatchEvent]:
         """Follow the changes after a resourceVersion."""
+        at, streams = int(version), self.streams
         await asyncio.sleep(0)
         with self._call("watch", ObjectID(kind.api_version, kind.kind, selection.namespace, "")):
             self._known(kind)
-        at, streams = int(version), self.streams
         while True:
             if at < self.oldest:
                 raise Rejected(410, "Expired", f"too old resource version: {at} ({self.oldest})")

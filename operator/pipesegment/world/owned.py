@@ -15,6 +15,10 @@ from pipesegment.world.informer import Informer
 from pipesegment.world.kinds import Kind
 from pipesegment.world.port import Cluster, Json, Selection
 
+#: Kinds whose foreign objects are among the facts; of the others every object is followed, so that a name that somebody
+#: else holds is known before anything is written (docs/adr/0005).
+_FACTS: Final = frozenset({kinds.NETWORK_POLICY, kinds.SERVICE_ACCOUNT})
+_EVERY: Final = Selection(metadata_only=True)
 _LABEL: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 
 
@@ -23,7 +27,8 @@ class Owned:
     """What is kept of one object that carries our label. Labels are only claims: `owner_uid` is what deletion trusts.
 
     `segment` is who it was made for (a SegmentClass has an empty namespace), `owner_uid` its controller's uid,
-    `segment_uid` the segment's uid where the owner is somebody else, `hash` what was applied last.
+    `segment_uid` the segment's uid where the owner is somebody else, `hash` what was applied last. `managed` is False
+    for somebody else's object of a kind that is followed as a whole.
     """
 
     id: ObjectID
@@ -36,6 +41,7 @@ class Owned:
     segment: Key
     stage: str
     deleting: bool
+    managed: bool
 
 
 #: (who the object was made for, which object)
@@ -60,9 +66,11 @@ class OwnedObjects(Fleet):
         self._tell = on_change
         self._announced = False
         self._by_segment: dict[Key, dict[ObjectID, Owned]] = {}
-        selection = Selection(labels=_LABEL, metadata_only=True)
+        ours = Selection(labels=_LABEL, metadata_only=True)
         self._by_kind = {
-            (kind.group, kind.kind): Informer(cluster, kind, project, self._changed, selection=selection, clock=clock)
+            (kind.group, kind.kind): Informer(
+                cluster, kind, project, self._changed, selection=ours if kind in _FACTS else _EVERY, clock=clock
+            )
             for kind in owned_kinds
         }
         super().__init__(tuple(self._by_kind.values()))
@@ -129,10 +137,13 @@ def project(obj: Json) -> Owned:
         segment=_made_for(labels, namespace),
         stage=intern(labels.get(names.STAGE_LABEL, "")),
         deleting="deletionTimestamp" in meta,
+        managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY,
     )
 
 
 def _made_for(labels: Mapping[str, str], namespace: str) -> Key:
+    if labels.get(names.MANAGED_BY_LABEL) != names.MANAGED_BY:
+        return Key(namespace, "")
     if names.CLASS_LABEL in labels:
         return Key("", intern(labels[names.CLASS_LABEL]))
     return Key(intern(labels.get(names.ORIGIN_LABEL, namespace)), intern(labels.get(names.SEGMENT_LABEL, "")))

@@ -146,8 +146,11 @@ class Scene:
 
 
 def words(sequence: Sequence) -> list[str]:
-    """Say each step in two words."""
-    return [f"{step.verb}{'' if step.final else '…'} {step.id.name}" for step in sequence.steps]
+    """Say each step in two words: `…` for one on the way, a guard without its digits."""
+    steps = [(f"{step.verb}{'' if step.final else '…'}", step.id.name) for step in sequence.steps]
+    return [
+        f"{verb} {name.split('-guard-')[0]}-guard" if "-guard-" in name else f"{verb} {name}" for verb, name in steps
+    ]
 
 
 PORTS = (Port("TCP", 80), Port("TCP", 81), Port("UDP", 80))

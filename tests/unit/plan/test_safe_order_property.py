@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipesegment.compile.desired import ObjectID
+from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from pipesegment.plan.changes import Action
 from pipesegment.plan.sequence import Restraint
 from tests.unit.plan.scenes import Scene, allow_policy, flows, pods, policy, stored, strict
@@ -157,7 +158,7 @@ def check(scene: Scene, steps: list[Any], after: list[dict[str, Any]]) -> None:
 
 
 many = settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -201,18 +202,17 @@ def test_any_prefix_of_a_wave_is_a_state_from_which_the_next_run_converges_safel
 def test_a_restrained_segment_opens_nothing_at_all_and_comes_to_rest(
     scene: Scene, restraint: Restraint, seed: int
 ) -> None:
-    sequence = scene.sequence(restraint)
-    steps = shuffled(sequence, seed)
-    for wide in (True, False):
-        before = flows([*scene.old, *scene.foreign], ENDS, cidr_matches_pods=wide)
-        for objects in scene.states(steps):
-            assert flows(objects, ENDS, cidr_matches_pods=wide) <= before
-    if restraint is Restraint.SUSPENDED:
-        assert all(step.verb != "create" for step in steps)
-    *_, last = scene.states(steps)
+    before = {wide: flows([*scene.old, *scene.foreign], ENDS, cidr_matches_pods=wide) for wide in (True, False)}
     foreign = {ObjectID.of(o) for o in scene.foreign}
-    again = Scene([o for o in last if ObjectID.of(o) not in foreign], scene.new, scene.foreign)
-    assert not again.sequence(restraint).steps
+    for _ in range(4):
+        steps = shuffled(scene.sequence(restraint), seed)
+        for objects in scene.states(steps):
+            assert all(flows(objects, ENDS, cidr_matches_pods=wide) <= was for wide, was in before.items())
+        if restraint is Restraint.SUSPENDED:
+            assert all(step.verb != "create" for step in steps)
+        *_, last = scene.states(steps)
+        scene = Scene([o for o in last if ObjectID.of(o) not in foreign], scene.new, scene.foreign)
+    assert not scene.sequence(restraint).steps
 
 
 @many
@@ -230,8 +230,6 @@ def test_a_name_that_somebody_else_holds_leaves_no_isolated_pod_open(scene: Scen
     assert ObjectID.of(taken) not in {step.id for step in steps}
     *_, last = scene.states(steps)
     check(scene, steps, last)
-    from pipesegment.evaluate.networkpolicy import NetworkPolicies
-
     before, intended, after = (
         NetworkPolicies(objects)
         for objects in ([*scene.old, *scene.foreign], [*scene.new, *scene.foreign], [stored(o) for o in last])

@@ -1,0 +1,240 @@
+"""Tells the world what came of a look: status when it changed, Events, metrics, one audit line for each call.
+
+The rooms `report/*` decide what is said; here it is sent, and remembered what was said last.
+"""
+
+import asyncio
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from pipesegment import names
+from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.errors import Rejected
+from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
+from pipesegment.findings import Finding
+from pipesegment.plan.changes import Why
+from pipesegment.plan.live import Entry
+from pipesegment.plan.sequence import Step
+from pipesegment.reach import governance
+from pipesegment.reach.graph import Reach
+from pipesegment.report.audit import audit_line
+from pipesegment.report.events import Event, events
+from pipesegment.report.metrics import Metrics
+from pipesegment.report.outcome import Failed, Outcome
+from pipesegment.report.owners import Covered, class_status, grant_status
+from pipesegment.report.status import segment_status
+from pipesegment.spec.base import Model
+from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, SegmentGrantStatus
+from pipesegment.world.port import Cluster, Json
+
+_audit = logging.getLogger("pipesegment.audit")
+_NOT_FOUND: Final = 404
+#: Events that wait to be posted; more are dropped, the status says it all.
+_MAX_WAITING: Final = 1000
+_POSTERS: Final = 2
+
+#: Told of one call and what went wrong with it.
+OnCall = Callable[[Step, Failed | None], None]
+
+
+class Reporter:
+    """The voice of one operator; `identity` is who it is in Events and audit lines."""
+
+    def __init__(self, cluster: Cluster, metrics: Metrics, identity: str) -> None:
+        self._cluster = cluster
+        self._metrics = metrics
+        self._identity = identity
+        self._statuses: dict[tuple[str, Key], bytes] = {}
+        self._verdicts: dict[Key, tuple[str, str]] = {}
+        self._covered: defaultdict[Key, dict[Key, frozenset[Covered]]] = defaultdict(dict)
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MAX_WAITING)
+        self._posters: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start posting Events."""
+        self._posters = [asyncio.create_task(self._post(), name=f"events-{n}") for n in range(_POSTERS)]
+
+    async def stop(self) -> None:
+        """Stop posting; Events that still wait are lost, statuses are not."""
+        for poster in self._posters:
+            poster.cancel()
+        await asyncio.gather(*self._posters, return_exceptions=True)
+
+    def inventory(self, segment: Segment) -> tuple[Entry, ...]:
+        """Give what the last status says that exists."""
+        status = PipelineSegmentStatus.model_validate(self._last(names.SEGMENT, segment.meta, segment.status))
+        return tuple(Entry(ObjectID(e.api_version, e.kind, e.namespace, e.name), e.uid) for e in status.inventory)
+
+    def audited(self, owner: Key, generation: int, reach: Reach | None) -> OnCall:
+        """Give who is told of every call that is made for a segment or a class."""
+        because = _because(reach) if reach else {}
+
+        def tell(step: Step, failed: Failed | None) -> None:
+            line = audit_line(
+                step,
+                failed,
+                time=_now(),
+                segment=owner,
+                generation=generation,
+                because=because.get(step.change.stage, ()),
+                user=self._identity,
+            )
+            _audit.info("%s %s", step.verb, step.id, extra=line)
+            if failed is None:
+                (self._metrics.pruned if step.verb == "delete" else self._metrics.applied).labels(step.id.kind).inc()
+                if step.change.why is Why.DRIFT:
+                    self._metrics.drift.labels(step.id.kind).inc()
+
+        return tell
+
+    async def segment(self, segment: Segment, outcome: Outcome) -> frozenset[Key]:
+        """Report one look at a segment; gives the grants that it concerns."""
+        previous = PipelineSegmentStatus.model_validate(self._last(names.SEGMENT, segment.meta, segment.status))
+        status = segment_status(outcome, previous, _now())
+        ready = next((c for c in status.conditions if c.type == "Ready"), None)
+        if ready is not None:
+            self._verdict(segment.meta.key, (ready.status, ready.reason))
+        grants = self._note_covered(segment.meta.key, outcome.reach)
+        if await self._write(names.SEGMENT, segment.meta, status, segment.status):
+            for event in events(previous.conditions, status.conditions, outcome.changes, outcome.done):
+                self._tell(segment.meta, event)
+        return grants
+
+    async def grant(self, grant: Grant, snapshot: Snapshot) -> None:
+        """Report what a grant covers."""
+        named = {source.namespace for source in grant.spec.from_} if grant.spec else set()
+        uids = {n: found.meta.uid if (found := snapshot.namespaces.get(n)) else "" for n in named}
+        covered = [edge for edges in self._covered[grant.meta.key].values() for edge in edges]
+        previous = SegmentGrantStatus.model_validate(self._last(names.GRANT, grant.meta, grant.status))
+        status = grant_status(grant.meta.generation, grant.refusals, covered, uids, previous, _now())
+        await self._write(names.GRANT, grant.meta, status, grant.status)
+
+    async def segment_class(
+        self, found: Class, desired: Desired | None, failed: Iterable[Failed], snapshot: Snapshot
+    ) -> None:
+        """Report what a class governs."""
+        governed = [n for n in snapshot.namespaces if governance.govern(n, snapshot).name == found.meta.name]
+        segments = sum(len(snapshot.segments.get(n, {})) for n in governed)
+        findings = [*(desired.gaps if desired else ()), *_ties(found, snapshot)]
+        previous = SegmentClassStatus.model_validate(self._last(names.CLASS, found.meta, found.status))
+        status = class_status(
+            found.meta.generation, found.refusals, findings, (len(governed), segments), failed, previous, _now()
+        )
+        await self._write(names.CLASS, found.meta, status, found.status)
+
+    def gone(self, key: Key) -> frozenset[Key]:
+        """Forget a segment; gives the grants that covered it."""
+        self._statuses.pop((names.SEGMENT, key), None)
+        self._verdict(key, None)
+        return self._note_covered(key, None)
+
+    def queue_observed(self, what: str, value: float) -> None:
+        """Count what the work queue tells."""
+        match what:
+            case "added":
+                self._metrics.queue_adds.inc()
+            case "latency":
+                self._metrics.queue_latency.observe(value)
+            case "worked":
+                self._metrics.reconcile_seconds.labels("done").observe(value)
+            case "failed":
+                self._metrics.queue_retries.inc()
+
+    def _last(self, kind: str, meta: Meta, recorded: bytes) -> Any:
+        raw = self._statuses.get((kind, meta.key)) or recorded
+        return orjson.loads(raw) if raw else {}
+
+    async def _write(self, kind: str, meta: Meta, status: Model, recorded: bytes) -> bool:
+        """Write a status if it says something else than the last one; tells whether it did."""
+        wire = status.wire()
+        text = orjson.dumps(wire, option=orjson.OPT_SORT_KEYS)
+        if (self._statuses.get((kind, meta.key)) or recorded) == text:
+            return False
+        body = {
+            "apiVersion": names.API_VERSION,
+            "kind": kind,
+            "metadata": {"name": meta.name, **({"namespace": meta.namespace} if meta.namespace else {})},
+            "status": wire,
+        }
+        try:
+            await self._cluster.patch_status(body)
+        except Rejected as error:
+            if error.status != _NOT_FOUND:
+                raise
+            # Deleted meanwhile: its deletion is on the way to us.
+            return False
+        self._statuses[kind, meta.key] = text
+        return True
+
+    def _verdict(self, key: Key, verdict: tuple[str, str] | None) -> None:
+        if self._verdicts.get(key) == verdict:
+            return
+        if verdict is None:
+            self._verdicts.pop(key, None)
+        else:
+            self._verdicts[key] = verdict
+        self._metrics.count_segments(Counter(self._verdicts.values()))
+
+    def _note_covered(self, key: Key, reach: Reach | None) -> frozenset[Key]:
+        """Keep which edges which grant covers; gives the grants concerned."""
+        found: defaultdict[Key, set[Covered]] = defaultdict(set)
+        for edge in reach.covered if reach else ():
+            found[edge.grant].add(Covered(edge.stage, edge.because))
+        concerned = {grant for grant, by in self._covered.items() if key in by} | set(found)
+        for grant in concerned:
+            if grant in found:
+                self._covered[grant][key] = frozenset(found[grant])
+            else:
+                self._covered[grant].pop(key, None)
+        return frozenset(concerned)
+
+    def _tell(self, meta: Meta, event: Event) -> None:
+        now = datetime.now(UTC)
+        body: Mapping[str, Any] = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{meta.name}-", "namespace": meta.namespace},
+            "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "reportingController": f"{names.GROUP}/operator",
+            "reportingInstance": self._identity[:128],
+            "action": "Reconcile",
+            "type": event.type,
+            "reason": event.reason,
+            "note": event.message,
+            "regarding": {
+                "apiVersion": names.API_VERSION,
+                "kind": names.SEGMENT,
+                "namespace": meta.namespace,
+                "name": meta.name,
+                "uid": meta.uid,
+            },
+        }
+        if not self._waiting.full():
+            self._waiting.put_nowait(dict(body))
+
+    async def _post(self) -> None:
+        while True:
+            await self._cluster.post_event(await self._waiting.get())
+
+
+def _because(reach: Reach) -> dict[str, tuple[str, ...]]:
+    return {s.key.stage: tuple(e.because for e in (*s.egress, *s.ingress) if e.open) for s in reach.stages}
+
+
+def _ties(found: Class, snapshot: Snapshot) -> list[Finding]:
+    """Tell each namespace for which this class ties with another."""
+    told = []
+    for name in sorted(snapshot.namespaces):
+        rivals = governance.rivals(name, snapshot)
+        if found.meta.name in rivals:
+            told.append(governance.tie(name, rivals))
+    return told
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,113 @@
+"""Fields of later versions: told with path and reason, and only when they ask for something."""
+
+import pytest
+
+from pipesegment import names
+from pipesegment.errors import Refused
+from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
+
+SEGMENT = {
+    "apiVersion": "pipesegment.dev/v1alpha1",
+    "kind": "PipelineSegment",
+    "metadata": {"name": "shop", "namespace": "ci-shop"},
+}
+CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "metadata": {"name": "default"}}
+
+
+@pytest.mark.parametrize(
+    ("stage", "line"),
+    [
+        (
+            {"reaches": [{"fqdn": {"names": ["git.example.com"]}}]},
+            'spec.stages[0].reaches[0].fqdn: is not supported by this version \'{"names":["git.example.com"]}\': remove it',
+        ),
+        (
+            {"aws": {"identity": "PodIdentity"}},
+            'spec.stages[0].aws: is not supported by this version \'{"identity":"PodIdentity"}\': remove it',
+        ),
+        (
+            {"aws": {"tokenSeconds": 3600}},
+            "spec.stages[0].aws: is not supported by this version '{\"tokenSeconds\":3600}': remove it",
+        ),
+        (
+            {"gates": [{"name": "a", "policyReports": {}}]},
+            'spec.stages[0].gates: is not supported by this version \'[{"name":"a","policyReports":{}}]\': remove it',
+        ),
+        (
+            {"serviceAccount": {"roleRefs": [{"kind": "Role", "name": "reader"}]}},
+            'spec.stages[0].serviceAccount.roleRefs: is not supported by this version \'[{"kind":"Role","name":"reader"}]\': remove it',
+        ),
+    ],
+)
+def test_a_field_of_a_later_version_is_refused(stage, line):
+    with pytest.raises(Refused) as refused:
+        parse_segment({**SEGMENT, "spec": {"stages": [{"name": "build", **stage}]}})
+
+    assert [(str(r), r.reason, r.object) for r in refused.value.refusals] == [(line, "NotYetSupported", "ci-shop/shop")]
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"aws": {}},
+        {"aws": {"identity": "None"}},
+        {"gates": []},
+        {"serviceAccount": {"roleRefs": []}},
+        {"reaches": [{"imds": {}}, {"destination": {"name": "forge"}}]},
+    ],
+)
+def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
+    meta, spec = parse_segment({**SEGMENT, "spec": {"stages": [{"name": "build", **stage}]}})
+
+    assert (meta.object, spec.stages[0].name) == ("ci-shop/shop", "build")
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"network": {"provider": "Cilium"}}, "spec.network.provider"),
+        ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
+        ({"network": {"inexact": {"fqdn": "Coarse"}}}, "spec.network.inexact.fqdn"),
+        ({"mesh": {"provider": "Linkerd"}}, "spec.mesh.provider"),
+        ({"mesh": {"dataPlane": "Ambient"}}, "spec.mesh.dataPlane"),
+        ({"aws": {"region": "eu-west-1"}}, "spec.aws"),
+        ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
+        ({"guardrails": {"lockdown": True}}, "spec.guardrails.lockdown"),
+    ],
+)
+def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
+    with pytest.raises(Refused) as refused:
+        parse_class({**CLASS, "spec": spec})
+
+    assert [(r.path, r.reason) for r in refused.value.refusals] == [(path, "NotYetSupported")]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {
+            "network": {"provider": "Calico", "inexact": {"http": "Coarse", "fqdn": "Deny"}},
+            "mesh": {"provider": "Istio"},
+        },
+        {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
+        {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
+    ],
+)
+def test_a_class_that_this_version_can_follow_passes(spec):
+    assert parse_class({**CLASS, "spec": spec})[0].name == "default"
+
+
+def test_a_grant_with_http_is_refused():
+    spec = {"from": [{"namespace": "ci"}], "to": {"service": {"name": "web"}}, "http": [{"methods": ["GET"]}]}
+
+    with pytest.raises(Refused) as refused:
+        parse_grant({**SEGMENT, "kind": names.GRANT, "spec": spec})
+
+    assert [(r.path, r.reason) for r in refused.value.refusals] == [("spec.http", "NotYetSupported")]
+
+
+def test_what_is_wrong_is_told_before_what_is_not_supported():
+    with pytest.raises(Refused) as refused:
+        parse_segment({**SEGMENT, "spec": {"stages": [{"name": "a.b", "gates": [{"name": "a", "policyReports": {}}]}]}})
+
+    assert [(r.path, r.reason) for r in refused.value.refusals] == [("spec.stages[0].name", "Invalid")]
