@@ -84,7 +84,7 @@ class Reporter:
                 because=because.get(step.change.stage, ()),
                 user=self._identity,
             )
-            _audit.info("%s %s", step.verb, step.id, extra=line)
+            _audit.info(line)
             if failed is None:
                 (self._metrics.pruned if step.verb == "delete" else self._metrics.applied).labels(step.id.kind).inc()
                 if step.change.why is Why.DRIFT:

@@ -51,6 +51,7 @@ class Operator:
         self._settings = settings
         self._reporter = reporter
         self._dependents = Dependents()
+        self._served = asyncio.Event()
         self.surroundings = Surroundings(
             cluster, self._fact_changed, segment_refresh=settings.segment_refresh, clock=clock
         )
@@ -66,6 +67,10 @@ class Operator:
             observe=reporter.queue_observed,
             clock=clock,
         )
+
+    async def served(self) -> None:
+        """Wait until the API server knows segments: kopf looks once, and would never watch what comes later."""
+        await self._served.wait()
 
     def start(self) -> None:
         """Follow facts and owned objects; nothing is written yet."""
@@ -162,6 +167,8 @@ class Operator:
         elif kind == "Namespace":
             for name in self.surroundings.snapshot.classes:
                 self.queue.add(Work(names.CLASS, "", name))
+        elif kind == kinds.CRD.kind and changed.name == kinds.SEGMENT.crd:
+            self._served.set()
         elif kind == kinds.CRD.kind and changed.name.endswith((".istio.io", ".linkerd.io")):
             self._add_all(Key(n, s) for n, by in self.surroundings.snapshot.segments.items() for s in by)
         self._add_all(self._dependents.due(kind, changed.namespace, changed.name))

@@ -101,10 +101,7 @@ async def _lead(
     pulse = asyncio.create_task(_pulse(operator, metrics), name="pulse")
     working = asyncio.create_task(_work(operator), name="work")
     kopf_stop, kopf_ready = asyncio.Event(), asyncio.Event()
-    watching = asyncio.create_task(
-        handlers.watch(settings, access, operator.put_segment, operator.drop_segment, kopf_stop, kopf_ready),
-        name="kopf",
-    )
+    watching = asyncio.create_task(_watch(settings, access, operator, kopf_stop, kopf_ready), name="kopf")
     stopping = asyncio.create_task(_stopped(stop, kopf_ready), name="stop")
     try:
         await asyncio.wait({watching, stopping, _failure_of(working)}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,6 +116,13 @@ async def _lead(
     for task in (working, watching):
         if task.done() and not task.cancelled():
             task.result()
+
+
+async def _watch(
+    settings: Settings, access: Access, operator: Operator, stop: asyncio.Event, ready: asyncio.Event
+) -> None:
+    await operator.served()
+    await handlers.watch(settings, access, operator.put_segment, operator.drop_segment, stop, ready)
 
 
 def _failure_of(task: asyncio.Task[None]) -> asyncio.Future[None]:

@@ -84,9 +84,9 @@ def example(peer: AddressPeer) -> str:
     block = ip_network(peer.block)
     holes = [ip_network(hole) for hole in peer.excepts]
     known = [a for a in map(ip_address, _KNOWN) if a.version == block.version and a in block]
-    candidates = [*known, block.network_address, *(hole.broadcast_address + 1 for hole in holes)]
-    for candidate in candidates:
-        if candidate in block and not any(candidate in hole for hole in holes):
+    behind = (hole.broadcast_address for hole in holes if hole.broadcast_address < block.broadcast_address)
+    for candidate in [*known, block.network_address, *(last + 1 for last in behind)]:
+        if not any(candidate in hole for hole in holes):
             return str(candidate)
     return str(block.network_address)
 

@@ -68,12 +68,20 @@ class Walked:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A segment of the facts, compiled only to be compared with."""
+
+    reach: Reach
+    desired: Desired
+
+
+@dataclass(frozen=True, slots=True)
 class Walk:
-    """Every segment that is asked about, and those of the facts, which are compiled only to be compared with."""
+    """Every segment that is asked about, and those of the facts."""
 
     surroundings: Surroundings
     walked: tuple[Walked, ...] = ()
-    neighbours: tuple[Desired, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
     classes: tuple[Desired, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
 
@@ -154,21 +162,22 @@ def told(walked: Walk) -> None:
             output.say(str(gap))
 
 
-def _neighbours(found: Surroundings, own: set[Key]) -> Iterator[Desired]:
+def _neighbours(found: Surroundings, own: set[Key]) -> Iterator[Neighbour]:
     for by_name in found.snapshot.segments.values():
         for segment in by_name.values():
             if segment.meta.key not in own and segment.spec is not None:
                 try:
-                    yield compile_segment(resolve(segment, found.snapshot))
+                    reach = resolve(segment, found.snapshot)
+                    yield Neighbour(reach, compile_segment(reach))
                 except Refused:
                     # The operator would make nothing for it either.
                     continue
 
 
-def _taken(found: Surroundings, walked: Sequence[Walked], neighbours: Sequence[Desired]) -> Iterator[Problem]:
+def _taken(found: Surroundings, walked: Sequence[Walked], neighbours: Sequence[Neighbour]) -> Iterator[Problem]:
     """Find names that somebody else has: another segment, or an object among the facts that is not ours."""
     owners: dict[ObjectID, set[Key]] = {}
-    for desired in (*(w.desired for w in walked), *neighbours):
+    for desired in (*(w.desired for w in walked), *(n.desired for n in neighbours)):
         for obj in desired.objects:
             owners.setdefault(ObjectID.of(obj), set()).add(desired.segment)
     existing = {_place(obj): obj for obj in found.facts if obj.get("kind") in _OWNED}

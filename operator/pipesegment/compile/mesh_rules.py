@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, Mesh, StageReach
+from pipesegment.reach.graph import Edge, Mesh, PodPeer, StageReach, Target
 
 #: The reason that `inexact.http: Coarse` lifts.
 HTTP_NOT_ENFORCED: Final = "HttpNotEnforced"
@@ -66,10 +66,11 @@ def _not_in_mesh(edge: Edge, sender: str, receiver: str, meshed: bool | None) ->
     nameless = edge.direction == "ingress" and not edge.principals
     if meshed is not False and not nameless:
         return None
+    remedy = "name the callers as pods or a stage" if edge.target is Target.CIDR else f"bring {sender} into the mesh"
     return Problem(
         "NotInMesh",
         f"{receiver} is in the mesh and admits mesh identities only, and {sender} has none",
-        f"bring {sender} into the mesh, or give {receiver} `mesh: None`",
+        f"{remedy}, or give {receiver} `mesh: None`",
     )
 
 
@@ -78,7 +79,12 @@ def _no_service(stage: StageReach, edge: Edge, receiver: str) -> Problem | None:
     inbound = edge.direction == "ingress"
     if stage.served_by if inbound else edge.hosts:
         return None
-    pods = f"'{stage.selector}'" if inbound else f"the pods of {receiver}"
+    own = PodPeer(stage.key.namespace, stage.selector)
+    pods = " and ".join(
+        f"'{peer.selector}' in namespace {peer.namespace}"
+        for peer in ((own,) if inbound else edge.peers)
+        if isinstance(peer, PodPeer)
+    )
     return Problem(
         "NoService",
         f"{receiver} is in the mesh and no Service selects its pods, so calls to it would leave as plaintext and be reset",

@@ -8,6 +8,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.facts.snapshot import Key
+from pipesegment.plan.live import owner_of
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
 from pipesegment.world.fleet import Fleet
@@ -26,7 +27,7 @@ _LABEL: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 class Owned:
     """What is kept of one object that carries our label. Labels are only claims: `owner_uid` is what deletion trusts.
 
-    `segment` is who it was made for (a SegmentClass has an empty namespace), `owner_uid` its controller's uid,
+    `segment` is who it was made for (a SegmentClass has an empty namespace), `owner_uid` the uid of the owner of our kinds,
     `segment_uid` the segment's uid where the owner is somebody else, `hash` what was applied last. `managed` is False
     for somebody else's object of a kind that is followed as a whole.
     """
@@ -125,14 +126,13 @@ def project(obj: Json) -> Owned:
     meta = obj["metadata"]
     labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     namespace = intern(meta.get("namespace", ""))
-    owner = next((ref["uid"] for ref in meta.get("ownerReferences") or () if ref.get("controller")), "")
     return Owned(
         id=ObjectID(intern(obj["apiVersion"]), intern(obj["kind"]), namespace, meta["name"]),
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         generation=meta.get("generation", 0),
         hash=annotations.get(names.HASH_ANNOTATION, ""),
-        owner_uid=intern(owner),
+        owner_uid=intern(owner_of(meta)),
         segment_uid=intern(annotations.get(names.SEGMENT_UID_ANNOTATION, "")),
         segment=_made_for(labels, namespace),
         stage=intern(labels.get(names.STAGE_LABEL, "")),

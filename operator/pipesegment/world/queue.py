@@ -120,7 +120,7 @@ class WorkQueue(Generic[K]):
         Tells whether all of them finished.
         """
         self._open = False
-        if self._active:
+        if self._active and patience > 0:
             self._quiet.clear()
             await wait(self._clock, self._quiet, patience)
         finished = not self._active

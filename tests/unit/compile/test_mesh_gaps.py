@@ -154,6 +154,14 @@ class TestBetweenStages:
         assert [g.reason for g in desired.gaps] == ["NamedPort"]
         assert [r["ports"] for r in network_rules(desired)] == [[{"protocol": "TCP", "port": 8080}]] * 2
 
+    def test_other_entry_with_the_same_ports_is_an_edge_of_its_own(self):
+        source, target = linked(meshed("build"), meshed("test", 1), because="x")
+        source, target = linked(source, target, because="y")
+        unknown = replace(source.egress[1], hosts=())
+        desired = compile_segment(reach(replace(source, egress=(source.egress[0], unknown)), target))
+        assert [(g.path, g.reason) for g in desired.gaps] == [("y", "NoService")]
+        assert (len(network_rules(desired)), len(mesh_rules(desired))) == (2, 1)
+
     def test_refused_stage_is_reached_by_nobody(self):
         source, target = linked(stage("build"), stage("test", 1, closed=True))
         desired = compile_segment(reach(source, target))
@@ -198,11 +206,21 @@ class TestFromOutside:
         assert desired.gaps == ()
         assert len(network_rules(desired)) == 1
 
-    def test_service_in_its_fix_names_pods_and_port(self):
+    def test_fix_names_the_service_to_add(self):
         edge = ingress(ports=(WEB, PortRange("TCP", 9000, 9001)))
         (gap,) = compile_segment(reach(meshed("build", served_by=(), ingress=(edge,)))).gaps
-        assert "'pipeline=shop,stage=build'" in gap.fix
-        assert "at port 8080, 9000-9001" in gap.fix
+        assert gap.fix.endswith("selects 'pipeline=shop,stage=build' in namespace ci-shop at port 8080, 9000-9001")
+        (gap,) = compile_segment(reach(*linked(meshed("build"), meshed("test", 1, served_by=())))).gaps
+        assert gap.fix.endswith("selects 'pipeline=shop,stage=test' in namespace ci-shop at port 8080")
+
+    def test_fix_does_not_ask_addresses_into_the_mesh(self):
+        by_address = ingress(AddressPeer("10.0.0.0/8"), target=Target.CIDR, principals=())
+        by_pods = ingress(other_meshed=False)
+        fixes = [compile_segment(reach(meshed("build", ingress=(e,)))).gaps[0].fix for e in (by_address, by_pods)]
+        assert fixes == [
+            "name the callers as pods or a stage, or give stage build `mesh: None`",
+            "bring pods callers: app=caller into the mesh, or give stage build `mesh: None`",
+        ]
 
 
 class TestHttp:

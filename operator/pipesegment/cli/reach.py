@@ -1,0 +1,119 @@
+"""`pipesegment reach`."""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import click
+
+from pipesegment.cli import output
+from pipesegment.cli.advice import additions
+from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.verdicts import Matrix, Verdict, mismatches
+from pipesegment.cli.walk import Walk, refuse, walk
+from pipesegment.cli.walk import surroundings as read
+from pipesegment.errors import Refused, Usage
+from pipesegment.evaluate.endpoints import AddressEnd, End, Port
+
+
+@click.command("reach", short_help="Show who reaches whom, declared and enforced.")
+@surroundings()
+@click.option("--from", "source", metavar="NS/POD", help="Ask one question: from this pod (or address).")
+@click.option("--to", "destination", metavar="NS/POD|ADDRESS", help="To this pod or address.")
+@click.option("--port", "port", metavar="TCP/443", help="At this port.")
+@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.pass_context
+def command(
+    ctx: click.Context, options: Options, source: str | None, destination: str | None, port: str | None, style: str
+) -> None:
+    """Show who reaches whom, as declared and as the compiled objects enforce it; exit 1 where the two differ.
+
+    With --from, --to and --port one question is answered with its reason, or with what to add. Pods that the facts lack
+    are made up: a stage's is called <segment>-<stage>, in the segment's namespace.
+    """
+    asked = (source, destination, port)
+    if any(asked) and not all(asked):
+        raise Usage("one question needs all of --from, --to and --port")
+    walked = walk(read(options, optional=True))
+    if walked.problems:
+        refuse(walked.problems)
+    matrix = Matrix(walked)
+    if source and destination and port:
+        verdict = matrix.ask(_end(source, matrix), _end(destination, matrix), _port(port))
+        found = [verdict]
+        if style == "text":
+            _explain(verdict, matrix, walked)
+    else:
+        with output.progress("asking everybody about everybody"):
+            found = list(matrix.verdicts())
+        if style == "text":
+            _print(found)
+    if style != "text":
+        data = {"verdicts": [verdict.data() for verdict in found], "mismatches": mismatches(found)}
+        output.write_data(data, style)
+    ctx.exit(1 if mismatches(found) else 0)
+
+
+def _end(name: str, matrix: Matrix) -> End:
+    pod = matrix.ends.find(name)
+    if pod is not None:
+        return pod
+    try:
+        return AddressEnd(str(ip_address(name)))
+    except ValueError:
+        known = ", ".join(str(end) for end in matrix.ends.own)
+        raise Usage(f"there is no pod or address '{name}': the stages' pods are {known or 'none'}") from None
+
+
+def _port(text: str) -> Port:
+    try:
+        return Port.parse(text)
+    except Refused as refused:
+        raise Usage(str(refused)) from refused
+
+
+def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
+    def answer(yes: bool) -> str:
+        return "yes" if yes else "no"
+
+    output.write(f"{verdict.source} → {verdict.destination} at {verdict.port}")
+    output.write(f"declared: {answer(verdict.declared)}: {verdict.declared_because}")
+    output.write(f"enforced: {answer(verdict.enforced)}: {verdict.enforced_because}")
+    if not verdict.declared:
+        every = (*matrix.reaches, *matrix.neighbours)
+        for addition in additions(verdict.source, verdict.destination, verdict.port, every, matrix.snapshot):
+            output.write(str(addition))
+    elif not verdict.enforced:
+        for each in walked.walked:
+            for finding in each.findings:
+                if finding.path in verdict.declared_because:
+                    output.write(str(finding))
+
+
+def _print(found: Sequence[Verdict]) -> None:
+    rows = list(dict.fromkeys(str(v.source) for v in found))
+    columns = list(dict.fromkeys(str(v.destination) for v in found))
+    cells: dict[tuple[str, str], list[str]] = {}
+    for verdict in found:
+        if verdict.enforced or verdict.differs:
+            cell = f"{verdict.port}{'!' if verdict.differs else ''}"
+            cells.setdefault((str(verdict.source), str(verdict.destination)), []).append(cell)
+    # Columns in which nothing is open say nothing that the rest does not.
+    columns = [c for c in columns if any((row, c) in cells for row in rows)]
+    rows = [row for row in rows if any((row, c) in cells for c in columns)]
+    table = [[row, *(" ".join(cells.get((row, c), ["."])) for c in columns)] for row in rows]
+    if table:
+        output.write_table(["from \\ to", *columns], table)
+    differing = [verdict for verdict in found if verdict.differs]
+    if differing:
+        output.write("")
+        lines = [
+            [str(v.source), str(v.destination), str(v.port), _yes(v.declared), _yes(v.enforced), v.because]
+            for v in differing
+        ]
+        output.write_table(["from", "to", "port", "declared", "enforced", "because"], lines)
+    open_ways = sum(verdict.enforced for verdict in found)
+    output.say(f"{len(found)} questions, {open_ways} open, {len(differing)} mismatches")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

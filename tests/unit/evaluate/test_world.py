@@ -1,0 +1,150 @@
+"""NetworkPolicies and the mesh together."""
+
+from typing import Any
+
+import pytest
+
+from pipesegment.evaluate.endpoints import AddressEnd, PodEnd, Port
+from pipesegment.evaluate.world import Http, World, matrix
+from pipesegment.facts.parse import snapshot
+from pipesegment.facts.snapshot import ContainerPort, Service
+
+PORT = Port("TCP", 8080)
+BUILD = PodEnd("ci", "build", {"app": "build"}, ips=("10.0.0.1",), service_account="build", meshed=True)
+PLAIN = PodEnd("ci", "plain", {"app": "plain"}, ips=("10.0.0.2",))
+CACHE = PodEnd(
+    "ci", "cache", {"app": "cache"}, ips=("10.0.0.3",), ports=(ContainerPort("web", 8080, "TCP"),), meshed=True
+)
+
+
+def services(name: str = "http", target: int | str = "web", selector: dict[str, str] | None = None) -> list[Service]:
+    raw = {
+        "kind": "Service",
+        "metadata": {"name": "cache", "namespace": "ci"},
+        "spec": {"selector": selector or {"app": "cache"}, "ports": [{"name": name, "port": 80, "targetPort": target}]},
+    }
+    return list(snapshot([raw]).services["ci"].values())
+
+
+def istio(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "security.istio.io/v1",
+        "kind": kind,
+        "metadata": {"namespace": "ci", "name": "cache"},
+        "spec": {"selector": {"matchLabels": {"app": "cache"}}, **spec},
+    }
+
+
+def network(spec: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "NetworkPolicy", "metadata": {"namespace": "ci", "name": "net"}, "spec": spec}
+
+
+STRICT = istio("PeerAuthentication", {"mtls": {"mode": "STRICT"}})
+ONLY_BUILD = istio(
+    "AuthorizationPolicy", {"rules": [{"from": [{"source": {"principals": ["cluster.local/ns/ci/sa/build"]}}]}]}
+)
+ONLY_GET = istio("AuthorizationPolicy", {"rules": [{"to": [{"operation": {"methods": ["GET"], "paths": ["/api/*"]}}]}]})
+
+
+def test_both_must_let_it_through() -> None:
+    """NetworkPolicy first, then the sidecar; the reason is the one that refuses, or both."""
+    closed = network({"podSelector": {"matchLabels": {"app": "cache"}}})
+    found = World([closed, STRICT, ONLY_BUILD], services()).judge(BUILD, CACHE, PORT)
+    assert (found.enforced, found.because) == (False, "no ingress rule of NetworkPolicy ci/net allows it")
+    world = World([STRICT, ONLY_BUILD], services())
+    assert world.judge(PLAIN, CACHE, PORT).because == "plaintext is refused by PeerAuthentication ci/cache"
+    found = world.judge(BUILD, CACHE, PORT)
+    assert found.enforced
+    assert found.because.endswith("; allowed by AuthorizationPolicy ci/cache rules[0]")
+
+
+@pytest.mark.parametrize(
+    "known", [services(), services(target=8080), services(name="tcp"), services(name=""), services(name="grpc-web")]
+)
+def test_an_identity_goes_through_a_service_that_targets_the_port(known: list[Service]) -> None:
+    """By number or by name."""
+    assert World([STRICT, ONLY_BUILD], known).judge(BUILD, CACHE, PORT).enforced
+
+
+@pytest.mark.parametrize(
+    "known", [[], services(target=9090), services(target="admin"), services(selector={"app": "x"})]
+)
+def test_without_such_a_service_a_caller_is_a_stranger(known: list[Service]) -> None:
+    """The client's sidecar sends plaintext, which STRICT refuses."""
+    assert not World([STRICT], known).judge(BUILD, CACHE, PORT).enforced
+    assert World([], known).judge(BUILD, CACHE, PORT).enforced
+
+
+def test_a_caller_may_always_try_plaintext() -> None:
+    """A DENY on a principal is dodged where plaintext passes."""
+    denied = istio("AuthorizationPolicy", {"action": "DENY", "rules": ONLY_BUILD["spec"]["rules"]})
+    assert World([denied], services()).judge(BUILD, CACHE, PORT).enforced
+    assert not World([denied, STRICT], services()).judge(BUILD, CACHE, PORT).enforced
+
+
+def test_the_trust_domain_is_part_of_an_identity() -> None:
+    """A policy for another trust domain knows nobody here."""
+    assert not World([STRICT, ONLY_BUILD], services(), trust_domain="mesh.example").judge(BUILD, CACHE, PORT).enforced
+
+
+def test_one_request_may_be_asked_about() -> None:
+    """Without a request any will do."""
+    world = World([ONLY_GET], services())
+    assert world.judge(BUILD, CACHE, PORT).enforced
+    assert world.judge(BUILD, CACHE, PORT, Http("GET", "/api/x")).enforced
+    assert not world.judge(BUILD, CACHE, PORT, Http("PUT", "/api/x")).enforced
+    assert not world.judge(BUILD, CACHE, PORT, Http("GET", "/")).enforced
+
+
+def test_http_rules_hold_bytes_off() -> None:
+    """On a port that is read as bytes an HTTP rule opens nothing; a port of unknown reading may be HTTP."""
+    assert not World([ONLY_GET], services(name="tcp-cache")).judge(BUILD, CACHE, PORT).enforced
+    assert World([ONLY_GET], services(name="cache")).judge(BUILD, CACHE, PORT).enforced
+    assert World([ONLY_GET]).judge(BUILD, CACHE, PORT).enforced
+
+
+@pytest.mark.parametrize("protocol", ["UDP", "SCTP"])
+def test_sidecars_see_tcp_alone(protocol: Any) -> None:
+    """Datagrams pass them by."""
+    assert World([STRICT, ONLY_BUILD]).judge(PLAIN, CACHE, Port(protocol, 8080)).enforced
+
+
+def test_addresses_and_pods_without_a_sidecar_know_no_mesh() -> None:
+    """Nobody enforces there."""
+    world = World([istio("AuthorizationPolicy", {"selector": {}})])
+    assert world.judge(BUILD, PLAIN, PORT).enforced
+    assert world.judge(BUILD, AddressEnd("192.0.2.1"), PORT).enforced
+    assert not world.judge(PLAIN, CACHE, PORT).enforced
+    assert world.judge(CACHE, CACHE, PORT).enforced
+
+
+def test_source_addresses_count_for_ip_blocks() -> None:
+    """Either address of a caller may be the one it comes from."""
+    only = istio("AuthorizationPolicy", {"rules": [{"from": [{"source": {"ipBlocks": ["10.0.0.2"]}}]}]})
+    assert World([only]).judge(PLAIN, CACHE, PORT).enforced
+    assert not World([only]).judge(BUILD, CACHE, PORT).enforced
+
+
+def test_where_engines_differ_the_wider_answer_is_given_and_marked() -> None:
+    """A block that holds a pod's address is open to some engines and closed to others."""
+    block = network(
+        {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}
+    )
+    world = World([block])
+    inside = world.judge(BUILD, PLAIN, PORT)
+    assert (inside.enforced, inside.certain) == (True, False)
+    outside = world.judge(BUILD, AddressEnd("10.9.0.1"), PORT)
+    assert (outside.enforced, outside.certain) == (True, True)
+    closed = world.judge(BUILD, AddressEnd("192.0.2.1"), PORT)
+    assert (closed.enforced, closed.certain) == (False, True)
+
+
+def test_the_matrix_holds_every_ordered_pair_at_every_port() -> None:
+    """Ends are not paired with themselves."""
+    ends = [BUILD, PLAIN, AddressEnd("192.0.2.1")]
+    found = list(matrix([], ends, [PORT, Port("UDP", 53)]))
+    assert len(found) == 3 * 2 * 2
+    assert {(str(j.source), str(j.destination), str(j.port)) for j in found} == {
+        (str(a), str(b), port) for a in ends for b in ends if a is not b for port in ("TCP/8080", "UDP/53")
+    }
+    assert all(j.enforced for j in found)
