@@ -77,7 +77,7 @@ class Settings:
     page_size: int = setting(500, "Objects in one page of a list.", low=1, high=10_000)
     writes_in_flight: int = setting(32, "Writes that are under way at once.", low=1, high=1024)
     watch_seconds: float = setting(300.0, "A watch is renewed after about this long.", low=5, high=3600)
-    watch_silence: float = setting(75.0, "A watch without any sign of life for this long is dead.", low=1, high=3600)
+    watch_silence: float = setting(120.0, "A watch without any sign of life for this long is dead.", low=1, high=3600)
     segment_refresh: float = setting(
         600.0, "How often the list of segments is compared as a whole.", low=10, high=86400
     )

@@ -3,8 +3,10 @@
 The wrong declarations and the full example are those of tests/unit/spec, where the models are held to the same files.
 """
 
+import json
 import secrets
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -12,12 +14,20 @@ import yaml
 from lab.api import ApiError
 from pipesegment.errors import Refused
 from pipesegment.spec.crd import crds
-from pipesegment.spec.documents import load
+from pipesegment.spec.documents import load, validate
+from pipesegment.spec.grant import SegmentGrantSpec
+from pipesegment.spec.segment import PipelineSegmentSpec
+from pipesegment.spec.segmentclass import SegmentClassSpec
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "tests" / "unit" / "spec"
 CASES = yaml.safe_load((SPEC / "rejected.yaml").read_text())
 EXAMPLES = list(yaml.safe_load_all((SPEC / "full_example.yaml").read_text().replace("2030-01-31", "'2030-01-31'")))
+MODELS = {
+    "PipelineSegment": PipelineSegmentSpec,
+    "SegmentGrant": SegmentGrantSpec,
+    "SegmentClass": SegmentClassSpec,
+}
 VERSION = "pipesegment.dev/v1alpha1"
 
 
@@ -173,6 +183,75 @@ async def test_the_full_example_is_stored_as_it_was_given(kinds, api, namespaces
 async def test_the_largest_segments_stay_within_the_budget_of_cel(kinds, api, stages):
     """The API server counts what the rules cost as they run, too, and gives up at a limit of its own."""
     assert (await api.create(segment("big", "default", stages), dry_run=True))["spec"] == {"stages": stages}
+
+
+ODD = [
+    *(None, "", "a", "A", "a.b", "a b", "x" * 64, "x" * 254, "x" * 1025, "\n", "a\n", "é", "\u202e", "default", "None"),
+    *(0, 1, -1, 65535, 65536, 10**12, 1.5, True, False, [], {}, ["a"], ["a", "a"], {"a": "b"}, {"a": None}),
+    *("10.0.0.0/8", "10.0.0.1/8", "10.0.0.0/33", "0.0.0.0/0", "::/0", "fe80::/10", "::ffff:10.0.0.0/104"),
+    *("80", "http", "-a", "a-", "a--b", "8080-tcp", "git.example.com", "*.example.com", "GET", "/", "/a*", "/*a", "4h"),
+]
+#: What only the model can judge: keys of maps, circles, equality of objects, exceptions of a destination.
+ONLY_THE_MODEL = ("is not a label key", "closes a circle", "is given twice", "is not inside any of")
+
+
+def places(value, place=()):
+    if place:
+        yield place
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, part in parts:
+        yield from places(part, (*place, step))
+
+
+def at(value, place):
+    for step in place:
+        value = value[step]
+    return value
+
+
+def edited(random):
+    """One of the examples, with one or two values replaced, removed, repeated or carried to another place."""
+    given = json.loads(json.dumps(random.choice(EXAMPLES + EXAMPLES[:1] * 4 + EXAMPLES[-1:] * 4)))
+    spec = given["spec"]
+    for _ in range(random.choice((1, 1, 1, 2))):
+        known = list(places(spec))
+        place, source = random.choice(known), random.choice(known)
+        parent, last = at(spec, place[:-1]), place[-1]
+        moved = json.loads(json.dumps(at(spec, source)))
+        action = random.random()
+        if action < 0.6:
+            parent[last] = random.choice(ODD)
+        elif action < 0.8:
+            del parent[last]
+        elif isinstance(parent, list):
+            parent.append(json.loads(json.dumps(parent[last])))
+        elif isinstance(source[-1], str):
+            parent[source[-1]] = moved
+    return document({"kind": given["kind"], "spec": spec})
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_server_and_model_agree_on_examples_with_random_edits(kinds, api, seed):
+    random = Random(seed)
+    verdicts = []
+    for _ in range(150):
+        obj = edited(random)
+        try:
+            await api.create(obj, dry_run=True)
+            server = ""
+        except ApiError as error:
+            server = error.message
+        try:
+            validate(obj["spec"], MODELS[obj["kind"]])
+            model = ""
+        except Refused as refused:
+            model = str(refused)
+        verdicts.append(bool(server))
+        if not server and any(words in model for words in ONLY_THE_MODEL):
+            continue
+        assert bool(server) == bool(model), (obj["spec"], server, model)
+
+    assert min(verdicts.count(True), verdicts.count(False)) > 15
 
 
 async def test_two_managers_own_a_stage_each(kinds, api, namespaces):

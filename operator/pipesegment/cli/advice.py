@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pipesegment.cli.ends import METADATA
-from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port
+from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.snapshot import Service, Snapshot
 from pipesegment.reach.graph import Reach, StageReach
 

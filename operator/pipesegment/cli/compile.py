@@ -30,4 +30,6 @@ def command(options: Options, aws: bool, style: str) -> None:  # noqa: ARG001 - 
     if style == "json":
         output.write_json({"apiVersion": "v1", "kind": "List", "items": objects})
     elif objects:
-        output.write(to_yaml(objects))
+        with output.progress("printing"):
+            text = to_yaml(objects)
+        output.write(text)

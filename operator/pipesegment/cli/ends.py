@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, live, representative
+from pipesegment.evaluate.endpoints import live, representative
+from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, PortRange, Reach, StageReach, Target
@@ -28,13 +29,13 @@ class Ends:
 
     def pairs(self) -> Iterator[tuple[End, End]]:
         """Give every ordered pair with a stage's pod at one end, sources first."""
-        for source in self.own:
-            for destination in (*self.own, *self.others):
-                if source is not destination:
-                    yield source, destination
-        for source in self.others:
+        for pod in self.own:
+            for other in (*self.own, *self.others):
+                if pod is not other:
+                    yield pod, other
+        for other in self.others:
             for pod in self.own:
-                yield source, pod
+                yield other, pod
 
     def find(self, name: str) -> PodEnd | None:
         """Find a pod by `namespace/name`."""
@@ -46,15 +47,14 @@ def ends(reaches: Sequence[Reach], neighbours: Sequence[Reach], snapshot: Snapsh
     pods = list(live(snapshot))
     own: dict[str, PodEnd] = {}
     for reach in reaches:
-        for end in _stage_pods(reach, pods, snapshot):
-            own[str(end)] = end
+        own |= {str(pod): pod for pod in _stage_pods(reach, pods, snapshot)}
     others: dict[str, End] = {str(pod): pod for pod in pods if str(pod) not in own}
     every = [edge for reach in reaches for edge in _edges(reach)]
     peers = [peer for edge in every for peer in edge.peers if isinstance(peer, PodPeer)]
     for reach in neighbours:
-        for end in _stage_pods(reach, pods, snapshot):
-            if any(_meets(peer, end) for peer in peers):
-                others.setdefault(str(end), end)
+        for pod in _stage_pods(reach, pods, snapshot):
+            if any(_meets(peer, pod) for peer in peers):
+                others.setdefault(str(pod), pod)
     for edge in every:
         for peer in edge.peers:
             if isinstance(peer, PodPeer):
@@ -83,9 +83,9 @@ def example(peer: AddressPeer) -> str:
     """Find an address in a block and outside of its exceptions."""
     block = ip_network(peer.block)
     holes = [ip_network(hole) for hole in peer.excepts]
-    known = [a for a in map(ip_address, _KNOWN) if a.version == block.version and a in block]
-    behind = (hole.broadcast_address for hole in holes if hole.broadcast_address < block.broadcast_address)
-    for candidate in [*known, block.network_address, *(last + 1 for last in behind)]:
+    known = [address for address in map(ip_address, _KNOWN) if address in block]
+    behind = [hole.broadcast_address + 1 for hole in holes if hole.broadcast_address != block.broadcast_address]
+    for candidate in [*known, block.network_address, *behind]:
         if not any(candidate in hole for hole in holes):
             return str(candidate)
     return str(block.network_address)

@@ -74,6 +74,17 @@ def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     return found
 
 
+def refused(obj: Object, place: str) -> Problem | None:
+    """Tell why a fact of our own kinds is refused; None for one that is right, and for every other kind."""
+    if obj["kind"] not in names.KINDS:
+        return None
+    try:
+        documents.load([obj], place)
+    except Refused as error:
+        return Problem(place, title(obj), error.refusals)
+    return None
+
+
 def title(obj: Object) -> str:
     """Name an object as people do: `PipelineSegment ci-shop/shop`."""
     meta = obj.get("metadata")
@@ -97,9 +108,9 @@ def text_of(path: str) -> str:
 def _take_document(place: str, obj: Any, found: Read) -> None:
     try:
         loaded = documents.load([obj], place)
-    except Refused as refused:
+    except Refused as error:
         name = title(obj) if isinstance(obj, Mapping) and obj.get("kind") else "the document"
-        found.problems.append(Problem(place, name, refused.refusals))
+        found.problems.append(Problem(place, name, error.refusals))
         return
     if loaded.others:
         fix = "give it with --facts, which takes the surroundings"
@@ -114,11 +125,9 @@ def _take_fact(place: str, obj: Any, found: Read) -> None:
     if refusal is not None:
         found.problems.append(Problem(place, title(obj) if isinstance(obj, Mapping) else "the document", (refusal,)))
         return
-    if obj["kind"] in names.KINDS:
-        try:
-            documents.load([obj], place)
-        except Refused as refused:
-            found.ignored.append(Problem(place, title(obj), refused.refusals))
+    problem = refused(obj, place)
+    if problem is not None:
+        found.ignored.append(problem)
     found.facts.append(obj)
 
 
@@ -144,9 +153,9 @@ def _meet(found: Read) -> None:
     """Refuse what no single document shows: two of one name, two segments that need one name."""
     try:
         documents.load([given.raw for given in found.documents])
-    except Refused as refused:
+    except Refused as error:
         for given in found.documents:
-            here = tuple(r for r in refused.refusals if given.title.endswith(f" {r.object}"))
+            here = tuple(r for r in error.refusals if given.title.endswith(f" {r.object}"))
             if here:
                 found.problems.append(Problem(given.place, given.title, here))
 
@@ -157,8 +166,8 @@ def _objects(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[st
         try:
             # A text that breaks off in its middle counts as a whole: half of it would be something else.
             values = list(yamlfile.read(text_of(path), name))
-        except Refused as refused:
-            problems.append(Problem(name, "the text", refused.refusals))
+        except Refused as error:
+            problems.append(Problem(name, "the text", error.refusals))
             continue
         for place, value in values:
             for obj in _unfold(value):

@@ -52,6 +52,6 @@ def _print(results: tuple[Result, ...]) -> None:
         output.say("nothing to tell")
         return
     rows = [[r.severity, r.code, r.object, r.path, f"{r.message}: {r.fix}"] for r in results]
-    output.write_table(["severity", "code", "object", "path", "finding"], rows)
+    output.write_table(["SEVERITY", "CODE", "OBJECT", "PATH", "FINDING"], rows)
     counts = [(kind, sum(r.severity == kind for r in results)) for kind in ("error", "warning", "info")]
     output.say(", ".join(f"{n} {kind}{'' if n == 1 or kind == 'info' else 's'}" for kind, n in counts if n))

@@ -67,7 +67,7 @@ def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if _on_terminal(sys.stdout):
         _paint(headers, rows)
     else:
-        write("\n".join(_align([[h.upper() for h in headers], *rows])))
+        write("\n".join(_align([headers, *rows])))
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def _print(changes: list[Change], style: str) -> None:
             rows.append([change.action.value, str(change.id), change.why.value, first])
             rows += [["", "", "", detail] for detail in more if detail]
     if rows:
-        output.write_table(["action", "object", "why", "difference"], rows)
+        output.write_table(["ACTION", "OBJECT", "WHY", "DIFFERENCE"], rows)
     output.say(", ".join(f"{number} {action}" for action, number in counts.items() if number) or "nothing to do")
 
 

@@ -12,7 +12,7 @@ from pipesegment.cli.verdicts import Matrix, Verdict, mismatches
 from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Refused, Usage
-from pipesegment.evaluate.endpoints import AddressEnd, End, Port
+from pipesegment.facts.ends import AddressEnd, End, Port
 
 
 @click.command("reach", short_help="Show who reaches whom, declared and enforced.")
@@ -80,8 +80,11 @@ def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
     output.write(f"enforced: {answer(verdict.enforced)}: {verdict.enforced_because}")
     if not verdict.declared:
         every = (*matrix.reaches, *matrix.neighbours)
-        for addition in additions(verdict.source, verdict.destination, verdict.port, every, matrix.snapshot):
+        found = additions(verdict.source, verdict.destination, verdict.port, every, matrix.snapshot)
+        for addition in found:
             output.write(str(addition))
+        if not found:
+            output.write("nothing that a segment may declare opens this way")
     elif not verdict.enforced:
         for each in walked.walked:
             for finding in each.findings:
@@ -102,7 +105,7 @@ def _print(found: Sequence[Verdict]) -> None:
     rows = [row for row in rows if any((row, c) in cells for c in columns)]
     table = [[row, *(" ".join(cells.get((row, c), ["."])) for c in columns)] for row in rows]
     if table:
-        output.write_table(["from \\ to", *columns], table)
+        output.write_table(["FROM \\ TO", *columns], table)
     differing = [verdict for verdict in found if verdict.differs]
     if differing:
         output.write("")
@@ -110,7 +113,7 @@ def _print(found: Sequence[Verdict]) -> None:
             [str(v.source), str(v.destination), str(v.port), _yes(v.declared), _yes(v.enforced), v.because]
             for v in differing
         ]
-        output.write_table(["from", "to", "port", "declared", "enforced", "because"], lines)
+        output.write_table(["FROM", "TO", "PORT", "DECLARED", "ENFORCED", "BECAUSE"], lines)
     open_ways = sum(verdict.enforced for verdict in found)
     output.say(f"{len(found)} questions, {open_ways} open, {len(differing)} mismatches")
 

@@ -8,8 +8,8 @@ from pipesegment import names
 from pipesegment.cli.ends import Ends, ends, named_ports, ports
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.walk import Walk, isolations
-from pipesegment.evaluate.endpoints import End, Port
 from pipesegment.evaluate.world import World
+from pipesegment.facts.ends import End, Port
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
 from pipesegment.reach.graph import Reach
@@ -80,9 +80,8 @@ class Matrix:
 
 def _objects(walked: Walk) -> Iterator[Object]:
     """Give what would be in force: our objects as compiled, the classes' isolation, and the foreign ones of the facts."""
-    for each in (*walked.walked, *walked.neighbours):
-        yield from each.desired.objects
-    for desired in isolations(walked.surroundings, own=False):
+    compiled = (*(w.desired for w in walked.walked), *(n.desired for n in walked.neighbours))
+    for desired in (*compiled, *isolations(walked.surroundings, own=False)):
         yield from desired.objects
     for obj in walked.surroundings.facts:
         labels = (obj.get("metadata") or {}).get("labels") or {}

@@ -91,18 +91,24 @@ def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
     if not options.files and not (optional and options.cluster):
         raise Usage("nothing is given: name files, folders or - with -f")
     read = inputs.read(options.files, options.facts, options.namespace or "default")
-    facts = read.facts
     if options.cluster:
         from pipesegment.cli.gather import gather  # noqa: PLC0415 - the client is loaded only for a cluster
 
-        facts = [*gather(options), *facts]
-    for problem in read.ignored:
-        output.say(f"{problem.place}: {problem.title} is refused, and counts for nothing among the facts:")
-        for refusal in problem.refusals:
-            output.say(f"  {refusal}")
+        gathered = gather(options)
+        read.facts[:0] = gathered
+        read.ignored += [problem for obj in gathered if (problem := inputs.refused(obj, "cluster"))]
     documents = tuple(read.documents)
     if not options.files:
-        documents = tuple(_from_cluster(facts, options.namespace))
+        documents = tuple(_from_cluster(read.facts, options.namespace))
+        meant = {given.title for given in documents}
+        read.problems += [problem for problem in read.ignored if problem.title in meant]
+        documents = tuple(given for given in documents if given.title not in {p.title for p in read.problems})
+    for problem in read.ignored:
+        if problem not in read.problems:
+            output.say(f"{problem.place}: {problem.title} is refused, and counts for nothing among the facts:")
+            for refusal in problem.refusals:
+                output.say(f"  {refusal}")
+    facts = read.facts
     known = {_identity(obj): obj for obj in facts}
     given = [_remembered(item.raw, known.get(_identity(item.raw))) for item in documents]
     return Surroundings(documents, tuple(facts), snapshot([*facts, *given]), tuple(read.problems))
@@ -113,8 +119,17 @@ def walk(found: Surroundings, *, taken: bool = True) -> Walk:
 
     Unless `taken` is False (where objects are compared one by one anyway) a name that somebody else has is refused.
     """
+    with output.progress("resolving and compiling"):
+        walked, problems = _walked(found)
+        neighbours = tuple(_neighbours(found, {w.reach.segment for w in walked}))
+        classes = tuple(isolations(found, own=True))
+        names_taken = _taken(found, walked, neighbours) if taken else ()
+        return Walk(found, tuple(walked), neighbours, classes, (*found.problems, *problems, *names_taken))
+
+
+def _walked(found: Surroundings) -> tuple[list[Walked], list[Problem]]:
     walked: list[Walked] = []
-    problems = list(found.problems)
+    problems: list[Problem] = []
     for given, segment in found.segments():
         try:
             reach = resolve(segment, found.snapshot)
@@ -126,11 +141,7 @@ def walk(found: Surroundings, *, taken: bool = True) -> Walk:
             problems.append(Problem(given.place, given.title, reach.refusals))
         else:
             walked.append(Walked(given, segment, reach, desired))
-    neighbours = tuple(_neighbours(found, {w.reach.segment for w in walked}))
-    classes = tuple(isolations(found, own=True))
-    if taken:
-        problems += _taken(found, walked, neighbours)
-    return Walk(found, tuple(walked), neighbours, classes, tuple(problems))
+    return walked, problems
 
 
 def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:

@@ -14,14 +14,15 @@ from typing import Any, Final
 from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
 from pipesegment.facts.selectors import Selector
-from pipesegment.plan.terms import ANYTHING, Fields, Ports, Term, covers, fields, peer, ports
+from pipesegment.plan.terms import ANYTHING, Fields, Ports, Words, fields, peer, ports
 
 _DRY_RUN: Final = "istio.io/dry-run"
 _TRUE: Final = frozenset({"1", "t", "true"})
 
-#: The most pairs of terms that one question may compare. Past it only equal terms count: sound, and never slow, whatever
-#: an author declares.
+#: The most pairs of terms that one question may compare; past it only equal terms count.
 _MAX_COMPARISONS: Final = 50_000
+#: What a pair of rules costs when only equal terms count.
+_SHALLOW: Final = 8
 
 
 class Plane(StrEnum):
@@ -35,11 +36,15 @@ class Plane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One allow: anything of `rows` together with anything of `columns`. `raw` renders it, the parts beside the terms."""
+    """One allow: anything of `rows` together with anything of `columns`, terms by their number. `raw` renders it.
+
+    `keys` are where `raw` has the terms.
+    """
 
     raw: Mapping[str, Any]
-    rows: tuple[Term, ...]
-    columns: tuple[Term, ...]
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    keys: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,20 @@ class Fence:
 
 
 #: The keys of a rule's rows and columns.
-_NETWORK: Final = {Plane.INGRESS: ("from", "ports"), Plane.EGRESS: ("to", "ports")}
-_MESH_KEYS: Final = ("from", "to")
+_KEYS: Final = {
+    Plane.INGRESS: ("from", "ports"),
+    Plane.EGRESS: ("to", "ports"),
+    Plane.MESH: ("from", "to"),
+    Plane.MTLS: ("", ""),
+}
 FENCE_KINDS: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
 
 
-def fence(obj: Object | None) -> Fence | None:
-    """Read a policy object as a fence; None for everything that isolates nobody."""
+def fence(obj: Object | None, words: Words) -> Fence | None:
+    """Read a policy object as a fence; None for everything that isolates nobody.
+
+    Fences can be compared when they were read with the same `words`.
+    """
     if obj is None:
         return None
     spec = obj.get("spec") or {}
@@ -76,14 +88,14 @@ def fence(obj: Object | None) -> Fence | None:
     match obj["kind"]:
         case "NetworkPolicy":
             types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-            allows = {Plane(t): _network_rules(spec.get(t.lower()) or (), Plane(t), namespace) for t in types}
+            allows = {Plane(t): _network_rules(spec.get(t.lower()) or (), Plane(t), namespace, words) for t in types}
             return Fence(namespace, Selector.parse(spec.get("podSelector")), allows)
         case "AuthorizationPolicy" if _restricts_sidecars(obj, spec):
-            rules = tuple(_mesh_rule(raw) for raw in spec.get("rules") or ())
+            rules = tuple(_mesh_rule(raw, words) for raw in spec.get("rules") or ())
             return Fence(namespace, _workloads(spec), {Plane.MESH: rules})
         case "PeerAuthentication" if (spec.get("mtls") or {}).get("mode") == "STRICT":
             lax = {p: m for p, m in (spec.get("portLevelMtls") or {}).items() if m.get("mode") != "STRICT"}
-            rules = tuple(Rule({p: m}, (ANYTHING,), (Ports("TCP", int(p), int(p)),)) for p, m in sorted(lax.items()))
+            rules = tuple(_lax_port(port, mode, words) for port, mode in sorted(lax.items()))
             return Fence(namespace, _workloads(spec), {Plane.MTLS: rules})
         case _:
             return None
@@ -91,7 +103,7 @@ def fence(obj: Object | None) -> Fence | None:
 
 def shut(obj: Object, name: str) -> dict[str, Any]:
     """Make a fence of another name that selects what a policy object selects, on the same planes, and allows nothing."""
-    found = fence(obj)
+    found = fence(obj, Words())
     assert found is not None
     bare = with_rules(obj, dict.fromkeys(found.planes, ()))
     return stamped({**bare, "metadata": {**bare["metadata"], "name": name}})
@@ -110,47 +122,25 @@ def with_rules(obj: Object, allows: Mapping[Plane, Sequence[Rule]]) -> dict[str,
     return stamped({**obj, "spec": spec})
 
 
-def within(rules: Iterable[Rule], limit: Sequence[Rule] | None) -> tuple[Rule, ...]:
+def within(rules: Iterable[Rule], limit: Sequence[Rule] | None, words: Words) -> tuple[Rule, ...]:
     """Cut rules down to what `limit` provably allows too; None limits nothing. A rule left with nothing is dropped."""
     rules = tuple(rules)
-    if limit is None:
+    if limit is None or not rules:
         return rules
-    proofs = _Proofs(rules, limit)
-    return tuple(part for rule in rules for part in _cut(rule, limit, proofs))
+    pairs = sum(len(r.rows) * len(o.rows) + len(r.columns) * len(o.columns) for r in rules for o in limit)
+    deep = pairs <= _MAX_COMPARISONS
+    words.left -= pairs if deep else _SHALLOW * len(rules) * len(limit)
+    if words.left < 0:
+        return ()
+    return tuple(part for rule in rules for part in _cut(rule, limit, words if deep else None))
 
 
-def is_within(rules: Sequence[Rule], limit: Sequence[Rule] | None) -> bool:
-    """Tell whether all that the rules allow is provably allowed by `limit` too."""
-    return within(rules, limit) == tuple(rules)
-
-
-class _Proofs:
-    """Which term covers which, each pair asked once."""
-
-    def __init__(self, rules: Sequence[Rule], limit: Sequence[Rule]) -> None:
-        self._known: dict[tuple[Term, Term], bool] = {}
-        effort = sum(len(r.rows) * len(o.rows) + len(r.columns) * len(o.columns) for r in rules for o in limit)
-        self._deep = effort <= _MAX_COMPARISONS
-
-    def covered(self, terms: Sequence[Term], limit: Sequence[Term]) -> list[bool]:
-        """Tell of each term whether one of `limit` covers it."""
-        equal = frozenset(limit)
-        return [term in equal or (self._deep and any(self._covers(wide, term) for wide in limit)) for term in terms]
-
-    def _covers(self, wide: Term, narrow: Term) -> bool:
-        pair = (wide, narrow)
-        if pair not in self._known:
-            self._known[pair] = covers(wide, narrow)
-        return self._known[pair]
-
-
-def _cut(rule: Rule, limit: Sequence[Rule], proofs: _Proofs) -> tuple[Rule, ...]:
+def _cut(rule: Rule, limit: Sequence[Rule], words: Words | None) -> tuple[Rule, ...]:
     allowed = [[False] * len(rule.columns) for _ in rule.rows]
     for other in limit:
-        columns = proofs.covered(rule.columns, other.columns)
-        if not any(columns):
-            continue
-        for r, row in enumerate(proofs.covered(rule.rows, other.rows)):
+        columns = _covered(rule.columns, other.columns, words)
+        rows = _covered(rule.rows, other.rows, words) if any(columns) else ()
+        for r, row in enumerate(rows):
             if row:
                 allowed[r] = [had or column for had, column in zip(allowed[r], columns, strict=True)]
     if all(map(all, allowed)):
@@ -163,39 +153,47 @@ def _cut(rule: Rule, limit: Sequence[Rule], proofs: _Proofs) -> tuple[Rule, ...]
     return tuple(_part(rule, rows, [c for c, kept in enumerate(kept) if kept]) for kept, rows in by_columns.items())
 
 
+def _covered(terms: Sequence[int], limit: Sequence[int], words: Words | None) -> list[bool]:
+    equal = frozenset(limit)
+    if words is None:
+        # Mostly nothing is in common, and that is known at once.
+        return [] if equal.isdisjoint(terms) else [term in equal for term in terms]
+    return [term in equal or any(words.covers(wide, term) for wide in limit) for term in terms]
+
+
 def _part(rule: Rule, rows: Sequence[int], columns: Sequence[int]) -> Rule:
     raw = dict(rule.raw)
-    row_key, column_key = _keys(rule)
-    for key, indexes in ((row_key, rows), (column_key, columns)):
+    for key, indexes in zip(rule.keys, (rows, columns), strict=True):
         if rule.raw.get(key):
             raw[key] = [rule.raw[key][i] for i in indexes]
-    return Rule(raw, tuple(rule.rows[r] for r in rows), tuple(rule.columns[c] for c in columns))
+    return Rule(raw, tuple(rule.rows[r] for r in rows), tuple(rule.columns[c] for c in columns), rule.keys)
 
 
-def _keys(rule: Rule) -> tuple[str, str]:
-    if any(isinstance(term, Fields) for term in (*rule.rows, *rule.columns)):
-        return _MESH_KEYS
-    return ("to" if "to" in rule.raw else "from", "ports")
-
-
-def _network_rules(raws: Iterable[Mapping[str, Any]], plane: Plane, namespace: str) -> tuple[Rule, ...]:
-    row_key, column_key = _NETWORK[plane]
+def _network_rules(raws: Iterable[Mapping[str, Any]], plane: Plane, namespace: str, words: Words) -> tuple[Rule, ...]:
+    keys = _KEYS[plane]
+    anything = (words.number(ANYTHING),)
     return tuple(
         Rule(
             raw,
-            tuple(peer(p, namespace) for p in raw.get(row_key) or ()) or (ANYTHING,),
-            tuple(ports(p) for p in raw.get(column_key) or ()) or (ANYTHING,),
+            tuple(words.number(peer(p, namespace)) for p in raw.get(keys[0]) or ()) or anything,
+            tuple(words.number(ports(p)) for p in raw.get(keys[1]) or ()) or anything,
+            keys,
         )
         for raw in raws
     )
 
 
-def _mesh_rule(raw: Mapping[str, Any]) -> Rule:
+def _mesh_rule(raw: Mapping[str, Any], words: Words) -> Rule:
     # Conditions hold for the whole rule; kept with the callers, they are compared as one text.
     conditions = canonical_bytes(raw["when"]).decode() if raw.get("when") else ""
-    callers = tuple(fields(f.get("source") or {}, conditions) for f in raw.get("from") or ())
-    calls = tuple(fields(t.get("operation") or {}) for t in raw.get("to") or ())
-    return Rule(raw, callers or (Fields((), conditions),), calls or (Fields(()),))
+    callers = [fields(f.get("source") or {}, conditions) for f in raw.get("from") or ()] or [Fields((), conditions)]
+    calls = [fields(t.get("operation") or {}) for t in raw.get("to") or ()] or [Fields(())]
+    return Rule(raw, tuple(map(words.number, callers)), tuple(map(words.number, calls)), _KEYS[Plane.MESH])
+
+
+def _lax_port(port: str, mode: Mapping[str, Any], words: Words) -> Rule:
+    number = words.number(Ports("TCP", int(port), int(port)))
+    return Rule({port: mode}, (words.number(ANYTHING),), (number,), _KEYS[Plane.MTLS])
 
 
 def _workloads(spec: Mapping[str, Any]) -> Selector:

@@ -12,12 +12,13 @@ from typing import Final
 from pipesegment.compile.desired import Object
 from pipesegment.facts.selectors import Selector
 from pipesegment.plan.changes import Change
-from pipesegment.plan.fences import Fence, Plane, Rule, is_within, with_rules, within
+from pipesegment.plan.fences import Fence, Plane, Rule, with_rules, within
+from pipesegment.plan.terms import Words
 
 #: Planes where 'no fence selects them' can be known: the facts hold every NetworkPolicy, but not every mesh policy.
 _KNOWN: Final = frozenset({Plane.EGRESS, Plane.INGRESS})
 
-Limit = Callable[[Selector, Plane], tuple[Rule, ...] | None]
+Limit = Callable[[Selector, Plane, str], tuple[Rule, ...] | None]
 
 
 class Way(Enum):
@@ -53,8 +54,11 @@ class Move:
 class Terrain:
     """All fences of the namespaces concerned, before and after."""
 
-    def __init__(self, standing: Iterable[Fence], vanishing: Iterable[Fence], moves: Iterable[Move]) -> None:
-        """Take what neither comes nor goes, what may vanish at any time, and what moves."""
+    def __init__(
+        self, standing: Iterable[Fence], vanishing: Iterable[Fence], moves: Iterable[Move], words: Words
+    ) -> None:
+        """Take what neither comes nor goes, what may vanish at any time, and what moves; all read with `words`."""
+        self.words = words
         standing, moves = list(standing), list(moves)
         # What is being deleted isolates its pods for now, and promises nothing.
         doomed = [Fence(f.namespace, f.selector, dict.fromkeys(f.planes, ())) for f in vanishing]
@@ -111,51 +115,62 @@ class Passage:
         new = self.move.new
         return self.move.moves and new is not None and not self._isolated(new, new.planes)
 
-    def middle(self) -> Object | None:
-        """Render the version at which it stands in the middle; None when the old one will do."""
-        move, old, new = self.move, self.move.old, self.move.new
-        if move.moves:
-            # The new selector cannot be held beside the old one.
-            new = None
-        if new is None and self._widens:
-            return None
+    @property
+    def stops(self) -> bool:
+        """Tell whether a mixed move needs a version of its own in the middle, or its old one will do."""
+        return not self._widens or not (self.move.moves or self.move.new is None)
+
+    def middle(self) -> Object:
+        """Render the version at which it stands in the middle."""
+        move = self.move
+        # Where it moves, the new selector cannot be held beside the old one.
+        new = None if move.moves else move.new
         base = move.new_object if new is not None else move.old_object
         assert base is not None
-        return with_rules(base, self._allows(old, new))
+        return with_rules(base, self._allows(move.old, new))
 
     def _allows(self, old: Fence | None, new: Fence | None) -> Mapping[Plane, list[Rule]]:
         allows: dict[Plane, list[Rule]] = {}
-        for fence, limit in ((old, self._terrain.after), (new, self._terrain.before)):
-            for plane, rules in fence.allows.items() if fence else ():
-                assert fence is not None
-                kept = within(rules, limit(fence.selector, plane, fence.namespace))
+        for fence, kept in ((old, self._kept_of_old), (new, self._kept_of_new)):
+            for plane in fence.planes if fence else ():
                 had = allows.setdefault(plane, [])
-                had += [rule for rule in kept if rule not in had]
+                had += [rule for rule in kept[plane] if rule not in had]
         return allows
 
     @cached_property
+    def _kept_of_old(self) -> Mapping[Plane, tuple[Rule, ...]]:
+        """What the old version lets through and will be open after."""
+        return self._kept(self.move.old, self._terrain.after)
+
+    @cached_property
+    def _kept_of_new(self) -> Mapping[Plane, tuple[Rule, ...]]:
+        """What the new version lets through and was open before."""
+        return self._kept(self.move.new, self._terrain.before)
+
+    def _kept(self, fence: Fence | None, limit: Limit) -> Mapping[Plane, tuple[Rule, ...]]:
+        if fence is None:
+            return {}
+        words = self._terrain.words
+        limits = {plane: limit(fence.selector, plane, fence.namespace) for plane in fence.planes}
+        return {plane: within(rules, limits[plane], words) for plane, rules in fence.allows.items()}
+
+    @property
     def _narrows(self) -> bool:
-        """Whatever the new version lets through was open before."""
         new = self.move.new
         return new is None or all(self._new_fits(plane) for plane in new.planes)
 
-    @cached_property
+    @property
     def _widens(self) -> bool:
-        """Whatever the old version lets through will be open after."""
         old = self.move.old
         return old is None or all(self._old_fits(plane) for plane in old.planes)
 
     def _old_fits(self, plane: Plane) -> bool:
         old = self.move.old
-        if old is None or plane not in old.planes:
-            return True
-        return is_within(old.allows[plane], self._terrain.after(old.selector, plane, old.namespace))
+        return old is None or plane not in old.planes or self._kept_of_old[plane] == old.allows[plane]
 
     def _new_fits(self, plane: Plane) -> bool:
         new = self.move.new
-        if new is None or plane not in new.planes:
-            return True
-        return is_within(new.allows[plane], self._terrain.before(new.selector, plane, new.namespace))
+        return new is None or plane not in new.planes or self._kept_of_new[plane] == new.allows[plane]
 
     def _stays_closed(self, one: Fence, other: Fence | None) -> bool:
         """Tell whether the pods of `one` stay isolated when `other` takes its place."""

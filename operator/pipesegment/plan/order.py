@@ -30,7 +30,7 @@ moves away: it is narrowed and kept.
 """
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -41,6 +41,7 @@ from pipesegment.plan.changes import Action, Change, ChangeSet, Why
 from pipesegment.plan.fences import FENCE_KINDS, Fence, Plane, fence, shut, with_rules, within
 from pipesegment.plan.middle import Move, Passage, Terrain, Way
 from pipesegment.plan.sequence import Restraint, Sequence, Step, Verb, Wave
+from pipesegment.plan.terms import Words
 
 _IDENTITY: Final = frozenset({"ServiceAccount"})
 #: Kinds that give rights: taken away first, given last.
@@ -88,18 +89,23 @@ def _passages(
     surroundings: list[Object],
     restraint: Restraint,
 ) -> list[Passage]:
+    words = Words()
+
+    def read(obj: Object | None) -> Fence | None:
+        return fence(obj, words)
+
     single = not needs(changes, restraint)
-    moves = [_move(change, live_objects, may_lack=single) for change in _policies(changes)]
+    moves = [_move(change, live_objects, read, may_lack=single) for change in _policies(changes)]
     same = [c for c in changes.of(Action.UNCHANGED) if c.id.kind in FENCE_KINDS]
-    standing = [*map(fence, surroundings), *(fence(c.desired) for c in same if c.why is not Why.TERMINATING)]
-    vanishing = [fence(c.desired or (c.live.object if c.live else None)) for c in same if c.why is Why.TERMINATING]
-    blocked = _blocked(changes)
+    standing = [*map(read, surroundings), *(read(c.desired) for c in same if c.why is not Why.TERMINATING)]
+    vanishing = [read(c.desired or (c.live.object if c.live else None)) for c in same if c.why is Why.TERMINATING]
+    blocked = [found for change in _blocked(changes) if (found := read(change.desired))]
     kept, doomed = [f for f in standing if f], [f for f in vanishing if f]
     if blocked:
-        intended = Terrain([*kept, *blocked], doomed, moves)
-        anyhow = Terrain(kept, doomed, ())
-        moves = [_held(move, blocked, intended, anyhow) for move in moves]
-    terrain = Terrain(kept, doomed, moves)
+        intended = Terrain([*kept, *blocked], doomed, moves, words)
+        anyhow = Terrain(kept, doomed, (), words)
+        moves = [_held(move, blocked, intended, anyhow, read) for move in moves]
+    terrain = Terrain(kept, doomed, moves, words)
     return [Passage(move, terrain) for move in moves]
 
 
@@ -107,20 +113,23 @@ def _policies(changes: ChangeSet) -> list[Change]:
     return [change for change in changes.writes if change.id.kind in FENCE_KINDS]
 
 
-def _blocked(changes: ChangeSet) -> list[Fence]:
-    return [found for change in changes.of(Action.CONFLICT) if (found := fence(change.desired))]
+def _blocked(changes: ChangeSet) -> list[Change]:
+    return [change for change in changes.of(Action.CONFLICT) if change.id.kind in FENCE_KINDS]
 
 
-def _move(change: Change, live_objects: Mapping[ObjectID, Object | None], *, may_lack: bool) -> Move:
+_Reader = Callable[[Object | None], Fence | None]
+
+
+def _move(change: Change, live_objects: Mapping[ObjectID, Object | None], read: _Reader, *, may_lack: bool) -> Move:
     before: Object | None = None
     if change.live is not None:
         before = change.live.object
         if before is None:
             before = live_objects.get(change.id) if may_lack else live_objects[change.id]
-    return Move(change, fence(before), fence(change.desired), before, change.desired)
+    return Move(change, read(before), read(change.desired), before, change.desired)
 
 
-def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain) -> Move:
+def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain, read: _Reader) -> Move:
     """Keep, narrowed, what would leave pods to an object that cannot be written."""
     old = move.old
     if old is None or (move.new is not None and not move.moves) or move.old_object is None:
@@ -131,8 +140,9 @@ def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain) 
     if anyhow.isolated(old.selector, old.planes, old.namespace):
         return move
     limits = {plane: intended.after(old.selector, plane, old.namespace) for plane in old.planes}
-    kept = with_rules(_bare(move.old_object), {p: within(rules, limits[p]) for p, rules in old.allows.items()})
-    return replace(move, new=fence(kept), new_object=kept, held=True)
+    allows = {plane: within(rules, limits[plane], intended.words) for plane, rules in old.allows.items()}
+    kept = with_rules(_bare(move.old_object), allows)
+    return replace(move, new=read(kept), new_object=kept, held=True)
 
 
 def _turning(passages: list[Passage]) -> list[Passage]:
@@ -144,7 +154,7 @@ def _turning(passages: list[Passage]) -> list[Passage]:
 
 def _saved(group: list[Passage]) -> int:
     alone = sum(p.move.moves for p in group) == 1
-    return sum((p.middle() is not None) + 2 * (p.needs_guard and alone) for p in group)
+    return sum(p.stops + 2 * (p.needs_guard and alone) for p in group)
 
 
 def _steps(passage: Passage, turns: bool) -> Iterator[Step]:
@@ -159,10 +169,9 @@ def _steps(passage: Passage, turns: bool) -> Iterator[Step]:
         fresh = move.old is None and move.new is not None and move.new.shut
         yield replace(end, wave=Wave.DENY if fresh else Wave.NARROW)
         return
-    middle = passage.middle() if passage.way is Way.MIXED else None
-    if middle is not None:
+    if passage.way is Way.MIXED and passage.stops:
         verb: Verb = "create" if change.live is None else "apply"
-        yield Step(Wave.NARROW, verb, change.id, change, _bare(middle), final=False)
+        yield Step(Wave.NARROW, verb, change.id, change, _bare(passage.middle()), final=False)
         end = replace(end, verb="apply" if end.verb == "create" else end.verb)
     yield end
 

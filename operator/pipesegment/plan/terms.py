@@ -7,6 +7,7 @@ AuthorizationPolicy (security.istio.io/v1 Rule: fields of a Source or an Operati
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -32,12 +33,10 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Addresses of one family, as numbers, less some ranges of them."""
+    """Addresses of one family less some of them, as written: they become numbers only when compared."""
 
-    version: int
-    first: int
-    last: int
-    excepts: tuple[tuple[int, int], ...] = ()
+    cidr: str
+    excepts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,7 @@ def peer(raw: Mapping[str, Any], namespace: str) -> Term:
 
 def block(raw: Mapping[str, Any]) -> Block:
     """Read an IPBlock."""
-    net = ip_network(raw["cidr"], strict=False)
-    excepts = (ip_network(text, strict=False) for text in raw.get("except") or ())
-    ranges = sorted((int(e.network_address), int(e.broadcast_address)) for e in excepts)
-    return Block(net.version, int(net.network_address), int(net.broadcast_address), tuple(ranges))
+    return Block(raw["cidr"], tuple(sorted(raw.get("except") or ())))
 
 
 def ports(raw: Mapping[str, Any]) -> Ports:
@@ -118,13 +114,32 @@ def covers(wide: Term, narrow: Term) -> bool:
 
 
 def _covers_block(wide: Block, narrow: Block) -> bool:
-    if wide.version != narrow.version or not (wide.first <= narrow.first and narrow.last <= wide.last):
+    if not _inside(_range(narrow.cidr), _range(wide.cidr)):
         return False
     # An exception of the wide one must miss the narrow block, or be excepted there too.
+    holes = [_range(text) for text in narrow.excepts]
     return all(
-        last < narrow.first or first > narrow.last or any(f <= first and last <= end for f, end in narrow.excepts)
-        for first, last in wide.excepts
+        not _meet(hole, _range(narrow.cidr)) or any(_inside(hole, other) for other in holes)
+        for hole in map(_range, wide.excepts)
     )
+
+
+#: Family, first and last address as numbers.
+_Range = tuple[int, int, int]
+
+
+@lru_cache(maxsize=4096)
+def _range(cidr: str) -> _Range:
+    net = ip_network(cidr, strict=False)
+    return (net.version, int(net.network_address), int(net.broadcast_address))
+
+
+def _inside(small: _Range, large: _Range) -> bool:
+    return small[0] == large[0] and large[1] <= small[1] and small[2] <= large[2]
+
+
+def _meet(a: _Range, b: _Range) -> bool:
+    return a[0] == b[0] and a[1] <= b[2] and b[1] <= a[2]
 
 
 def _covers_ports(wide: Ports, narrow: Ports) -> bool:
@@ -153,3 +168,33 @@ def _covers_text(pattern: str, text: str) -> bool:
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return pattern.startswith("*") and text.endswith(pattern[1:])
+
+
+class Words:
+    """The terms of one comparison of many policies, each by its number, and what is known of pairs of them.
+
+    `left` is what may still be spent on proofs, in comparisons of terms. A segment may be as large as its author likes;
+    what cannot be proved in that time counts as not provable.
+    """
+
+    def __init__(self, left: int = 1_000_000) -> None:
+        self.left = left
+        self._numbers: dict[Term, int] = {}
+        self._terms: list[Term] = []
+        self._covers: dict[tuple[int, int], bool] = {}
+
+    def number(self, term: Term) -> int:
+        """Give a term its number; equal terms have the same."""
+        found = self._numbers.setdefault(term, len(self._terms))
+        if found == len(self._terms):
+            self._terms.append(term)
+        return found
+
+    def covers(self, wide: int, narrow: int) -> bool:
+        """Compare two terms by their numbers."""
+        if wide == narrow:
+            return True
+        pair = (wide, narrow)
+        if pair not in self._covers:
+            self._covers[pair] = covers(self._terms[wide], self._terms[narrow])
+        return self._covers[pair]

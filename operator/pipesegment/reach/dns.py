@@ -5,13 +5,14 @@ from typing import Final
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
-from pipesegment.reach import addresses
+from pipesegment.reach import addresses, engines
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.ports import ranges, sort_key
 from pipesegment.reach.scene import Scene, View
 
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
-_PORTS: Final = (PortRange("TCP", 53), PortRange("UDP", 53))
+_DNS: Final = 53
+_PORTS: Final = (PortRange("TCP", _DNS), PortRange("UDP", _DNS))
 #: Where distributions keep their resolver's Service, by its name; else by the label that all but OpenShift give it.
 _SERVICES: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _NODE_LOCAL: Final = Selector.of({"k8s-app": "node-local-dns"})
@@ -22,10 +23,13 @@ def edges(scene: Scene, view: View, *, names_needed: bool) -> Iterator[Edge]:
     wish = view.stage.dns
     if wish == "None":
         return
-    if wish == "Auto" and not names_needed and all(d.entry.kind in _WITHOUT_NAMES for d in view.reaches):
+    # What an engine needs names for it says itself.
+    kinds = {d.entry.kind for d in view.reaches if d.because != engines.BECAUSE}
+    if wish == "Auto" and not names_needed and kinds <= _WITHOUT_NAMES:
         return
     because = f"{view.path}.dns"
     found = list(_resolvers(scene))
+    scene.watches.add(("kube-system", _NODE_LOCAL))
     if not found:
         scene.note(
             because,
@@ -52,9 +56,11 @@ def _resolvers(scene: Scene) -> Iterator[tuple[tuple[Peer, ...], tuple[PortRange
         return
     service = _service(scene)
     if service is not None and service.selector is not None:
-        targets = {PortRange(p.protocol, p.target) for p in service.ports if p.port == 53}
+        targets = ranges(own.ports) or tuple(
+            sorted({PortRange(p.protocol, p.target) for p in service.ports if p.port == _DNS}, key=sort_key)
+        )
         if targets:
-            yield (PodPeer(service.meta.namespace, service.selector),), tuple(sorted(targets, key=sort_key))
+            yield (PodPeer(service.meta.namespace, service.selector),), targets
     if any(True for _ in scene.snapshot.pods_of("kube-system", _NODE_LOCAL)):
         yield (AddressPeer(addresses.host(addresses.NODE_LOCAL_DNS)),), _PORTS
 

@@ -15,7 +15,6 @@ from pipesegment.reach.graph import Governance, Mode
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
-_RANK: Final[Mapping[str, int]] = {"Suspend": 0, "Observe": 1, "Enforce": 2}
 DEFAULTS: Final = SegmentClassSpec()
 
 
@@ -43,16 +42,18 @@ def govern(namespace: str, snapshot: Snapshot) -> Governance:
 def of_segment(segment: Segment, snapshot: Snapshot) -> Governance:
     """Govern a segment: a class that its status recorded and that nothing replaces is lost."""
     found = govern(segment.meta.namespace, snapshot)
-    if segment.class_uid and not found.uid and not found.stalled:
+    if segment.class_uid and not found.name and not found.stalled:
         return Governance("", "", DEFAULTS, stalled="ClassLost")
     return found
 
 
 def mode_of(spec: PipelineSegmentSpec, stage: Stage, governance: Governance) -> Mode:
-    """Give a stage's mode: its own, else the segment's, else the class's default, capped by the class."""
+    """Give a stage's mode: its own, else the segment's, else the class's default, capped by the class.
+
+    Suspend keeps what is enforced as it is, less what is revoked: it is no mode of a stage (`is_suspended`).
+    """
     wish = stage.mode or (spec.mode if spec.has("mode") else governance.spec.enforcement.default)
-    capped = min((wish, governance.spec.enforcement.max), key=_RANK.__getitem__)
-    return Mode.ENFORCE if capped == "Enforce" else Mode.OBSERVE
+    return Mode.OBSERVE if "Observe" in {wish, governance.spec.enforcement.max} else Mode.ENFORCE
 
 
 def is_suspended(spec: PipelineSegmentSpec, governance: Governance) -> bool:
@@ -101,8 +102,12 @@ def is_isolated(namespace: str, snapshot: Snapshot) -> bool:
 
 
 def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
-    """Give the pods that the class's isolation leaves out."""
-    return tuple(canonical(selector) for selector in governance.spec.network.isolation.except_pods)
+    """Give the pods that the class's isolation leaves out.
+
+    A selector with several requirements leaves out nobody: no podSelector says its opposite (`compile.isolation`).
+    """
+    declared = (canonical(selector) for selector in governance.spec.network.isolation.except_pods)
+    return tuple(selector for selector in declared if len(selector.requirements) == 1)
 
 
 def _selects(spec: SegmentClassSpec, labels: Mapping[str, str]) -> bool:

@@ -33,11 +33,9 @@ def covers_service(scene: Scene, view: View, namespace: str, name: str, found: S
     )
 
 
-def any_for_pods(scene: Scene, view: View, namespace: str, selector: Selector) -> bool:
-    """Tell whether a grant there covers some of these pods."""
-    return any(
-        (s := _selector(scene, g)) is not None and not selector.disjoint(s) for g in _for(scene, view, namespace)
-    )
+def covers_pods(scene: Scene, view: View, namespace: str, selector: Selector) -> bool:
+    """Tell whether a grant there gives all of these pods: what it does not give must not be looked at."""
+    return any(covers(scene, g, selector) for g in _for(scene, view, namespace))
 
 
 def granted_ports(

@@ -3,6 +3,7 @@
 A refusal closes the entry and stalls the segment: the command line refuses the document, the operator widens nothing.
 """
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final
 
@@ -90,6 +91,8 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
         problem = "a metadata or link-local address, which the SegmentClass does not allow"
     elif not rules.allow_internet and addresses.is_public(block):
         problem = "a public address, while the SegmentClass does not allow the internet"
+    elif not _is_within(block, scene.governance.spec.guardrails.cidrs):
+        problem = "outside the blocks that the SegmentClass allows"
     else:
         return True
     scene.note(
@@ -150,16 +153,18 @@ def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock) -> bool:
 
 def _within(scene: Scene, path: str, cidr: CidrBlock) -> bool:
     allowed = scene.governance.spec.guardrails.cidrs
-    mine = network(cidr.block)
-    if not allowed or any(
-        mine.version == network(a).version and mine.subnet_of(network(a))  # type: ignore[arg-type] # same version
-        for a in allowed
-    ):
+    if _is_within(cidr.block, allowed):
         return True
     scene.refuse(
         path, "is outside the blocks that the SegmentClass allows", cidr.block, f"stay within {', '.join(allowed)}"
     )
     return False
+
+
+def _is_within(block: str, allowed: Sequence[str]) -> bool:
+    mine = network(block)
+    same = (outer for a in allowed if (outer := network(a)).version == mine.version)
+    return not allowed or any(mine.subnet_of(outer) for outer in same)  # type: ignore[arg-type] # same version
 
 
 def _apart(scene: Scene, path: str, cidr: CidrBlock) -> bool:

@@ -12,8 +12,6 @@ from pipesegment.reach.graph import Governance, Mesh, PodPeer, PortRange
 CONTROL_PLANE: Final = PodPeer("istio-system", Selector.of({"app": "istiod"}))
 CONTROL_PLANE_PORT: Final = PortRange("TCP", 15012)
 
-_ISTIO_LABELS: Final = ("istio.io/rev", "istio.io/dataplane-mode")
-
 
 def provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mesh:
     """Tell a namespace's mesh: the class's word, else Istio when one of its CRDs or namespace labels is in the facts."""
@@ -38,7 +36,7 @@ def unsupported(namespace: str, governance: Governance, snapshot: Snapshot) -> F
             "Istio's ambient data plane",
             "label the namespace istio-injection=enabled for sidecars, or set the class's mesh.provider to None",
         )
-    elif governance.spec.mesh.provider == "Auto" and any(crd.endswith(".linkerd.io") for crd in snapshot.crds):
+    elif provider(namespace, governance, snapshot) is Mesh.NONE and any(c.endswith(".linkerd.io") for c in snapshot.crds):
         found, fix = "Linkerd", "set the class's mesh.provider to None, so that NetworkPolicy alone enforces"
     else:
         return None
@@ -60,4 +58,8 @@ def is_ambient(namespace: str, governance: Governance, snapshot: Snapshot) -> bo
 
 def _labelled(namespace: str, snapshot: Snapshot) -> bool:
     labels = namespace_labels(namespace, snapshot)
-    return labels.get("istio-injection") == "enabled" or any(key in labels for key in _ISTIO_LABELS)
+    return (
+        labels.get("istio-injection") == "enabled"
+        or "istio.io/rev" in labels
+        or labels.get("istio.io/dataplane-mode") == "ambient"
+    )

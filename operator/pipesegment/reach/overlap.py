@@ -1,25 +1,35 @@
 """Two stages that select one pod: whoever is younger is refused, or anybody could widen the deploy stage.
 
-Provably: one selector implies the other. Or seen: a live pod is in both. Stages of one segment that provably overlap
-are wrong input; stages of two segments are judged by age (creationTimestamp, then uid; offline both are refused).
+Provably: one selector implies the other, for at least one of the values that it names. Or seen: a live pod is in both.
+Stages of one segment that provably overlap are wrong input; stages of two segments are judged by age (creationTimestamp,
+then uid; what does not exist yet is the younger, and of two such both are refused).
 """
 
-from pipesegment.facts.selectors import Selector
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import Final
+
+from pipesegment.facts.selectors import Requirement, Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines
 from pipesegment.reach.scene import Scene, View
+
+#: The most combinations of values of one selector that are looked at one by one.
+_MAX_PARTS: Final = 1024
 
 
 def within(scene: Scene, views: tuple[View, ...]) -> None:
     """Refuse stages of this segment that select each other's pods."""
     for at, view in enumerate(views):
         for earlier in views[:at]:
-            if _provably(view.selector, earlier.selector):
+            meeting = next((mine for mine, theirs in _apart(view, earlier) if _provably(mine, theirs)), None)
+            if meeting is not None:
                 scene.refuse(
-                    f"{view.path}.podSelector",
+                    f"{view.path}.{'podSelector' if view.stage.pod_selector else 'engine'}",
                     f"selects pods of stage {earlier.key.stage} too, by",
-                    str(view.selector),
+                    str(meeting),
                     "give each stage a label of its own",
                 )
 
@@ -27,7 +37,7 @@ def within(scene: Scene, views: tuple[View, ...]) -> None:
 def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
     """Find the stages that give way to another segment's; with `guardrails.overlap: Union` they are only reported."""
     union = scene.governance.spec.guardrails.overlap == "Union"
-    scene.watches.update((scene.namespace, view.selector) for view in views)
+    scene.watches.update((scene.namespace, selector) for view in views for selector in _pods(view))
     closed = set()
     for other in scene.views_in(scene.namespace):
         if other.key.segment == scene.segment.meta.name:
@@ -35,65 +45,21 @@ def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
         owner = scene.snapshot.segment(other.key.namespace, other.key.segment)
         assert owner is not None
         for view in views:
-            shared_account = view.account == other.account
-            if not (shared_account or _overlaps(scene, view, other)):
+            shares_account, overlaps = view.account == other.account, _overlaps(scene, view, other)
+            if not (shares_account or overlaps):
                 continue
-            if not union and not _gives_way(scene.segment, owner):
+            gives_way = _gives_way(scene.segment, owner)
+            if shares_account and gives_way:
+                # No class lets two stages be one identity.
+                scene.findings.append(_shared_account(scene, view, other))
+            elif overlaps and union:
+                scene.findings.append(_united(scene, view, other))
                 continue
-            scene.findings.append(_finding(scene, view, other, union=union, account=shared_account))
-            if not union or shared_account:
+            elif overlaps and gives_way:
+                scene.findings.append(_overlapping(scene, view, other))
+            if gives_way:
                 closed.add(view.key.stage)
     return frozenset(closed)
-
-
-def _overlaps(scene: Scene, view: View, other: View) -> bool:
-    mine, theirs = view.selector, other.selector
-    if mine.disjoint(theirs):
-        return False
-    return _provably(mine, theirs) or any(
-        theirs.matches(p.labels) for p in scene.snapshot.pods_of(view.key.namespace, mine)
-    )
-
-
-def _provably(a: Selector, b: Selector) -> bool:
-    return a.implies(b) or b.implies(a)
-
-
-def _gives_way(mine: Segment, other: Segment) -> bool:
-    age = (mine.meta.created, mine.meta.uid)
-    others = (other.meta.created, other.meta.uid)
-    # Without both ages (files, not yet created) nobody can tell who was first: neither may widen the other.
-    if not all(age) or not all(others):
-        return True
-    return others < age
-
-
-def _finding(scene: Scene, view: View, other: View, *, union: bool, account: bool) -> Finding:
-    owner = f"stage {other.key.stage} of segment {other.key.namespace}/{other.key.segment}"
-    if account:
-        what = f"service account {view.account} is the account of {owner} too"
-        return Finding(
-            f"{view.path}.serviceAccount.name",
-            "Conflict",
-            owner,
-            what,
-            "give the stage an account of its own",
-            scene.object,
-        )
-    if union:
-        what = f"its pods are selected by {owner} too; the SegmentClass restores the union of both"
-        return Finding(
-            f"{view.path}.podSelector", "OverlapUnion", owner, what, "give each stage labels of its own", scene.object
-        )
-    what = f"its pods are selected by {owner} too, so nothing that it declares is opened"
-    return Finding(
-        f"{view.path}.podSelector",
-        "Overlapping",
-        owner,
-        what,
-        "give this stage labels of its own, or remove the other",
-        scene.object,
-    )
 
 
 def selectors(segment: Segment) -> tuple[Selector, ...]:
@@ -101,4 +67,89 @@ def selectors(segment: Segment) -> tuple[Selector, ...]:
     if segment.spec is None:
         return ()
     placed = (engines.place(segment.meta.name, index, segment.spec) for index in range(len(segment.spec.stages)))
-    return tuple(p.selector for p in placed if not isinstance(p, Refusal))
+    return tuple(s for p in placed if not isinstance(p, Refusal) for s in (p.selector, p.runner) if s is not None)
+
+
+def _pods(view: View) -> tuple[Selector, ...]:
+    """Give whom a stage's policies select: its pods, and in ARC's Kubernetes mode the runner pods beside them."""
+    runner = view.placed.runner
+    return (view.selector,) if runner is None else (view.selector, runner)
+
+
+def _apart(view: View, other: View) -> Iterator[tuple[Selector, Selector]]:
+    """Give the pods of two stages of one segment that must not meet; runners may serve both, with the same needs."""
+    yield from ((view.selector, theirs) for theirs in _pods(other))
+    if view.placed.runner is not None:
+        yield view.placed.runner, other.selector
+
+
+def _overlaps(scene: Scene, view: View, other: View) -> bool:
+    return any(_meet(scene, view.key.namespace, a, b) for a, b in product(_pods(view), _pods(other)))
+
+
+def _meet(scene: Scene, namespace: str, mine: Selector, theirs: Selector) -> bool:
+    if mine.disjoint(theirs):
+        return False
+    return _provably(mine, theirs) or any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(namespace, mine))
+
+
+def _provably(a: Selector, b: Selector) -> bool:
+    return any(part.implies(b) for part in _parts(a)) or any(part.implies(a) for part in _parts(b))
+
+
+def _parts(selector: Selector) -> Iterator[Selector]:
+    """Take a selector apart, value by value of each `In`; what contradicts itself selects nobody."""
+    lists = [r for r in selector.expressions if r.operator == "In"]
+    if prod(len(r.values) for r in lists) > _MAX_PARTS:
+        yield selector
+        return
+    rest = [r for r in selector.expressions if r.operator != "In"]
+    for values in product(*(r.values for r in lists)):
+        single = (Requirement(r.key, "In", (value,)) for r, value in zip(lists, values, strict=True))
+        part = Selector.of(dict(selector.labels), *rest, *single)
+        if not part.disjoint(part):
+            yield part
+
+
+def _gives_way(mine: Segment, other: Segment) -> bool:
+    """Tell whether a segment is not provably the older one."""
+    one, two = ((not s.meta.created, s.meta.created, s.meta.uid) for s in (mine, other))
+    neither_exists = one[0] and two[0]
+    return neither_exists or one >= two
+
+
+def _owner(other: View) -> str:
+    return f"stage {other.key.stage} of segment {other.key.namespace}/{other.key.segment}"
+
+
+def _shared_account(scene: Scene, view: View, other: View) -> Finding:
+    return Finding(
+        f"{view.path}.serviceAccount.name",
+        "Conflict",
+        _owner(other),
+        f"service account {view.account} is the account of {_owner(other)} too",
+        "give the stage an account of its own",
+        scene.object,
+    )
+
+
+def _united(scene: Scene, view: View, other: View) -> Finding:
+    return Finding(
+        f"{view.path}.podSelector",
+        "OverlapUnion",
+        _owner(other),
+        f"its pods are selected by {_owner(other)} too; the SegmentClass restores the union of both",
+        "give each stage labels of its own",
+        scene.object,
+    )
+
+
+def _overlapping(scene: Scene, view: View, other: View) -> Finding:
+    return Finding(
+        f"{view.path}.podSelector",
+        "Overlapping",
+        _owner(other),
+        f"its pods are selected by {_owner(other)} too, so nothing that it declares is opened",
+        "give this stage labels of its own, or remove the other",
+        scene.object,
+    )

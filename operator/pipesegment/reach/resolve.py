@@ -113,8 +113,6 @@ def _stage(
 def _egress(scene: Scene, view: View) -> Iterator[Edge]:
     for declared in view.reaches:
         yield from targets.egress(scene, view, declared)
-    for entry in view.placed.needs.reaches:
-        yield from targets.egress(scene, view, Declared(engines.BECAUSE, entry))
     if view.placed.needs.jenkins is not None:
         yield from _jenkins(scene, view, view.placed.needs.jenkins)
 
@@ -213,8 +211,7 @@ def _account(view: View, stage: Stage) -> Account:
     declared = stage.service_account
     automount = declared.automount_token
     if automount is None:
-        needs = (*view.placed.needs.reaches, *(d.entry for d in view.reaches))
-        automount = any(entry.kubernetes_api is not None for entry in needs)
+        automount = any(d.entry.kubernetes_api is not None for d in view.reaches)
     return Account(
         name=view.account,
         create=declared.create,

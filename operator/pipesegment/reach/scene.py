@@ -30,7 +30,10 @@ class Declared(Generic[E]):
 
 @dataclass(frozen=True)
 class View:
-    """One stage, as far as its own segment and class tell."""
+    """One stage, as far as its own segment and class tell.
+
+    `reaches` are its own entries, those of `common` and of the class's baseline, and what its engine needs.
+    """
 
     key: StageKey
     index: int
@@ -39,6 +42,7 @@ class View:
     mode: Mode
     mesh: Mesh
     account: str
+    governing: Governance
     reaches: tuple[Declared[ReachEntry], ...]
     accepts: tuple[Declared[AcceptEntry], ...]
 
@@ -167,7 +171,12 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
             mode=governance.mode_of(spec, stage, governing),
             mesh=Mesh.NONE if stage.mesh == "None" else provider,
             account=stage.service_account.name or names.object_name(name, stage.name),
-            reaches=(*_declared(f"{path}.reaches", stage.reaches), *shared_reaches),
+            governing=governing,
+            reaches=(
+                *_declared(f"{path}.reaches", stage.reaches),
+                *shared_reaches,
+                *(Declared(engines.BECAUSE, entry) for entry in placed.needs.reaches),
+            ),
             accepts=(*_declared(f"{path}.accepts", stage.accepts), *shared_accepts),
         )
 

@@ -1,10 +1,11 @@
-"""What a Service means at its pods: the Service's own ports become target ports."""
+"""What a Service means at its pods: the Service's own ports become target ports; and which destination is one."""
 
 from collections.abc import Sequence
 
 from pipesegment.facts.snapshot import EndpointSlice, Service, ServicePort
-from pipesegment.reach.graph import PortRange
+from pipesegment.reach.graph import Governance, PortRange
 from pipesegment.reach.ports import sort_key
+from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port
 
 
@@ -20,6 +21,11 @@ def endpoint_ports(service: Service, found: EndpointSlice, wanted: Sequence[Port
     names = {(p.name, p.protocol) for p in chosen}
     ports = {PortRange(protocol, number) for name, number, protocol in found.ports if (name, protocol) in names}
     return tuple(sorted(ports, key=sort_key))
+
+
+def destination(governing: Governance, name: str) -> Destination | None:
+    """Find a destination of a class."""
+    return next((d for d in governing.spec.destinations if d.name == name), None)
 
 
 def _choose(service: Service, wanted: Sequence[Port]) -> tuple[tuple[ServicePort, ...], tuple[Port, ...]]:

@@ -1,6 +1,6 @@
 """Ingress: who may come to a stage, from its own accepts and from the stages that reach it."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
 from pipesegment.reach import guardrails
@@ -14,13 +14,19 @@ from pipesegment.spec.segment import AcceptEntry
 def ingress(scene: Scene, view: View) -> Iterator[Edge]:
     """Give a stage's ingress edges: from other stages' reaches, then from its own pods and cidr entries."""
     reached: set[StageKey] = set()
+    refused: dict[StageKey, Refused] = {}
     for source in sources(scene, view):
+        own = (source.key.namespace, source.key.segment) == (view.key.namespace, view.key.segment)
         for declared in source.reaches:
+            if own and not guardrails.allows(scene, declared):
+                continue
             found = ways(scene, source, declared, view)
-            if isinstance(found, Refused) or not found:
+            if found is None:
+                continue
+            if isinstance(found, Refused):
+                refused.setdefault(source.key, found)
                 continue
             reached.add(source.key)
-            own = (source.key.namespace, source.key.segment) == (view.key.namespace, view.key.segment)
             for way in found:
                 yield Edge(
                     because=way.because if own else _because(view, source),
@@ -36,7 +42,7 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                 )
     for accept in view.accepts:
         if accept.entry.stage is not None:
-            _note_half_open(scene, view, accept, reached)
+            _note_half_open(scene, view, accept, reached, refused)
         elif guardrails.accepts_allowed(scene, accept):
             yield from _declared(view, accept)
 
@@ -70,16 +76,28 @@ def _declared(view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
         yield Edge(accept.because, "ingress", Target.CIDR, described, open=True, peers=(peer,), ports=ports, http=http)
 
 
-def _note_half_open(scene: Scene, view: View, accept: Declared[AcceptEntry], reached: set[StageKey]) -> None:
+def _note_half_open(
+    scene: Scene,
+    view: View,
+    accept: Declared[AcceptEntry],
+    reached: Container[StageKey],
+    refused: Mapping[StageKey, Refused],
+) -> None:
     """Say when a stage that is named does not reach here; `anyStage` and `anySegment` wait for whoever comes."""
     named = accept.entry.stage
     assert named is not None
     if named.any_stage or named.any_segment or named.name is None or not accept.because.startswith(view.path):
         return
     namespace, segment = named.namespace or view.key.namespace, named.segment or view.key.segment
-    if any((k.namespace, k.segment, k.stage) == (namespace, segment, named.name) for k in reached):
+    key = StageKey(namespace, segment, named.name)
+    own = (namespace, segment) == (view.key.namespace, view.key.segment)
+    # Within the segment the entry that reaches says it already.
+    if key in reached or (own and key in refused):
         return
-    described = f"stage {namespace}/{segment}/{named.name}"
+    described = f"stage {key}"
+    if key in refused:
+        scene.note(accept.because, "NothingInCommon", described, *nothing_in_common(f"stage {key}", f"stage {view.key.stage}"))
+        return
     scene.note(
         accept.because,
         "HalfOpen",

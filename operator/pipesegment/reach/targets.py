@@ -9,7 +9,8 @@ from pipesegment.reach import addresses, grants, guardrails, services
 from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Mesh, Mode, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, Way, ways
+from pipesegment.reach.ways import Refused, Way, touches, ways
+from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port, ReachEntry
 
 _HALF_OPEN: Final = "{} has no accepts that names stage {} of segment {}, or does not exist yet"
@@ -145,7 +146,7 @@ def _pods(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[
     namespace = pods.namespace or view.key.namespace
     selector = canonical(pods.pod_selector)
     described = f"pods {namespace}: {selector}"
-    if grants.needed(scene, namespace) and not grants.any_for_pods(scene, view, namespace, selector):
+    if grants.needed(scene, namespace) and not grants.covers_pods(scene, view, namespace, selector):
         yield _ungranted(scene, declared, Target.PODS, described, namespace)
         return
     peer = PodPeer(namespace, selector)
@@ -162,20 +163,32 @@ def _to_pods(
     described: str,
     hosts: tuple[str, ...],
 ) -> Iterator[Edge]:
-    """Open the way to pods; where they are provably a stage's pods, that stage has a say."""
+    """Open the way to pods; where they are provably a stage's pods, that stage has a say.
+
+    Where only some of them are, the way is open to the others, and what stays closed is told.
+    """
     scene.watches.add((peer.namespace, peer.selector))
-    for other in scene.views_in(peer.namespace):
-        if other.key == view.key or not peer.selector.implies(other.selector) or other.mode is not Mode.ENFORCE:
-            continue
-        found = ways(scene, view, declared, other)
-        if isinstance(found, Refused) or found is None:
-            reason = found.reason if isinstance(found, Refused) else "HalfOpen"
-            _note_refused(scene, view, declared, f"{described}, which is stage {other.key}", reason)
-            yield closed(declared, target, described)
-        else:
-            yield from _through(declared, target, described, peer, found, other, scene, hosts)
+    met = [
+        (other, found)
+        for other in scene.views_in(peer.namespace)
+        if other.mode is Mode.ENFORCE and touches(scene, peer.namespace, peer.selector, other)
+        if (found := ways(scene, view, declared, other)) is not None
+    ]
+    admitting = [(other, found) for other, found in met if not isinstance(found, Refused)]
+    through = [(other, found) for other, found in admitting if peer.selector.implies(other.selector)]
+    for other, found in through:
+        yield from _through(declared, target, described, peer, found, other, scene, hosts)
+    if through:
         return
-    ports = grants.granted_ports(scene, view, declared, peer, ports, described)
+    for other, found in met:
+        if isinstance(found, Refused):
+            which = "which is" if peer.selector.implies(other.selector) else "some of which is"
+            _note_refused(scene, view, declared, f"{described}, {which} stage {other.key}", found.reason)
+    if any(peer.selector.implies(other.selector) for other, _ in met):
+        yield closed(declared, target, described)
+        return
+    if not admitting or peer.namespace != scene.namespace:
+        ports = grants.granted_ports(scene, view, declared, peer, ports, described)
     if not ports:
         yield closed(declared, target, described)
         return
@@ -232,7 +245,7 @@ def served_by(scene: Scene, view: View) -> tuple[str, ...]:
 
 def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name: str) -> Iterator[Edge]:
     described = f"destination {name}"
-    found = next((d for d in scene.governance.spec.destinations if d.name == name), None)
+    found = services.destination(view.governing, name)
     if found is None:
         governing = f"SegmentClass {scene.governance.name}" if scene.governance.name else "no SegmentClass"
         scene.note(
@@ -244,7 +257,6 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
         )
         yield closed(declared, Target.DESTINATION, described)
         return
-    ports = declared.entry.ports or found.ports or (Port(port=443),)
     if found.service is not None and found.service.name is not None:
         standing = Declared(
             declared.because, declared.entry.model_copy(update={"ports": declared.entry.ports or found.ports})
@@ -252,14 +264,29 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
         namespace = found.service.namespace or view.key.namespace
         yield from service(scene, view, standing, namespace, found.service.name, Target.DESTINATION)
     if found.cidrs:
-        excepts = tuple(sorted(found.except_))
-        peers = tuple(
-            AddressPeer(block, tuple(e for e in excepts if _inside(e, block))) for block in sorted(found.cidrs)
-        )
-        yield _open(declared, Target.DESTINATION, described, peers, ranges(ports))
-    elif found.fqdns:
+        yield _blocks(scene, declared, described, found)
+    elif found.service is None or found.service.name is None:
         _no_names(scene, declared, described, f"destination {name} is known by host names alone")
         yield closed(declared, Target.DESTINATION, described)
+
+
+def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found: Destination) -> Edge:
+    """Open a destination's addresses; ports by name mean nothing there."""
+    ports = tuple(
+        p for p in ranges(declared.entry.ports or found.ports or (Port(port=443),)) if isinstance(p.port, int)
+    )
+    if not ports:
+        scene.note(
+            declared.because,
+            "Unresolved",
+            described,
+            f"the ports of {described} are names, and only pods and Services name their ports",
+            "give them as numbers",
+        )
+        return closed(declared, Target.DESTINATION, described)
+    excepts = tuple(sorted(found.except_))
+    peers = tuple(AddressPeer(block, tuple(e for e in excepts if _inside(e, block))) for block in sorted(found.cidrs))
+    return _open(declared, Target.DESTINATION, described, peers, ports)
 
 
 def _inside(inner: str, outer: str) -> bool:
@@ -268,21 +295,25 @@ def _inside(inner: str, outer: str) -> bool:
 
 
 def _kubernetes_api(scene: Scene, declared: Declared[ReachEntry]) -> Iterator[Edge]:
-    """Open every address of EndpointSlice default/kubernetes at its own port, and the ClusterIP at the Service's."""
+    """Open every address of EndpointSlice default/kubernetes at its own port, and the ClusterIP at the Service's.
+
+    Ports that are declared take the place of both.
+    """
     described = "kubernetesAPI"
     scene.reads.add(("EndpointSlice", "default", "*"))
     service = scene.service("default", "kubernetes")
     hosts = ("default/kubernetes.default.svc.cluster.local",)
+    wanted = ranges(declared.entry.ports)
     found = False
     for each in scene.snapshot.slices_of("default", "kubernetes"):
-        ports = tuple(sorted(PortRange(protocol, number) for _, number, protocol in each.ports))
+        ports = wanted or tuple(sorted(PortRange(protocol, number) for _, number, protocol in each.ports))
         if each.addresses and ports:
             found = True
             peers = tuple(AddressPeer(addresses.host(a)) for a in each.addresses)
             yield _open(declared, Target.KUBERNETES_API, described, peers, ports, hosts=hosts)
     if service is not None and service.cluster_ips:
         peers = tuple(AddressPeer(addresses.host(a)) for a in sorted(service.cluster_ips))
-        ports = tuple(sorted(PortRange(p.protocol, p.port) for p in service.ports))
+        ports = wanted or tuple(sorted(PortRange(p.protocol, p.port) for p in service.ports))
         yield _open(declared, Target.KUBERNETES_API, described, peers, ports, hosts=hosts)
     if not found:
         scene.note(

@@ -5,7 +5,7 @@ declare, in whatever words: a stage may be named, or its pods may. Both halves o
 so they cannot disagree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipesegment import names
@@ -14,7 +14,7 @@ from pipesegment.reach import services
 from pipesegment.reach.graph import HttpRule, PortRange, StageKey
 from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.spec.segment import AcceptEntry, ReachEntry
+from pipesegment.spec.segment import AcceptEntry, Port, ReachEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,11 @@ def admits(accept: AcceptEntry, target: View, source: View) -> bool:
             and (named.any_stage or named.name == source.key.stage)
         )
     if accept.pods is not None:
-        selector = canonical(accept.pods.pod_selector)
-        return (accept.pods.namespace or target.key.namespace) == source.key.namespace and source.selector.implies(
-            selector
+        accounts = accept.pods.service_accounts
+        return (
+            (accept.pods.namespace or target.key.namespace) == source.key.namespace
+            and source.selector.implies(canonical(accept.pods.pod_selector))
+            and (not accounts or source.account in accounts)
         )
     return False
 
@@ -132,11 +134,22 @@ def _wanted(scene: Scene, source: View, entry: ReachEntry, target: View) -> tupl
         found = touches(scene, namespace, canonical(entry.pods.pod_selector), target)
         return ranges(entry.ports) if found else None
     if entry.service is not None:
-        namespace = entry.service.namespace or source.key.namespace
-        if namespace != target.key.namespace:
-            return None
-        service = scene.service(namespace, entry.service.name)
-        if service is None or service.selector is None or not touches(scene, namespace, service.selector, target):
-            return None
-        return services.pod_ports(service, entry.ports)[0] or None
+        return _behind(scene, entry.service.namespace or source.key.namespace, entry.service.name, entry.ports, target)
+    if entry.destination is not None:
+        place = services.destination(source.governing, entry.destination.name)
+        if place is not None and place.service is not None and place.service.name is not None:
+            namespace = place.service.namespace or source.key.namespace
+            return _behind(scene, namespace, place.service.name, entry.ports or place.ports, target)
     return None
+
+
+def _behind(
+    scene: Scene, namespace: str, name: str, wanted: Sequence[Port], target: View
+) -> tuple[PortRange, ...] | None:
+    """Give the ports at which a Service leads to a stage's pods; None when it does not."""
+    if namespace != target.key.namespace:
+        return None
+    service = scene.service(namespace, name)
+    if service is None or service.selector is None or not touches(scene, namespace, service.selector, target):
+        return None
+    return services.pod_ports(service, wanted)[0] or None

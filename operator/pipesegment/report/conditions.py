@@ -4,10 +4,9 @@ Ready says whether every edge is enforced as declaration and class say; the othe
 does not. Reconciling and Stalled exist only when True, and never together: Stalled waits for a person (kstatus).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from pipesegment.compile.desired import ObjectID
 from pipesegment.plan.changes import Why
 from pipesegment.reach.graph import Mode
 from pipesegment.report.findings import (
@@ -33,6 +32,8 @@ _NOUNS: Final = {
     ConditionType.IDENTITY_READY: ("ServiceAccount", "ServiceAccounts"),
     ConditionType.MESH_READY: ("mesh object", "mesh objects"),
 }
+
+_PERSON: Final = "waits for a person: "
 
 Verdict = tuple[ConditionType, bool, Reason, str]
 
@@ -160,12 +161,12 @@ def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | No
     withheld = [target for target in outcome.withheld if target.kind in kinds]
     reach = outcome.reach
     if withheld and reach is not None and reach.suspended and not reach.governance.stalled:
-        return Reason.SUSPENDED, f"suspended, so these stay as they are: {_objects(withheld)}"
+        return Reason.SUSPENDED, listing(map(str, withheld), "suspended, so these stay as they are: ")
     if withheld:
-        return Reason.PROGRESSING, f"nothing is widened until the segment is mended: {_objects(withheld)}"
+        return Reason.PROGRESSING, listing(map(str, withheld), "nothing is widened until the segment is mended: ")
     undone = [c.id for c in outcome.changes.writes if c.id.kind in kinds and c.id not in outcome.done]
     undone += [c.id for c in outcome.changes.changes if c.id.kind in kinds and c.why is Why.TERMINATING]
-    return (Reason.PROGRESSING, f"not written yet: {_objects(undone)}") if undone else None
+    return (Reason.PROGRESSING, listing(map(str, undone), "not written yet: ")) if undone else None
 
 
 def _abnormal(outcome: Outcome, by: By) -> Iterator[Verdict]:
@@ -176,7 +177,7 @@ def _abnormal(outcome: Outcome, by: By) -> Iterator[Verdict]:
         return
     pending = [*map(failure, outcome.failures), *_terminating(outcome)]
     if pending:
-        yield ConditionType.RECONCILING, True, Reason.PROGRESSING, f"tried again: {listing(pending)}"
+        yield ConditionType.RECONCILING, True, Reason.PROGRESSING, listing(pending, "tried again: ")
 
 
 def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:
@@ -186,18 +187,14 @@ def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:
         (Reason.CONFLICT, Reason.CONFLICT),
     ):
         if by.get(reason):
-            return told, f"waits for a person: {listing(map(sentence, by[reason]))}"
+            return told, listing(map(sentence, by[reason]), _PERSON)
     stalled = outcome.reach.governance.stalled if outcome.reach else ""
     if not stalled:
         return None
     why = [sentence(f) for f in by.get(Reason.UNRESOLVED, ()) if f.reason == stalled]
-    return Reason(stalled), f"waits for a person: {listing(why)}"
+    return Reason(stalled), listing(why, _PERSON)
 
 
 def _terminating(outcome: Outcome) -> list[str]:
     gone = [c.id for c in outcome.changes.changes if c.why is Why.TERMINATING and c.desired is not None]
     return [f"{target} is being deleted, and is made anew when it is gone" for target in gone]
-
-
-def _objects(targets: Sequence[ObjectID]) -> str:
-    return listing(map(str, targets))

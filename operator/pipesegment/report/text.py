@@ -25,13 +25,19 @@ def clean(text: Any, limit: int = MESSAGE) -> str:
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
-def listing(sentences: Iterable[str], limit: int = MESSAGE, most: int = 3) -> str:
-    """Join sentences with `; `, at most `most` of them, and tell how many are left out."""
+def fitted(text: Any, size: int = MESSAGE) -> str:
+    """Write text like `clean`, at most `size` bytes of UTF-8 long: the API server measures an Event's note in bytes."""
+    shown = clean(text, size)
+    raw = shown.encode()
+    return shown if len(raw) <= size else raw[: size - 3].decode(errors="ignore") + "…"
+
+
+def listing(sentences: Iterable[str], lead: str = "", *, limit: int = MESSAGE, most: int = 3) -> str:
+    """Join sentences with `; ` behind `lead`, at most `most` of them, and tell how many are left out."""
     every = [clean(sentence, limit) for sentence in sentences]
     rest = len(every) - most
-    said = "; ".join(every[:most])
     more = f"; and {rest} more" if rest > 0 else ""
-    return clean(said, limit - len(more)) + more
+    return clean(lead + "; ".join(every[:most]), limit - len(more)) + more
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

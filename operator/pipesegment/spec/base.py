@@ -69,7 +69,7 @@ class Rule:
         return {**found, "x-kubernetes-validations": [*found.get("x-kubernetes-validations", ()), self.validation]}
 
     def _check(self, value: Any) -> Any:
-        broken = [(self.problem, self.fix, place, shown) for place, shown in self.offences(value)]
+        broken = [(self.problem, self.fix, *offence) for offence in self.offences(value)]
         if broken:
             raise refusing(broken)
         return value

@@ -32,6 +32,13 @@ def _outside(destination: "Destination") -> Iterable[Offence]:
             yield ("except", index), part
 
 
+def _named_ports(destination: "Destination") -> Iterable[Offence]:
+    if not (destination.service and destination.service.name):
+        for index, port in enumerate(destination.ports):
+            if isinstance(port.port, str):
+                yield ("ports", index, "port"), port.port
+
+
 class Destination(Model):
     """A named destination: matched by its names where the engine can, otherwise by exactly its addresses."""
 
@@ -50,6 +57,14 @@ class Destination(Model):
             problem="has no host name, no address and no Service",
             fix="give fqdns, cidrs or service",
             offences=unless(lambda d: d.fqdns or d.cidrs or (d.service and d.service.name)),
+        ),
+        Rule(
+            cel="!has(self.ports) || (has(self.service) && has(self.service.name))"
+            " || self.ports.all(p, type(p.port) == int)",
+            problem="is a name, but only a Service names its ports",
+            fix="give the port as a number",
+            offences=_named_ports,
+            field=".ports",
         ),
         Rule(
             cel="",  # 256 destinations, 64 blocks and 64 exceptions in each

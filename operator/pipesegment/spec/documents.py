@@ -94,9 +94,16 @@ def parse_class(obj: Object) -> tuple[Metadata, SegmentClassSpec]:
 def validate(spec: Any, model: type[Spec], name: str = "") -> Spec:
     """Read a spec alone, by the API's field names only. Raises Refused; says nothing about fields of later versions."""
     try:
-        return model.model_validate(spec, by_alias=True, by_name=False)
+        return model.model_validate(_without_nulls(spec), by_alias=True, by_name=False)
     except ValidationError as error:
         raise Refused(refusals(error, model, "spec", name)) from None
+
+
+def _without_nulls(value: Any) -> Any:
+    """Drop fields that are null, as the API server does before it judges: nothing of ours is nullable."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 _PARSERS: Final = {names.SEGMENT: parse_segment, names.GRANT: parse_grant, names.CLASS: parse_class}

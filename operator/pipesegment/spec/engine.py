@@ -20,7 +20,7 @@ EngineType = Literal[
 ]
 
 _SERVER: Final = "The destination of the namespace's class that is the engine's server; added to what the stages reach."
-Names = Annotated[tuple[LabelText, ...], size(64), Unique()]
+Names = Annotated[tuple[LabelText, ...], size(64, 1), Unique()]
 
 
 class Tekton(Model):
@@ -276,7 +276,7 @@ ENGINE_RULES: Final = (
     Rule(
         cel="!has(self.engine) || self.engine.type != 'ActionsRunnerController'"
         f" || {_IN_KUBERNETES_MODE} || self.stages.all(s, !has(s.engine) || !has(s.engine.jobPods))",
-        problem="needs ARC's Kubernetes mode: in DinD mode jobs run in the runner pod",
+        problem="needs ARC's Kubernetes mode, for in DinD mode jobs run in the runner pod",
         fix="set actionsRunnerController.containerMode: Kubernetes, or remove jobPods",
         offences=_job_pods_in_vain,
         field=".stages",

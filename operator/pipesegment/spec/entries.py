@@ -8,7 +8,7 @@ from pydantic import Field
 from pipesegment.spec.base import Empty, Model, Offence, Rule, Unique, exactly_one, unless
 from pipesegment.spec.ports import CidrBlock, Https, Ports
 from pipesegment.spec.selector import PodSelector
-from pipesegment.spec.units import AccountName, Bool, HostName, Label, Text, size
+from pipesegment.spec.units import Bool, HostName, Label, Subdomain, Text, size
 
 _NAMESPACE: Final = "The namespace; the segment's own when absent."
 
@@ -52,7 +52,7 @@ class DestinationTarget(Model):
 class AwsServiceTarget(Model):
     """A service of AWS, through its VPC endpoint where there is one."""
 
-    name: Label = Field(description="The service, such as s3, sts or ecr.")
+    name: Subdomain = Field(description="The service, such as s3, sts or ecr.")
     region: Label | None = Field(None, description="The region of the service; the class's own when absent.")
 
 
@@ -173,7 +173,7 @@ class PodsSource(Model):
 
     pod_selector: PodSelector = Field(description="The pods that are meant; never empty.")
     namespace: Label | None = Field(None, description=_NAMESPACE)
-    service_accounts: Annotated[tuple[AccountName, ...], size(64), Unique()] = Field(
+    service_accounts: Annotated[tuple[Subdomain, ...], size(64), Unique()] = Field(
         (), description="The accounts that those pods run as, for the mesh; every account of the namespace when absent."
     )
 

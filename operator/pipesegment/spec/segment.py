@@ -12,7 +12,7 @@ from pipesegment.spec.entries import AcceptEntry, Accepts, Additions, ReachEntry
 from pipesegment.spec.gates import Gate, Gates
 from pipesegment.spec.ports import CidrBlock, HttpMatch, Port
 from pipesegment.spec.selector import PodSelector
-from pipesegment.spec.units import AccountName, Annotations, Bool, Label, Subdomain, size
+from pipesegment.spec.units import AccountName, Annotations, Bool, Label, RoleName, Subdomain, size
 
 __all__ = [
     "AcceptEntry",
@@ -36,7 +36,7 @@ class RoleRef(Model):
     """A Role or ClusterRole that the stage's account is bound to."""
 
     kind: Literal["Role", "ClusterRole"] = Field(description="Role or ClusterRole.")
-    name: Subdomain = Field(description="The name of the role.")
+    name: RoleName = Field(description="The name of the role.")
     namespace: Label | None = Field(None, description="The namespace of the binding; the segment's own when absent.")
 
 

@@ -61,7 +61,12 @@ Bool = Annotated[bool, Strict()]
 Int = Annotated[int, Strict()]
 
 Text = Annotated[str, text(1024)]
-Word = Annotated[str, text(253, 1)]
+#: A name from elsewhere, such as a group's.
+Word = Annotated[
+    str,
+    text(253, 1),
+    Grammar(r"[^\x00-\x1f\x7f]+", "has control characters", "write it as one line of plain text"),
+]
 
 Label = Annotated[
     str,
@@ -74,6 +79,12 @@ Subdomain = Annotated[
     Grammar(
         _SUBDOMAIN, "is not a DNS name", "use lower-case letters, digits, '-' and '.', a letter or digit at both ends"
     ),
+]
+#: RBAC allows more in the names of roles than in those of other objects.
+RoleName = Annotated[
+    str,
+    text(253, 1),
+    Grammar("[A-Za-z0-9:._-]+", "is not the name of a role", "use letters, digits, ':', '.', '_', '-'"),
 ]
 LabelKey = Annotated[
     str,

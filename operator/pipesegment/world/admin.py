@@ -4,7 +4,7 @@ Health is asked of the event loop that does the work, so a loop that hangs does 
 words, or nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -35,8 +35,8 @@ class Admin:
         self._port = port
         self._registry = registry
         app = web.Application()
-        app.router.add_get("/healthz", lambda _: _report(live))
-        app.router.add_get("/readyz", lambda _: _report(ready))
+        app.router.add_get("/healthz", _reporter(live))
+        app.router.add_get("/readyz", _reporter(ready))
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None)
 
@@ -55,10 +55,13 @@ class Admin:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _report(checks: Mapping[str, Check]) -> web.Response:
-    problems = {name: check() for name, check in checks.items()}
-    lines = [f"{name}: {problem or 'ok'}" for name, problem in sorted(problems.items())]
-    return web.Response(text="\n".join([*lines, ""]), status=503 if any(problems.values()) else 200)
+def _reporter(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def report(_: web.Request) -> web.Response:
+        problems = {name: check() for name, check in checks.items()}
+        lines = [f"{name}: {problem or 'ok'}" for name, problem in sorted(problems.items())]
+        return web.Response(text="\n".join([*lines, ""]), status=503 if any(problems.values()) else 200)
+
+    return report
 
 
 def informers_check(fleet: Fleet, silence: float) -> Check:

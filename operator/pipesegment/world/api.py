@@ -125,7 +125,13 @@ class Api:
     async def apply(self, obj: Object, *, dry_run: bool = False, force: bool = True) -> Json:
         """Server-side apply as our field manager."""
         query = {**_WRITE, "force": "true" if force else "false", **({"dryRun": "All"} if dry_run else {})}
-        return await self._write("apply", "PATCH", obj, query, content_type=_APPLY)
+        try:
+            return await self._write("apply", "PATCH", obj, query, content_type=_APPLY)
+        except Rejected as error:
+            # The API server says 409 when the object that is meant is gone, and 422 when another has its name.
+            if error.status == 422 and await self._is_another(obj):
+                raise Rejected(409, "Conflict", error.message) from error
+            raise
 
     async def patch_status(self, obj: Object) -> Json:
         """Server-side apply the status."""
@@ -204,6 +210,11 @@ class Api:
             if entry["kind"] == kind and "/" not in entry["name"]:
                 return Kind(api_version, kind, entry["name"], entry["namespaced"])
         raise Rejected(404, "NotFound", f"the cluster knows no kind {kind} in {api_version}")
+
+    async def _is_another(self, obj: Object) -> bool:
+        uid = obj["metadata"].get("uid")
+        live = await self.get(ObjectID.of(obj)) if uid else None
+        return live is not None and live["metadata"]["uid"] != uid
 
     async def _locate(self, target: ObjectID, subresource: str = "") -> tuple[Kind, str]:
         kind = await self.kind_of(target.api_version, target.kind)

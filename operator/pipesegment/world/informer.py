@@ -67,6 +67,7 @@ class Informer(Generic[T]):
         self._newest = 0
         self._failures = 0
         self._denials = 0
+        self._watch_failed = False
         self._last_activity = self._clock.now()
         self._poke = asyncio.Event()
 
@@ -152,7 +153,7 @@ class Informer(Generic[T]):
                     self.put(item)
                     seen.add((item["metadata"].get("namespace", ""), item["metadata"]["name"]))
                 version = page.resource_version
-                self._heard()
+                self._heard(watching=False)
         self._forget_others(seen, _number(version))
         self._removed.clear()
         self.relists += 1
@@ -170,7 +171,7 @@ class Informer(Generic[T]):
                 self._version = meta["resourceVersion"]
                 self._newest = _number(self._version)
                 self._failures = 0
-                self._heard()
+                self._heard(watching=True)
 
     def _note_time(self, version: int) -> None:
         """Notice when the cluster was put back to an earlier state: then what is known is no newer than what comes."""
@@ -178,21 +179,22 @@ class Informer(Generic[T]):
             self._versions = {namespace: dict.fromkeys(held, 0) for namespace, held in self._versions.items()}
         self._newest = version
 
-    def _heard(self) -> None:
+    def _heard(self, *, watching: bool) -> None:
         self._last_activity = self._clock.now()
         self._denials = 0
-        if self.problem:
+        # A list that works says nothing about a watch that does not.
+        if self.problem and (watching or not self._watch_failed):
             _log.info("%s: followed again", self.kind.kind)
             self.problem = ""
 
     def _refused(self, error: Rejected) -> None:
-        self._version = ""
         if error.status == 410:
             self._failures = max(self._failures, 1)
         elif error.status == 404:
             self._denied()
         else:
             self._failed(str(error))
+        self._version = ""
 
     def _denied(self) -> None:
         self._failures = max(self._failures, 1)
@@ -208,6 +210,7 @@ class Informer(Generic[T]):
         if not self.problem:
             _log.warning("%s: %s: trying on", self.kind.kind, problem)
         self.problem = problem
+        self._watch_failed = bool(self._version)
 
     def _forget_others(self, seen: set[tuple[str, str]], version: int) -> None:
         """Take out what a list did not hold, but for what came to be after it was made."""

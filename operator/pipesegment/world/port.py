@@ -78,7 +78,7 @@ class Cluster(Protocol):
         """Delete an object if it is still that one; False when it was gone already, Rejected 409 when another's."""
 
     async def patch_status(self, obj: Object) -> Json:
-        """Server-side apply `obj.status`, on the status alone."""
+        """Server-side apply `obj.status`, on the status alone. The API server checks no uid here, only the name."""
 
     async def post_event(self, event: Object) -> None:
         """Post an Event. It is a courtesy: a failure is logged and forgotten."""

@@ -171,3 +171,15 @@ def test_segments_of_the_cluster_are_meant_when_no_file_is_given(
     assert json.loads(run("graph", "--cluster", "-o", "json").stdout)["segment"] == "ci/shop"
     assert json.loads(run("graph", "--cluster", "-n", "ci", "-o", "json").stdout)["segment"] == "ci/shop"
     assert run("graph", "--cluster", "-n", "elsewhere").exit_code == 2
+
+
+def test_a_refused_segment_of_the_cluster_is_told_as_one_of_a_file(
+    run, segment: str, tmp_path: Path, monkeypatch
+) -> None:
+    wrong = yaml.safe_load((tmp_path / segment).read_text().replace("8080", "0"))
+    monkeypatch.setattr("pipesegment.cli.gather.gather", lambda _: [wrong])
+
+    result = run("lint", "--cluster", "-o", "json")
+
+    assert result.exit_code == 1
+    assert [f["path"] for f in json.loads(result.stdout)["findings"]] == ["spec.stages[0].reaches[0].ports[0].port"]

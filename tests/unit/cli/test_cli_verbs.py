@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+import pipesegment
 from pipesegment.settings import Settings
 
 
@@ -149,10 +150,10 @@ def test_crd_prints_every_kind(run) -> None:
 
 def test_run_starts_the_operator_with_settings_from_flags_and_environment(run, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Settings] = []
-    handlers = ModuleType("pipesegment.handlers")
-    handlers.main = started.append  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pipesegment.handlers", handlers)
-    monkeypatch.setattr("pipesegment.handlers", handlers, raising=False)
+    serving = ModuleType("pipesegment.serving")
+    serving.main = started.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pipesegment.serving", serving)
+    monkeypatch.setattr(pipesegment, "serving", serving, raising=False)
     monkeypatch.setenv("PIPESEGMENT_WORKERS", "3")
     monkeypatch.setenv("PIPESEGMENT_ADMIN_PORT", "9")
 

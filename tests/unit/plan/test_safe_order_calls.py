@@ -156,6 +156,15 @@ CASES = [
         {"NetworkPolicy", "PeerAuthentication", "ServiceAccount"},
     ),
     (
+        "a policy that isolates one direction less opens it, so it waits for what closes the other side",
+        Scene(
+            old=[policy("shop-a", A), policy("shop-b", B, (), [of(A, 80)])],
+            new=[policy("shop-a", A, None), policy("shop-b", B)],
+        ),
+        ["apply shop-b", "apply shop-a"],
+        {"NetworkPolicy"},
+    ),
+    (
         "a policy in dry-run isolates nobody: to enforce it is like making it",
         Scene(
             old=[allow_policy("shop-a", A, [{"from": [{"source": {"namespaces": ["ci"]}}]}], dry_run=True)],

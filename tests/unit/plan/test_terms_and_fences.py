@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from pipesegment.plan.fences import Plane, fence, is_within, shut, with_rules, within
-from pipesegment.plan.terms import ANYTHING, Term, block, covers, fields, peer, ports
+from pipesegment.plan import fences
+from pipesegment.plan.fences import Fence, Plane, Rule, shut, with_rules
+from pipesegment.plan.terms import ANYTHING, Term, Words, block, covers, fields, peer, ports
 from tests.unit.plan.scenes import account, allow_policy, of, policy, strict, to
 
 OWN = peer({"podSelector": {"matchLabels": {"app": "a"}}}, "ci")
@@ -73,6 +74,21 @@ def test_covers(reason: str, wide: Term, narrow: Term, expected: bool) -> None:
     assert covers(wide, narrow) is expected, reason
 
 
+WORDS = Words()
+
+
+def fence(obj: Any) -> Fence | None:
+    return fences.fence(obj, WORDS)
+
+
+def within(rules: Any, limit: Any) -> tuple[Rule, ...]:
+    return fences.within(rules, limit, WORDS)
+
+
+def is_within(rules: Any, limit: Any) -> bool:
+    return within(rules, limit) == tuple(rules)
+
+
 def _with(obj: Any, **spec: Any) -> Any:
     return {**obj, "spec": {**obj["spec"], **spec}}
 
@@ -108,7 +124,7 @@ class TestFences:
     def test_strict_mtls_lets_plaintext_through_on_its_lax_ports_only(self) -> None:
         found = fence(strict("a", {"app": "a"}, [80]))
         assert found is not None
-        assert [rule.columns for rule in found.allows[Plane.MTLS]] == [(ports({"port": 80}),)]
+        assert [rule.columns for rule in found.allows[Plane.MTLS]] == [(WORDS.number(ports({"port": 80})),)]
 
     def test_a_guard_selects_the_same_pods_on_the_same_planes_and_allows_nothing(self) -> None:
         for obj in (
@@ -186,6 +202,15 @@ class TestWithin:
             policy("p", {}, [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}, *peers[1:]], "ports": [{"port": 80}]}])
         )
         assert [len(rule.rows) for rule in within(mine, wide)] == [999]
+
+    def test_when_all_patience_is_spent_nothing_is_provable_which_costs_calls_and_opens_nothing(self) -> None:
+        words = Words(left=10)
+        found = fences.fence(self.mixed, words)
+        assert found is not None
+        rules_ = found.allows[Plane.EGRESS]
+        assert fences.within(rules_, rules_, words) == rules_
+        assert fences.within(rules_, rules_, words) == ()
+        assert fences.within(rules_, None, words) == rules_
 
     def test_a_source_of_ingress_is_cut_likewise(self) -> None:
         mine = rules(policy("p", {}, (), [of({"app": "a"}, 80, 81)]), Plane.INGRESS)

@@ -73,8 +73,10 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
 
     assert {name: paths for name, paths in refused.items() if paths} == {
         "shop": [
+            "spec.common.reaches[5].fqdn",
+            "spec.common.reaches[8].awsService",
             "spec.stages[0].reaches[5].fqdn",
-            "spec.stages[0].reaches[7].awsService",
+            "spec.stages[0].reaches[8].awsService",
             "spec.stages[0].serviceAccount.roleRefs",
             "spec.stages[0].aws",
             "spec.stages[0].gates",

@@ -156,6 +156,18 @@ async def test_apply_is_a_strict_forced_apply_patch_of_json_by_our_field_manager
     assert third.query == {**strict, "force": "true"}
 
 
+async def test_a_namesake_of_the_object_that_is_meant_is_a_conflict_and_not_an_invalid_object(tmp_path):
+    """A real API server says 422 there: metadata.uid is immutable."""
+    meant = {**OBJECT, "metadata": {**OBJECT["metadata"], "uid": "meant"}}
+    other = {**OBJECT, "metadata": {**OBJECT["metadata"], "uid": "other"}}
+    answers = no(422, "Invalid"), ok(other), no(422, "Invalid"), ok(meant), no(422, "Invalid")
+    async with serving(tmp_path, *answers) as script, client(script) as api:
+        for obj, status in ((meant, 409), (meant, 422), (OBJECT, 422)):
+            with pytest.raises(Rejected) as caught:
+                await api.apply(obj)
+            assert caught.value.status == status
+
+
 async def test_delete_carries_its_preconditions_and_tells_gone_from_deleted(tmp_path):
     answers = ok({"kind": "Status"}), no(404, "NotFound"), no(409, "Conflict")
     async with serving(tmp_path, *answers) as script, client(script) as api:

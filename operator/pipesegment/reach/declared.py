@@ -1,0 +1,144 @@
+"""May A reach B at port P, by what people have declared? Judged from specs and facts alone, way by way.
+
+`resolve` turns declarations into edges and compilers turn edges into objects; this module reads none of them, so that
+whatever either gets wrong shows as a difference between what is declared and what is enforced. It asks each entry of
+each stage of the two pods whether it means this very destination, this very source, this very port.
+
+Taken from the rules (`semantics`, `api`): a stage closes its pods, and so do a pipeline to pods that are none of its
+stages and a class to namespaces that it isolates; everybody else reaches and accepts everything. Inside a segment the
+caller's word is enough, between segments both speak, and where two speak both must mean the port.
+"""
+
+from collections.abc import Iterable
+
+from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port, is_same
+from pipesegment.facts.selectors import canonical
+from pipesegment.facts.snapshot import Snapshot
+from pipesegment.reach import covering
+from pipesegment.reach.implied import Implied, is_sibling
+from pipesegment.reach.leaving import Leaving, admits, comes_from
+from pipesegment.reach.members import Member, Members, Said
+from pipesegment.reach.question import Answer, Question, Request
+from pipesegment.spec.segment import AcceptEntry
+
+_POD_TARGETS = frozenset({"service", "pods", "destination"})
+
+
+class Declaration:
+    """All that the segments, grants and classes of a Snapshot declare, ready to be asked."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._members = Members(snapshot)
+        self._leaving = Leaving(snapshot, self._members)
+        self._implied = Implied(snapshot, self._leaving)
+
+    def judge(self, source: End, destination: End, port: Port, http: Request | None = None) -> Answer:
+        """Judge one connection, or one HTTP request on it; without `http` the ports alone count."""
+        question = Question(source, destination, port, http)
+        if is_same(source, destination):
+            return Answer(True, "a pod always reaches itself")
+        leaving = self._leave(question)
+        if not leaving.allowed:
+            return leaving
+        entering = self._enter(question)
+        if not entering.allowed:
+            return entering
+        return Answer(True, f"{leaving.because}; {entering.because}", entering.ungranted)
+
+    def _leave(self, question: Question) -> Answer:
+        source = question.source
+        if isinstance(source, AddressEnd):
+            return Answer(True, f"{source} is no pod")
+        fence = self._members.restricted_by(source)
+        if not fence:
+            return Answer(True, f"nothing declared closes {source}")
+        refusals = []
+        for member in self._members.speaking(source):
+            for said in member.reaches():
+                ways = self._leaving.means(member, said, question)
+                missing = self._leaving.missing(member, said.entry, ways, question) if ways else ""
+                if ways and not missing:
+                    return Answer(True, said.because)
+                refusals += [f"{said.because}: {missing}"] if missing else []
+            for because in self._implied.because(member, question):
+                return Answer(True, because)
+        return Answer(
+            False, next(iter(refusals), f"{source} is closed by {fence}, and nothing that it reaches means it")
+        )
+
+    def _enter(self, question: Question) -> Answer:
+        destination = question.destination
+        if isinstance(destination, AddressEnd):
+            return Answer(True, f"{destination} is no pod")
+        fence = self._members.restricted_by(destination)
+        if not fence:
+            return Answer(True, f"nothing declared closes {destination}")
+        for target in self._members.speaking(destination):
+            for said in target.accepts():
+                if self._accepts(target, said, question):
+                    return Answer(True, said.because)
+            if is_sibling(target, question.source):
+                return Answer(True, f"{target.path('engine')} (engine)")
+            for because in self._called(target, question):
+                return Answer(True, because)
+        if self._members.is_fenced_by_class_alone(destination):
+            return self._granted(question, destination, fence)
+        return Answer(False, f"{destination} is closed by {fence}, and nothing that it accepts means it")
+
+    def _callers(self, question: Question) -> Iterable[Member]:
+        """Give the source's stages whose words count, enforced or not: a stage in Observe declares all the same."""
+        source = question.source
+        if isinstance(source, PodEnd):
+            yield from (m for m in self._members.of(source) if not self._members.yields(m))
+
+    def _accepts(self, target: Member, said: Said[AcceptEntry], question: Question) -> bool:
+        """Tell whether an entry means the source at the port; another stage must also have said that it comes."""
+        source, entry = question.source, said.entry
+        ways = covering.at(entry.ports, question.port, question.destination)
+        if not ways or not admits(entry.http, question):
+            return False
+        if entry.cidr is not None:
+            return covering.in_block(source, entry.cidr.block, entry.cidr.except_)
+        if entry.pods is not None:
+            pods = entry.pods
+            return (
+                isinstance(source, PodEnd)
+                and source.namespace == (pods.namespace or target.namespace)
+                and canonical(pods.pod_selector).matches(source.labels)
+                and (not target.meshed or not pods.service_accounts or source.service_account in pods.service_accounts)
+            )
+        return any(
+            self._leaving.reached(caller, question) & ways
+            for caller in self._callers(question)
+            if comes_from(target, entry, caller)
+        )
+
+    def _called(self, target: Member, question: Question) -> Iterable[str]:
+        """Give the words of callers in the same segment: theirs are enough."""
+        for caller in self._callers(question):
+            if caller.is_of(target.namespace, target.segment):
+                for said in caller.reaches():
+                    ways = self._leaving.means(caller, said, question)
+                    if ways and not self._leaving.missing(caller, said.entry, ways, question):
+                        yield said.because
+
+    def _granted(self, question: Question, destination: PodEnd, fence: str) -> Answer:
+        """Judge a pod that only its namespace's class closes: a grant opens it, to stages that say they reach it.
+
+        Without a grant a way from another namespace counts as declared all the same, as the contract has it, unless
+        grants are required; it is marked.
+        """
+        ungranted = False
+        for caller in self._callers(question):
+            if not caller.enforced:
+                continue
+            said = [s for s in caller.reaches() if s.entry.kind in _POD_TARGETS]
+            ways = frozenset(way for s in said for way in self._leaving.means(caller, s, question))
+            grants = self._leaving.grants(caller, question, destination)
+            if any(granted & ways for granted in grants.values()):
+                return Answer(True, f"a SegmentGrant in namespace {destination.namespace}")
+            required = caller.governance.spec.network.require_grants
+            ungranted |= bool(ways) and caller.namespace != destination.namespace and not grants and not required
+        if ungranted:
+            return Answer(True, f"no SegmentGrant is required, but {fence}", ungranted=True)
+        return Answer(False, f"{destination} is closed by {fence}, and no SegmentGrant there opens it")

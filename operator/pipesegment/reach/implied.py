@@ -1,0 +1,109 @@
+"""What a stage reaches without an entry of its own: its engine's Services, the cluster's resolvers, its mesh's control plane."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from pipesegment.facts.ends import End, PodEnd, Port
+from pipesegment.facts.selectors import Selector, canonical
+from pipesegment.facts.snapshot import Service, Snapshot
+from pipesegment.reach import covering, mesh
+from pipesegment.reach.covering import NO_WAY, Ways
+from pipesegment.reach.leaving import Leaving
+from pipesegment.reach.members import Member
+from pipesegment.reach.question import Question
+from pipesegment.spec import ports as spec
+
+#: Where Jenkins listens for agents that do not come by WebSocket.
+_AGENT: Final = spec.Port(port=50000)
+_DNS: Final = (spec.Port(port=53, protocol="UDP"), spec.Port(port=53))
+_RESOLVERS: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
+_NODE_LOCAL: Final = (Selector.of({"k8s-app": "node-local-dns"}), "169.254.20.10/32")
+_WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
+
+
+class Implied:
+    """The ways of a Snapshot's stages that nobody wrote an entry for."""
+
+    def __init__(self, snapshot: Snapshot, leaving: Leaving) -> None:
+        self._snapshot = snapshot
+        self._leaving = leaving
+
+    def because(self, member: Member, question: Question) -> Iterator[str]:
+        """Give the reasons why such a way is open."""
+        if is_sibling(member, question.destination) or self._is_controller(member, question):
+            yield f"{member.path('engine')} (engine)"
+        if self._is_resolver(member, question):
+            yield member.path("dns")
+        if member.meshed and _speaks(member) and _is_control_plane(question):
+            yield f"{member.path('mesh')} (mesh)"
+
+    def _is_controller(self, member: Member, question: Question) -> bool:
+        if member.needs.jenkins is None:
+            return False
+        namespace, name, http_alone = member.needs.jenkins
+        found = self._snapshot.service(namespace or member.namespace, name)
+        end = question.destination
+        ways = self._controller(found, question, http_alone=http_alone) if found else NO_WAY
+        return bool(ways) and not (isinstance(end, PodEnd) and self._leaving.ungranted(member, ways, question, end))
+
+    def _controller(self, found: Service, question: Question, *, http_alone: bool) -> Ways:
+        end, port = question.destination, question.port
+        agent = covering.at((_AGENT,), port, end)
+        if agent:
+            return agent if not http_alone and covering.is_behind(found, end, self._snapshot) else NO_WAY
+        return covering.service(found, (), end, port, self._snapshot)
+
+    def _is_resolver(self, member: Member, question: Question) -> bool:
+        wish = member.stage.dns
+        if wish == "None" or (wish == "Auto" and not _needs_names(member)):
+            return False
+        end, port = question.destination, question.port
+        own = member.governance.spec.network.dns
+        if own.pods or own.cidrs:
+            pods = any(_is_pod(end, p.namespace, canonical(p.pod_selector)) for p in own.pods)
+            blocks = any(covering.in_block(end, block, ()) for block in own.cidrs)
+            return (pods or blocks) and bool(covering.at(own.ports or _DNS, port, end))
+        selector, local = _NODE_LOCAL
+        if covering.in_block(end, local, ()) and any(self._snapshot.pods_of("kube-system", selector)):
+            return bool(covering.at(_DNS, port, end))
+        found = self._resolver()
+        return found is not None and found.selector is not None and bool(self._answers(found, end, port))
+
+    def _answers(self, found: Service, end: End, port: Port) -> Ways:
+        return covering.service(found, _DNS, end, port, self._snapshot)
+
+    def _resolver(self) -> Service | None:
+        for namespace, name in _RESOLVERS:
+            found = self._snapshot.service(namespace, name)
+            if found is not None:
+                return found
+        labelled: Iterable[tuple[str, Service]] = sorted(self._snapshot.services.get("kube-system", {}).items())
+        return next((s for _, s in labelled if s.meta.labels.get("k8s-app") == "kube-dns"), None)
+
+
+def is_sibling(member: Member, end: End) -> bool:
+    """Tell whether the engine has a stage and a pod talk to each other at every port."""
+    siblings = member.needs.siblings
+    return siblings is not None and _is_pod(end, member.namespace, siblings)
+
+
+def _is_pod(end: End, namespace: str, selector: Selector) -> bool:
+    return isinstance(end, PodEnd) and end.namespace == namespace and selector.matches(end.labels)
+
+
+def _is_control_plane(question: Question) -> bool:
+    pods, port = mesh.CONTROL_PLANE, mesh.CONTROL_PLANE_PORT
+    there = _is_pod(question.destination, pods.namespace, pods.selector)
+    return there and question.port == (port.protocol, port.port)
+
+
+def _needs_names(member: Member) -> bool:
+    named = any(said.entry.kind not in _WITHOUT_NAMES for said in member.reaches())
+    return named or member.needs.names or (member.meshed and _speaks(member))
+
+
+def _speaks(member: Member) -> bool:
+    """Tell whether a stage declares anything: its sidecar is let out then."""
+    return (
+        any(True for _ in member.reaches()) or any(True for _ in member.accepts()) or member.needs.jenkins is not None
+    )

@@ -1,0 +1,201 @@
+"""Which pod is which stage's, and who restricts it: the ground on which the declaration is judged, pod by pod.
+
+Nothing here is resolved: stages are placed by their selectors, and every further question is about one concrete pod.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pipesegment import names
+from pipesegment.facts.ends import PodEnd
+from pipesegment.facts.selectors import Selector, canonical
+from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.findings import Refusal
+from pipesegment.reach import engines, governance, mesh
+from pipesegment.reach.graph import Governance, Mesh, Mode
+from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
+
+E = TypeVar("E", ReachEntry, AcceptEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Generic[E]):
+    """An entry and where it stands; `authored` by the segment, so that the class's guardrails bind it."""
+
+    because: str
+    entry: E
+    authored: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A stage as pods belong to it; `runner` stands for ARC's runner pods, which have the engine's needs alone.
+
+    `age` orders segments: the greater one is the younger, and one without a time of creation does not exist yet.
+    """
+
+    namespace: str
+    segment: str
+    index: int
+    spec: PipelineSegmentSpec
+    selector: Selector
+    needs: engines.Needs
+    governance: Governance
+    enforced: bool
+    meshed: bool
+    age: tuple[bool, str, str]
+    runner: bool = False
+
+    @property
+    def stage(self) -> Stage:
+        """The stage as declared."""
+        return self.spec.stages[self.index]
+
+    @property
+    def account(self) -> str:
+        """The account that the stage's pods run as."""
+        return self.stage.service_account.name or names.object_name(self.segment, self.stage.name)
+
+    def path(self, field: str) -> str:
+        """Write where something of the stage is declared."""
+        return f"{self.namespace}/{self.segment} spec.stages[{self.index}].{field}"
+
+    def reaches(self) -> Iterator["Said[ReachEntry]"]:
+        """Give everything that the stage reaches by its own, its segment's, its class's or its engine's word."""
+        yield from (Said(f"{self.path('engine')} (engine)", entry, authored=False) for entry in self.needs.reaches)
+        if not self.runner:
+            parts = (self.stage.reaches, self.spec.common.reaches, self.governance.spec.baseline.reaches)
+            yield from self._said("reaches", *parts)
+
+    def accepts(self) -> Iterator["Said[AcceptEntry]"]:
+        """Give everything that the stage accepts by its own, its segment's or its class's word."""
+        if not self.runner:
+            parts = (self.stage.accepts, self.spec.common.accepts, self.governance.spec.baseline.accepts)
+            yield from self._said("accepts", *parts)
+
+    def _said(self, field: str, own: tuple[E, ...], common: tuple[E, ...], base: tuple[E, ...]) -> Iterator["Said[E]"]:
+        yield from (Said(self.path(f"{field}[{i}]"), entry) for i, entry in enumerate(own))
+        here = f"{self.namespace}/{self.segment} spec.common"
+        yield from (Said(f"{here}.{field}[{i}]", entry) for i, entry in enumerate(common))
+        there = f"SegmentClass/{self.governance.name} spec.baseline"
+        yield from (Said(f"{there}.{field}[{i}]", entry, authored=False) for i, entry in enumerate(base))
+
+    def is_of(self, namespace: str, segment: str) -> bool:
+        """Tell whether it belongs to a segment."""
+        return (self.namespace, self.segment) == (namespace, segment)
+
+
+class Members:
+    """The stages of all segments of a Snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._members: dict[str, tuple[Member, ...]] = {}
+        self._closing: dict[str, tuple[tuple[str, Selector], ...]] = {}
+        self._of: dict[PodEnd, tuple[Member, ...]] = {}
+        self._yields: dict[Member, bool] = {}
+
+    def of(self, pod: PodEnd) -> tuple[Member, ...]:
+        """Give the stages that select a pod."""
+        found = self._of.get(pod)
+        if found is None:
+            found = tuple(m for m in self.within(pod.namespace) if m.selector.matches(pod.labels))
+            self._of[pod] = found
+        return found
+
+    def speaking(self, pod: PodEnd) -> tuple[Member, ...]:
+        """Give the stages whose declarations open anything for a pod: enforced, and not refused for an overlap."""
+        return tuple(m for m in self.of(pod) if m.enforced and not self.yields(m))
+
+    def restricted_by(self, pod: PodEnd) -> str:
+        """Say who closes a pod to all that nobody opens; '' when nobody does."""
+        mine = self.of(pod)
+        for member in mine:
+            if member.enforced:
+                return f"stage {member.stage.name} of {member.namespace}/{member.segment}"
+        self.within(pod.namespace)
+        if not mine:
+            for segment, selector in self._closing[pod.namespace]:
+                if selector.matches(pod.labels):
+                    return f"the pipeline of {pod.namespace}/{segment}, none of whose stages it is"
+        governing = governance.govern(pod.namespace, self._snapshot)
+        isolation = governing.spec.network.isolation
+        excepted = any(canonical(s).matches(pod.labels) for s in isolation.except_pods)
+        if isolation.mode == "Namespace" and not excepted:
+            return f"SegmentClass/{governing.name}, which isolates namespace {pod.namespace}"
+        return ""
+
+    def is_fenced_by_class_alone(self, pod: PodEnd) -> bool:
+        """Tell whether a pod is no pipeline's, so that only its namespace's isolation can close it."""
+        return not self.of(pod) and self.restricted_by(pod).startswith("SegmentClass/")
+
+    def within(self, namespace: str) -> tuple[Member, ...]:
+        """Give every stage of a namespace."""
+        found = self._members.get(namespace)
+        if found is None:
+            segments = sorted(self._snapshot.segments.get(namespace, {}).items())
+            found = tuple(m for _, segment in segments for m in _place(segment, self._snapshot))
+            self._members[namespace] = found
+            enforced = {m.segment for m in found if m.enforced}
+            self._closing[namespace] = tuple(
+                (name, selector)
+                for name, segment in segments
+                if segment.spec is not None and name in enforced
+                for selector in engines.closing(segment.spec)
+            )
+        return found
+
+    def yields(self, member: Member) -> bool:
+        """Tell whether a stage is refused because an older segment's stage has the same pods or account."""
+        found = self._yields.get(member)
+        if found is None:
+            union = member.governance.spec.guardrails.overlap == "Union"
+            found = not union and any(self._gives_way(member, other) for other in self.within(member.namespace))
+            self._yields[member] = found
+        return found
+
+    def _gives_way(self, member: Member, other: Member) -> bool:
+        if other.segment == member.segment:
+            return False
+        unborn = member.age[0] and other.age[0]
+        if not unborn and member.age < other.age:
+            return False
+        if member.account == other.account:
+            return True
+        one, two = member.selector, other.selector
+        if one.implies(two) or two.implies(one):
+            return True
+        return any(two.matches(pod.labels) for pod in self._snapshot.pods_of(member.namespace, one))
+
+
+def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
+    if segment.spec is None:
+        return
+    meta = segment.meta
+    governing = governance.of_segment(segment, snapshot)
+    in_mesh = mesh.provider(meta.namespace, governing, snapshot) is Mesh.ISTIO
+    age = (not meta.created, meta.created, meta.uid)
+    for index, stage in enumerate(segment.spec.stages):
+        placed = engines.place(meta.name, index, segment.spec)
+        if isinstance(placed, Refusal):
+            continue
+        enforced = governance.mode_of(segment.spec, stage, governing) is Mode.ENFORCE
+        meshed = in_mesh and stage.mesh == "Auto"
+        parts = [(placed.selector, placed.needs, False)]
+        if placed.runner is not None and placed.runner_needs is not None:
+            parts.append((placed.runner, placed.runner_needs, True))
+        for selector, needs, runner in parts:
+            yield Member(
+                meta.namespace,
+                meta.name,
+                index,
+                segment.spec,
+                selector,
+                needs,
+                governing,
+                enforced,
+                meshed,
+                age,
+                runner,
+            )

@@ -1,0 +1,114 @@
+"""One golden case through the whole pure half, by the doors that people and the operator use.
+
+`compile` and `lint` are run as people run them, on files. The status is what the operator would write if it had just
+made every object that it may make.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from click.testing import CliRunner, Result
+
+from pipesegment import names
+from pipesegment.cli import program
+from pipesegment.cli.options import Options
+from pipesegment.cli.walk import Walked, surroundings
+from pipesegment.cli.walk import walk as resolved
+from pipesegment.compile.desired import ObjectID
+from pipesegment.plan.changes import plan
+from pipesegment.plan.order import safe_sequence
+from pipesegment.plan.sequence import Restraint
+from pipesegment.report.outcome import Outcome
+from pipesegment.report.status import segment_status
+from pipesegment.spec.status import PipelineSegmentStatus
+
+_FILES = ("-f", "given.yaml")
+_NO_TIME = "2030-01-01T00:00:00Z"
+
+
+def walk(case: Mapping[str, Any]) -> dict[str, Any]:
+    """Take a case (`given`, `facts`) through compile, lint and report; give what each of them says."""
+    runner = CliRunner()
+    with _folder():
+        arguments = [*_FILES, *_write(case)]
+        compiled = _run(runner, "compile", *arguments)
+        linted = _run(runner, "lint", "-o", "json", *arguments)
+        found: dict[str, Any] = {"exit": compiled.exit_code, "messages": compiled.stderr.splitlines()}
+        found["objects"] = [_without_hash(obj) for obj in yaml.safe_load_all(compiled.stdout) if obj]
+        findings = json.loads(linted.stdout)["findings"]
+        found["lint"] = [f"{f['severity']} {f['code']} {f['object']} {f['path']}" for f in findings]
+        if compiled.exit_code == 0:
+            found["status"] = _statuses(arguments)
+    return found
+
+
+def compiled(case: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Give what `compile` prints for a case: stdout, stderr, exit code."""
+    runner = CliRunner()
+    with _folder():
+        done = _run(runner, "compile", *_FILES, *_write(case))
+    return done.stdout, done.stderr, done.exit_code
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[None]:
+    """Stand in an empty folder, so that messages name files and no folder of this machine."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        yield
+
+
+def _write(case: Mapping[str, Any]) -> list[str]:
+    Path("given.yaml").write_text(yaml.safe_dump_all(case["given"], sort_keys=False))
+    facts = case.get("facts") or []
+    if facts:
+        Path("facts.yaml").write_text(yaml.safe_dump_all(facts, sort_keys=False))
+    return ["--facts", "facts.yaml"] if facts else []
+
+
+def _run(runner: CliRunner, *arguments: str) -> Result:
+    # An error that nobody foresaw is for the test to show, not an exit code 1.
+    return runner.invoke(program, arguments, prog_name="pipesegment", catch_exceptions=False)
+
+
+def _without_hash(obj: dict[str, Any]) -> dict[str, Any]:
+    annotations = obj["metadata"]["annotations"]
+    assert len(annotations.pop(names.HASH_ANNOTATION)) == 16
+    if not annotations:
+        del obj["metadata"]["annotations"]
+    return obj
+
+
+def _statuses(arguments: list[str]) -> dict[str, Any]:
+    facts = ("facts.yaml",) if "--facts" in arguments else ()
+    options = Options(("given.yaml",), facts, "", cluster=False, context="", kubeconfig="", named=False)
+    # `surroundings` tells what it reads on stderr, which `compile` has shown already.
+    with click.Context(program).scope(), CliRunner().isolation():
+        found = resolved(surroundings(options))
+    return {str(each.reach.segment): _status(each) for each in found.walked}
+
+
+def _status(each: Walked) -> dict[str, Any]:
+    reach = each.reach
+    changes = plan(each.desired, {})
+    restraint = Restraint.NO_WIDENING if reach.governance.stalled else Restraint.NONE
+    sequence = safe_sequence(changes, {}, (), Restraint.SUSPENDED if reach.suspended else restraint)
+    outcome = Outcome(
+        generation=1,
+        reach=reach,
+        desired=each.desired,
+        changes=changes,
+        withheld=sequence.withheld,
+        done={ObjectID.of(step.object): "uid" for step in sequence.steps if step.object is not None},
+    )
+    status = segment_status(outcome, PipelineSegmentStatus(), _NO_TIME).wire()
+    status.pop("inventory", None)
+    status.pop("observedGeneration", None)
+    for condition in status["conditions"]:
+        del condition["lastTransitionTime"], condition["observedGeneration"]
+    return status

@@ -1,0 +1,339 @@
+"""Hypothesis strategies for whole worlds: segments, grants and a class among Services and pods, as plain objects.
+
+The world is one small town: two segments `shop` and `pay`, whose stages may be in namespaces `ci` and `cd`, an application
+in `prod`, an API server, a resolver, and things outside. What people declare about it is drawn.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from pipesegment.evaluate.endpoints import Port
+
+API = "pipesegment.dev/v1alpha1"
+NAMESPACES = ("ci", "cd", "prod", "kube-system", "default", "istio-system")
+STAGES = {"shop": ("build", "test", "deploy"), "pay": ("build", "sign")}
+PORTS = (Port("TCP", 80), Port("TCP", 443), Port("TCP", 8080), Port("TCP", 9090), Port("UDP", 53), Port("UDP", 8080))
+ADDRESSES = (
+    *("1.1.1.1", "2606:4700:4700::1111", "203.0.113.10", "203.0.113.11", "10.9.0.1", "10.9.0.200", "169.254.169.254"),
+    *("192.0.2.1", "10.96.0.1", "198.51.100.7", "169.254.20.10"),
+)
+
+
+def pod(namespace: str, name: str, labels: dict[str, str], ip: str, **more: Any) -> dict[str, Any]:
+    """Make a running pod that serves HTTP on 8080, metrics by name on 9090, and UDP on 8080."""
+    served = [
+        {"name": "http", "containerPort": 8080},
+        {"name": "metrics", "containerPort": 9090},
+        {"name": "flow", "containerPort": 8080, "protocol": "UDP"},
+    ]
+    containers = [{"name": "main", "ports": served}, *more.pop("sidecars", [])]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": name, "labels": labels},
+        "spec": {"containers": containers, **more},
+        "status": {"phase": "Running", "podIPs": [{"ip": ip}]},
+    }
+
+
+def service(namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Make a Service."""
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": spec}
+
+
+def slices(namespace: str, name: str, address: str, *ports: tuple[str, int]) -> dict[str, Any]:
+    """Make the EndpointSlice of a Service."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"namespace": namespace, "name": name, "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address]}],
+        "ports": [{"name": n, "port": p, "protocol": "TCP"} for n, p in ports],
+    }
+
+
+def town() -> list[dict[str, Any]]:
+    """Give the town without its stages."""
+    return [
+        *({"kind": "Namespace", "metadata": {"name": n, "uid": f"uid-{n}"}} for n in NAMESPACES),
+        service("default", "kubernetes", {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443}]}),
+        slices("default", "kubernetes", "192.0.2.1", ("https", 6443)),
+        service(
+            "kube-system",
+            "kube-dns",
+            {"selector": {"k8s-app": "dns"}, "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]},
+        ),
+        pod("kube-system", "coredns", {"k8s-app": "dns"}, "10.0.9.1"),
+        service(
+            "prod",
+            "api",
+            {
+                "selector": {"app": "api"},
+                "ports": [
+                    {"name": "http", "port": 80, "targetPort": 8080},
+                    {"name": "metrics", "port": 9100, "targetPort": "metrics"},
+                ],
+            },
+        ),
+        service("prod", "ledger", {"ports": [{"name": "sql", "port": 443}]}),
+        slices("prod", "ledger", "198.51.100.7", ("sql", 443)),
+        pod("prod", "api", {"app": "api"}, "10.0.1.1"),
+        pod("prod", "payments", {"app": "payments"}, "10.0.1.2"),
+        pod("ci", "stray", {"app": "stray"}, "10.0.2.9"),
+    ]
+
+
+numbers = st.sampled_from(
+    (
+        {"port": 80},
+        {"port": 443},
+        {"port": 8080},
+        {"port": 8080, "protocol": "UDP"},
+        {"port": 8000, "endPort": 9100},
+        {"port": 53, "protocol": "UDP"},
+    )
+)
+names = st.sampled_from(({"port": "metrics"}, {"port": "http"}, {"port": "flow", "protocol": "UDP"}))
+
+
+def ports(*, named: bool) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Draw ports of pods or, without names, of addresses."""
+    one = st.one_of(numbers, numbers, names) if named else numbers
+    return st.lists(one, min_size=1, max_size=3, unique_by=str)
+
+
+pod_selectors = st.sampled_from(
+    (
+        {"matchLabels": {"app": "api"}},
+        {"matchExpressions": [{"key": "app", "operator": "In", "values": ["api", "stray"]}]},
+        {"matchExpressions": [{"key": "pipesegment.dev/stage", "operator": "Exists"}]},
+        {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["payments"]}]},
+    )
+)
+places = st.sampled_from((None, "ci", "cd", "prod"))
+
+
+def _some(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+@st.composite
+def stage_targets(draw: st.DrawFn, segment: str) -> dict[str, Any]:
+    """Draw a stage of the own segment or of the other one."""
+    other = draw(st.sampled_from(tuple(STAGES)))
+    if other == segment:
+        return {"name": draw(st.sampled_from(STAGES[segment]))}
+    return _some(
+        name=draw(st.sampled_from(STAGES[other])), segment=other, namespace=draw(st.sampled_from((None, "ci", "cd")))
+    )
+
+
+blocks = st.sampled_from(
+    (
+        {"block": "10.9.0.0/24"},
+        {"block": "10.9.0.0/24", "except": ["10.9.0.128/25"]},
+        {"block": "203.0.113.0/24"},
+        {"block": "1.0.0.0/8", "except": ["1.1.1.0/24"]},
+        {"block": "2606:4700::/32"},
+    )
+)
+
+
+@st.composite
+def reaches(draw: st.DrawFn, segment: str) -> dict[str, Any]:
+    """Draw an entry of `reaches`."""
+    kind = draw(
+        st.sampled_from(("stage", "stage", "service", "pods", "cidr", "internet", "destination", "kubernetesAPI"))
+    )
+    if kind == "stage":
+        return {"stage": draw(stage_targets(segment)), "ports": draw(ports(named=True))}
+    if kind == "service":
+        found = {
+            "service": {
+                "name": draw(st.sampled_from(("api", "ledger", "absent", "own"))),
+                "namespace": draw(st.sampled_from(("prod", "ci"))),
+            }
+        }
+        wanted = draw(st.sampled_from((None, [{"port": 80}], [{"port": "metrics"}], [{"port": 9000, "endPort": 9200}])))
+        return found | _some(ports=wanted)
+    if kind == "pods":
+        return {
+            "pods": _some(podSelector=draw(pod_selectors), namespace=draw(places)),
+            "ports": draw(ports(named=True)),
+        }
+    if kind == "cidr":
+        return {"cidr": draw(blocks), "ports": draw(ports(named=False))}
+    if kind == "internet":
+        return {"internet": {}, "ports": draw(ports(named=False))}
+    if kind == "destination":
+        return {"destination": {"name": "registry"}} | _some(ports=draw(st.sampled_from((None, [{"port": 8080}]))))
+    return {"kubernetesAPI": {}}
+
+
+@st.composite
+def accepts(draw: st.DrawFn, segment: str) -> dict[str, Any]:
+    """Draw an entry of `accepts`."""
+    found: dict[str, Any] = {"ports": draw(ports(named=True))}
+    kind = draw(st.sampled_from(("stage", "stage", "pods", "cidr")))
+    if kind == "cidr":
+        return found | {"cidr": draw(blocks)}
+    if kind == "pods":
+        return found | {"pods": _some(podSelector=draw(pod_selectors), namespace=draw(places))}
+    source = draw(stage_targets(segment))
+    if draw(st.booleans()):
+        source.pop("name")
+        source["anyStage"] = True
+    if "segment" in source and draw(st.booleans()):
+        source.pop("segment")
+        source["anySegment"] = True
+    return found | {"stage": source}
+
+
+@st.composite
+def stages(draw: st.DrawFn, segment: str, name: str) -> dict[str, Any]:
+    """Draw a stage; now and then its pods are also another stage's."""
+    found: dict[str, Any] = {
+        "name": name,
+        "reaches": draw(st.lists(reaches(segment), max_size=3)),
+        "accepts": draw(st.lists(accepts(segment), max_size=2)),
+    }
+    if draw(st.integers(0, 7)) == 0:
+        found["mode"] = "Observe"
+    if draw(st.integers(0, 5)) == 0:
+        found["dns"] = draw(st.sampled_from(("Cluster", "None")))
+    if draw(st.integers(0, 9)) == 0:
+        found["podSelector"] = {"matchLabels": {"app": "stray" if name == "build" else f"own-{name}"}}
+    return found
+
+
+@st.composite
+def segments(draw: st.DrawFn, segment: str, *, engines: bool = True) -> list[dict[str, Any]]:
+    """Draw a segment and the pods of its stages."""
+    namespace = draw(st.sampled_from(("ci", "cd")))
+    spec: dict[str, Any] = {"stages": [draw(stages(segment, name)) for name in STAGES[segment]]}
+    tekton = engines and draw(st.booleans())
+    if tekton:
+        spec["engine"] = {"type": "Tekton", "tekton": {"pipeline": segment}}
+    if draw(st.integers(0, 3)) == 0:
+        spec["common"] = {
+            "reaches": draw(st.lists(reaches(segment), max_size=1)),
+            "accepts": draw(st.lists(accepts(segment), max_size=1)),
+        }
+    meta: dict[str, Any] = {"namespace": namespace, "name": segment}
+    if draw(st.booleans()):
+        meta |= {
+            "uid": f"uid-{segment}",
+            "creationTimestamp": draw(st.sampled_from(("2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z"))),
+        }
+    objects = [{"apiVersion": API, "kind": "PipelineSegment", "metadata": meta, "spec": spec}]
+    for index, stage in enumerate((*STAGES[segment], *(("undeclared",) if tekton else ()))):
+        labels = {"pipesegment.dev/segment": segment, "pipesegment.dev/stage": stage, "app": f"own-{stage}"}
+        if tekton:
+            labels = {"tekton.dev/pipeline": segment, "tekton.dev/pipelineTask": stage, "app": f"own-{stage}"}
+        objects.append(
+            pod(
+                namespace,
+                f"{segment}-{stage}",
+                labels,
+                f"10.0.{3 if segment == 'shop' else 4}.{index + 1}",
+                serviceAccountName=f"{segment}-{stage}",
+            )
+        )
+    if draw(st.booleans()):
+        spec_ = {"selector": {"app": "own-test"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}
+        objects.append(service(namespace, "own", spec_))
+    return objects
+
+
+@st.composite
+def grants(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """Draw a grant, in the application's namespace or in a pipeline's own."""
+    to = draw(
+        st.sampled_from(
+            (
+                {"service": {"name": "api"}},
+                {"podSelector": {"matchLabels": {"app": "api"}}},
+                {"podSelector": {"matchLabels": {"app": "stray"}}},
+            )
+        )
+    )
+    spec = {
+        "from": [
+            _some(
+                namespace=draw(st.sampled_from(("ci", "cd"))),
+                segment=draw(st.sampled_from((None, "shop"))),
+                stage=draw(st.sampled_from((None, "build"))),
+            )
+        ],
+        "to": to,
+        "isolate": draw(st.sampled_from(("Nobody", "Callers", "Everyone"))),
+    }
+    if "podSelector" in to:
+        spec["ports"] = draw(ports(named=True))
+    elif draw(st.booleans()):
+        spec["ports"] = [{"port": 80}]
+    meta = {
+        "namespace": draw(st.sampled_from(("prod", "prod", "ci"))),
+        "name": f"grant-{number}",
+        "uid": f"uid-grant-{number}",
+    }
+    return {"apiVersion": API, "kind": "SegmentGrant", "metadata": meta, "spec": spec}
+
+
+@st.composite
+def classes(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw the class of all namespaces."""
+    network: dict[str, Any] = {"requireGrants": draw(st.booleans())}
+    if draw(st.booleans()):
+        network["isolation"] = {
+            "mode": "Namespace",
+            "exceptPods": draw(st.sampled_from(([], [{"matchLabels": {"app": "stray"}}]))),
+        }
+    spec = {
+        "network": network,
+        "destinations": [
+            {"name": "registry", "cidrs": ["203.0.113.0/24"], "except": ["203.0.113.11/32"], "ports": [{"port": 443}]}
+        ],
+        "guardrails": {"overlap": draw(st.sampled_from(("Refuse", "Union")))},
+    }
+    if draw(st.integers(0, 3)) == 0:
+        spec["baseline"] = {
+            "accepts": [
+                {
+                    "pods": {"podSelector": {"matchLabels": {"app": "api"}}, "namespace": "prod"},
+                    "ports": [{"port": "metrics"}],
+                }
+            ]
+        }
+    selector = draw(
+        st.sampled_from(
+            (
+                {},
+                {
+                    "matchExpressions": [
+                        {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ci", "prod"]}
+                    ]
+                },
+            )
+        )
+    )
+    return {
+        "apiVersion": API,
+        "kind": "SegmentClass",
+        "metadata": {"name": "default", "uid": "uid-class"},
+        "spec": {"namespaceSelector": selector, **spec},
+    }
+
+
+@st.composite
+def worlds(draw: st.DrawFn, *, engines: bool = True) -> list[dict[str, Any]]:
+    """Draw a world: the town, one segment or two, grants, and a class or none."""
+    objects = [*town(), *draw(segments("shop", engines=engines))]
+    if draw(st.booleans()):
+        objects += draw(segments("pay", engines=engines))
+    objects += [draw(grants(number)) for number in range(draw(st.integers(0, 2)))]
+    if draw(st.booleans()):
+        objects.append(draw(classes()))
+    return objects

@@ -1,0 +1,212 @@
+"""`reach`: the matrix, one question, and how they end."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def verdicts(result) -> dict[tuple[str, str, str], tuple[bool, bool]]:
+    found = json.loads(result.stdout)["verdicts"]
+    return {(v["from"], v["to"], v["port"]): (v["declared"], v["enforced"]) for v in found}
+
+
+def opened(result) -> set[tuple[str, str, str]]:
+    return {question for question, (declared, enforced) in verdicts(result).items() if declared and enforced}
+
+
+def test_only_what_is_declared_is_open(run, segment: str, facts: str) -> None:
+    result = run("reach", "-f", segment, "--facts", facts, "-o", "json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["mismatches"] == 0
+    assert opened(result) == {
+        ("ci/shop-build", "ci/shop-cache", "TCP/8080"),
+        ("ci/shop-build", "kube-system/dns", "TCP/53"),
+        ("ci/shop-build", "kube-system/dns", "UDP/53"),
+    }
+    assert ("ci/shop-build", "169.254.169.254", "TCP/8080") in verdicts(result)
+
+
+def test_the_json_is_the_contracts(run, segment: str) -> None:
+    data = json.loads(run("reach", "-f", segment, "-o", "json").stdout)
+
+    assert set(data) == {"verdicts", "mismatches"}
+    assert {tuple(v) for v in data["verdicts"]} == {("from", "to", "port", "declared", "enforced", "because")}
+
+
+def test_text_is_a_matrix_without_colours_when_piped(run, segment: str) -> None:
+    result = run("reach", "-f", segment)
+
+    assert result.stdout == "FROM \\ TO       ci/shop-cache\nci/shop-build   TCP/8080\n"
+    assert "0 mismatches" in result.stderr
+
+
+POLICY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: allow-all, namespace: ci}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}
+"""
+
+
+def test_a_foreign_policy_that_widens_is_a_mismatch_and_exit_1(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+
+    result = run("reach", "-f", segment, "--facts", "policy.yaml", "-o", "json")
+
+    assert result.exit_code == 1
+    assert verdicts(result)["ci/shop-cache", "ci/shop-build", "TCP/8080"] == (False, True)
+    assert json.loads(result.stdout)["mismatches"] > 0
+    as_text = run("reach", "-f", segment, "--facts", "policy.yaml")
+    assert as_text.exit_code == 1
+    assert "TCP/8080!" in as_text.stdout
+    assert "NetworkPolicy ci/allow-all" in as_text.stdout
+
+
+def test_our_own_old_objects_among_the_facts_do_not_count(run, segment: str, tmp_path: Path) -> None:
+    labels = "labels: {app.kubernetes.io/managed-by: pipesegment, pipesegment.dev/segment: gone}"
+    (tmp_path / "policy.yaml").write_text(POLICY.replace("namespace: ci", f"namespace: ci, {labels}"))
+
+    assert run("reach", "-f", segment, "--facts", "policy.yaml").exit_code == 0
+
+
+def reaching_api(tmp_path: Path, segment: str) -> None:
+    text = (tmp_path / segment).read_text()
+    api = "- name: cache\n      reaches: [{service: {name: api, namespace: prod}}]\n"
+    (tmp_path / segment).write_text(text.replace("- name: cache\n", api))
+
+
+CLOSED = POLICY.replace("allow-all, namespace: ci", "closed, namespace: prod").replace(
+    "[Ingress, Egress], ingress: [{}], egress: [{}]", "[Ingress]"
+)
+
+
+def test_an_ungranted_way_is_declared_and_differs_where_the_other_side_is_closed(
+    run, segment, facts, tmp_path: Path
+) -> None:
+    reaching_api(tmp_path, segment)
+    (tmp_path / "closed.yaml").write_text(CLOSED)
+
+    open_side = run("reach", "-f", segment, "--facts", facts, "-o", "json")
+    closed_side = run("reach", "-f", segment, "--facts", facts, "--facts", "closed.yaml", "-o", "json")
+
+    question = ("ci/shop-cache", "prod/api", "TCP/8080")
+    assert (open_side.exit_code, verdicts(open_side)[question]) == (0, (True, True))
+    assert (closed_side.exit_code, verdicts(closed_side)[question]) == (1, (True, False))
+
+
+GRANT = """\
+apiVersion: pipesegment.dev/v1alpha1
+kind: SegmentGrant
+metadata: {name: ci, namespace: prod}
+spec: {from: [{namespace: ci}], to: {service: {name: api}}}
+"""
+
+
+@pytest.mark.parametrize("way", ["-f", "--facts"])
+def test_a_grant_opens_the_closed_side(run, segment: str, facts: str, tmp_path: Path, way: str) -> None:
+    reaching_api(tmp_path, segment)
+    (tmp_path / "closed.yaml").write_text(CLOSED)
+    (tmp_path / "grant.yaml").write_text(GRANT)
+
+    result = run("reach", "-f", segment, "--facts", facts, "--facts", "closed.yaml", way, "grant.yaml", "-o", "json")
+
+    assert (result.exit_code, verdicts(result)["ci/shop-cache", "prod/api", "TCP/8080"]) == (0, (True, True))
+
+
+def ask(run, segment: str, source: str, destination: str, port: str, *more: str):
+    return run("reach", "-f", segment, "--from", source, "--to", destination, "--port", port, *more)
+
+
+def test_one_question_is_answered_with_its_path_and_rule(run, segment: str) -> None:
+    result = ask(run, segment, "ci/shop-build", "ci/shop-cache", "TCP/8080")
+
+    assert result.exit_code == 0
+    assert "declared: yes: " in result.stdout
+    assert "spec.stages[0].reaches[0]" in result.stdout
+    assert "enforced: yes: allowed by NetworkPolicy ci/shop-build egress[0]" in result.stdout
+    assert "add to" not in result.stdout
+
+
+def test_one_question_about_a_closed_way_is_answered_with_what_to_add(run, segment: str) -> None:
+    result = ask(run, segment, "ci/shop-cache", "ci/shop-build", "80")
+
+    assert result.exit_code == 0
+    assert "declared: no: " in result.stdout
+    assert "add to spec.stages[1].reaches of PipelineSegment ci/shop:\n  - stage: {name: build}" in result.stdout
+
+
+def test_one_question_may_ask_about_an_address(run, segment: str) -> None:
+    result = ask(run, segment, "ci/shop-build", "169.254.169.254", "TCP/80")
+
+    assert result.exit_code == 0
+    assert "nothing that a segment may declare opens this way" in result.stdout
+
+
+def test_one_question_as_json_is_a_matrix_of_one(run, segment: str) -> None:
+    result = ask(run, segment, "ci/shop-build", "ci/shop-cache", "TCP/8080", "-o", "json")
+
+    assert verdicts(result) == {("ci/shop-build", "ci/shop-cache", "TCP/8080"): (True, True)}
+
+
+def test_a_declared_way_that_stays_closed_is_answered_with_the_finding(
+    run, segment: str, facts: str, tmp_path: Path
+) -> None:
+    reaching_api(tmp_path, segment)
+    (tmp_path / "closed.yaml").write_text(CLOSED)
+
+    result = ask(run, segment, "ci/shop-cache", "prod/api", "TCP/8080", "--facts", facts, "--facts", "closed.yaml")
+
+    assert result.exit_code == 1
+    assert "enforced: no: " in result.stdout
+    assert "Ungranted: " in result.stdout
+    assert "create a SegmentGrant" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--from", "ci/shop-build"],
+        ["--from", "ci/shop-build", "--to", "ci/shop-cache"],
+        ["--from", "ci/nobody", "--to", "ci/shop-cache", "--port", "80"],
+        ["--from", "ci/shop-build", "--to", "somewhere", "--port", "80"],
+        ["--from", "ci/shop-build", "--to", "ci/shop-cache", "--port", "TCP/x"],
+        ["--from", "ci/shop-build", "--to", "ci/shop-cache", "--port", "TCP/70000"],
+    ],
+)
+def test_half_a_question_is_bad_usage(run, segment: str, args: list[str]) -> None:
+    result = run("reach", "-f", segment, *args)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_refused_document_is_1(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / segment).write_text((tmp_path / segment).read_text().replace("8080", "0"))
+
+    result = run("reach", "-f", segment, "-o", "json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+MESHED = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: ci, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cache, namespace: ci}
+spec: {selector: {pipesegment.dev/segment: shop, pipesegment.dev/stage: cache}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+def test_stages_in_the_mesh_are_represented_with_a_sidecar(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text(MESHED)
+
+    result = run("reach", "-f", segment, "--facts", "mesh.yaml", "-o", "json")
+
+    assert result.exit_code == 0, result.output
+    assert ("ci/shop-build", "ci/shop-cache", "TCP/8080") in opened(result)
+    asked = ask(run, segment, "ci/shop-build", "ci/shop-cache", "TCP/8080", "--facts", "mesh.yaml")
+    assert "AuthorizationPolicy" in asked.stdout

@@ -1,0 +1,262 @@
+"""The surroundings and the owned objects, as followed from a cluster."""
+
+import asyncio
+import gc
+import tracemalloc
+
+import pytest
+
+from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Key
+from pipesegment.world import kinds
+from pipesegment.world.clock import ManualClock, settle
+from pipesegment.world.facts_source import Surroundings
+from pipesegment.world.memory import MemoryCluster
+from pipesegment.world.owned import OwnedObjects, project
+from tests.unit.world.test_world_memory import policy
+
+POLICY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "shop", "build")
+
+
+def thing(kind, name, namespace="shop", *, labels=None, **body):
+    meta = {"name": name, **({"namespace": namespace} if kind.namespaced else {}), "labels": labels or {}}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, **body}
+
+
+def segment(name, **meta):
+    obj = thing(kinds.SEGMENT, name, spec={"stages": [{"name": "build"}]})
+    obj["metadata"].update(meta)
+    return obj
+
+
+class View:
+    def __init__(self):
+        self.cluster = MemoryCluster()
+        self.clock = ManualClock()
+        self.told = []
+        self.drift = []
+        self.owned = OwnedObjects(self.cluster, lambda key, target: self.drift.append((key, target)), clock=self.clock)
+        self.surroundings = Surroundings(
+            self.cluster,
+            lambda kind, old, new: self.told.append(
+                (kind, (new or old).meta.name if hasattr(new or old, "meta") else "")
+            ),
+            followers=[self.owned],
+            clock=self.clock,
+        )
+
+    async def start(self):
+        for fleet in (self.owned, self.surroundings):
+            fleet.start()
+            await asyncio.wait_for(fleet.wait_synced(), 5)
+        await settle()
+
+    async def stop(self):
+        await self.surroundings.stop()
+        await self.owned.stop()
+
+
+@pytest.fixture
+async def view():
+    found = View()
+    yield found
+    await found.stop()
+
+
+async def test_the_snapshot_shows_every_kind_and_follows(view):
+    view.cluster.seed(
+        thing(kinds.NAMESPACE, "shop", labels={"team": "x"}),
+        thing(kinds.NODE, "n1", status={"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}),
+        thing(kinds.POD, "p", spec={"serviceAccountName": "sa"}, status={"phase": "Running"}),
+        thing(kinds.SERVICE, "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80}]}),
+        thing(kinds.ENDPOINT_SLICE, "web-1", labels={"kubernetes.io/service-name": "web"}, addressType="IPv4"),
+        thing(kinds.NETWORK_POLICY, "theirs", spec={"podSelector": {}}),
+        thing(kinds.SERVICE_ACCOUNT, "sa"),
+        thing(kinds.CLASS, "default", spec={}),
+        thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
+        thing(kinds.CRD, "authorizationpolicies.security.istio.io"),
+        segment("pay"),
+    )
+    assert not view.surroundings.synced
+    await view.start()
+    found = view.surroundings.snapshot
+    assert found.namespaces["shop"].labels["team"] == "x"
+    assert found.nodes["n1"].addresses == ("10.0.0.1",)
+    assert found.pods["shop"]["p"].service_account == "sa"
+    assert found.service("shop", "web").selector == Selector.of({"app": "web"})
+    assert [item.meta.name for item in found.slices_of("shop", "web")] == ["web-1"]
+    assert set(found.policies["shop"]) == {"theirs"}
+    assert set(found.accounts["shop"]) == {"sa"}
+    assert set(found.classes) == {"default"}
+    assert set(found.grants["shop"]) == {"g"}
+    assert found.segment("shop", "pay").spec is not None
+    assert found.crds == {"authorizationpolicies.security.istio.io"}
+    assert {kind for kind, _ in view.told} == {kind.kind for kind in view.surroundings._by_kind}
+    view.cluster.seed(thing(kinds.POD, "q"), thing(kinds.CRD, "sidecars.networking.istio.io"))
+    await settle(50)
+    assert set(found.pods["shop"]) == {"p", "q"}
+    assert len(view.surroundings.snapshot.crds) == 2
+
+
+async def test_ended_pods_and_our_own_policies_are_not_among_the_facts(view):
+    view.cluster.seed(
+        thing(kinds.POD, "runs", status={"phase": "Running"}),
+        thing(kinds.POD, "over", status={"phase": "Succeeded"}),
+        policy("ours"),
+        thing(kinds.NETWORK_POLICY, "theirs", spec={}),
+    )
+    await view.start()
+    found = view.surroundings.snapshot
+    assert set(found.pods["shop"]) == {"runs"}
+    assert set(found.policies["shop"]) == {"theirs"}
+    view.cluster.edit(ObjectID("v1", "Pod", "shop", "runs"), lambda obj: obj["status"].update(phase="Failed"))
+    await settle(50)
+    assert found.pods == {}
+
+
+async def test_segments_are_listed_once_and_then_brought_by_somebody_elses_watch(view):
+    view.cluster.seed(segment("pay"), segment("stale"))
+    await view.start()
+    assert set(view.surroundings.snapshot.segments["shop"]) == {"pay", "stale"}
+    view.told.clear()
+    view.surroundings.put_segment(segment("new", resourceVersion="999999"))
+    view.surroundings.drop_segment("shop", "pay")
+    assert set(view.surroundings.snapshot.segments["shop"]) == {"new", "stale"}
+    assert view.told == [("PipelineSegment", "new"), ("PipelineSegment", "pay")]
+    assert view.cluster.calls["watch"] == len(view.surroundings.informers) - 1 + len(view.owned.informers)
+    view.cluster.remove(ObjectID("pipesegment.dev/v1alpha1", "PipelineSegment", "shop", "stale"))
+    await view.clock.advance(601)
+    assert "stale" not in view.surroundings.snapshot.segments["shop"]
+
+
+async def test_a_change_of_status_alone_makes_no_segment_due(view):
+    view.cluster.seed(segment("pay"))
+    await view.start()
+    view.told.clear()
+    target = ObjectID("pipesegment.dev/v1alpha1", "PipelineSegment", "shop", "pay")
+    changed = view.cluster.edit(target, lambda obj: obj.update(status={"summary": {"stages": 1}}))
+    view.surroundings.put_segment(changed)
+    assert view.told == []
+
+
+async def test_kinds_whose_definition_appears_are_looked_for_at_once(view):
+    istio = {("security.istio.io", "AuthorizationPolicy"), ("security.istio.io", "PeerAuthentication")}
+    view.cluster.absent |= {*istio, ("networking.istio.io", "Sidecar")}
+    await view.start()
+    view.cluster.absent.clear()
+    made = thing(kinds.AUTHORIZATION_POLICY, "a", labels={"app.kubernetes.io/managed-by": "pipesegment"})
+    view.cluster.seed(made, thing(kinds.CRD, kinds.AUTHORIZATION_POLICY.crd))
+    await settle(50)
+    assert view.owned.get(ObjectID.of(made)) is not None
+
+
+def ours(name="build", segment="pay", owner="uid-pay", **more):
+    labels = {
+        "app.kubernetes.io/managed-by": "pipesegment",
+        "pipesegment.dev/segment": segment,
+        "pipesegment.dev/stage": "build",
+    }
+    return policy(name, labels=labels, annotations={"pipesegment.dev/hash": "h1"}, owner=owner, **more)
+
+
+async def test_owned_objects_are_found_by_segment_wherever_they_are_and_by_class(view):
+    abroad = ours("abroad", egress=[])
+    abroad["metadata"]["namespace"] = "data"
+    abroad["metadata"]["labels"]["pipesegment.dev/origin"] = "shop"
+    abroad["metadata"]["annotations"]["pipesegment.dev/segment-uid"] = "uid-pay"
+    denial = policy("deny", labels={"app.kubernetes.io/managed-by": "pipesegment", "pipesegment.dev/class": "default"})
+    view.cluster.seed(ours(), abroad, denial, policy("foreign", labels={"x": "y"}))
+    await view.start()
+    mine = view.owned.of(Key("shop", "pay"))
+    assert {target.namespace: target.name for target in mine} == {"shop": "build", "data": "abroad"}
+    home = mine[POLICY]
+    assert (home.hash, home.owner_uid, home.stage, home.generation, home.deleting) == (
+        "h1",
+        "uid-pay",
+        "build",
+        1,
+        False,
+    )
+    assert mine[POLICY._replace(namespace="data", name="abroad")].segment_uid == "uid-pay"
+    assert [target.name for target in view.owned.of(Key("", "default"))] == ["deny"]
+    assert view.owned.segments == {Key("shop", "pay"), Key("", "default")}
+    assert view.owned.of(Key("shop", "nobody")) == {}
+
+
+async def test_drift_is_told_and_our_own_writes_are_not(view):
+    view.cluster.seed({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    await view.start()
+    live = await view.cluster.apply(ours())
+    view.owned.wrote(live)
+    await settle(50)
+    assert view.drift == []
+    assert view.owned.get(POLICY).resource_version == live["metadata"]["resourceVersion"]
+    view.cluster.edit(POLICY, lambda obj: obj["spec"].update(egress=[{}]))
+    await settle(50)
+    assert view.drift == [(Key("shop", "pay"), POLICY)]
+    assert view.owned.get(POLICY).generation == 2
+    uid = live["metadata"]["uid"]
+    await view.cluster.delete(POLICY, uid=uid)
+    view.owned.deleted(POLICY)
+    await settle(50)
+    assert view.drift == [(Key("shop", "pay"), POLICY)]
+    assert view.owned.of(Key("shop", "pay")) == {}
+    assert view.owned.segments == frozenset()
+
+
+async def test_an_object_that_loses_our_label_or_changes_hands_is_told_to_everybody_concerned(view):
+    view.cluster.seed(ours())
+    await view.start()
+    view.drift.clear()
+    view.cluster.edit(POLICY, lambda obj: obj["metadata"]["labels"].update({"pipesegment.dev/segment": "other"}))
+    await settle(50)
+    assert sorted(view.drift) == [(Key("shop", "other"), POLICY), (Key("shop", "pay"), POLICY)]
+    assert view.owned.of(Key("shop", "pay")) == {}
+    view.drift.clear()
+    view.cluster.edit(POLICY, lambda obj: obj["metadata"]["labels"].clear())
+    await settle(50)
+    assert view.drift == [(Key("shop", "other"), POLICY)]
+    assert view.owned.get(POLICY) is None
+
+
+async def test_a_deletion_under_way_is_seen(view):
+    made = ours()
+    made["metadata"]["finalizers"] = ["example.com/f"]
+    view.cluster.seed(made)
+    await view.start()
+    view.cluster.remove(POLICY)
+    await settle(50)
+    assert view.owned.get(POLICY).deleting
+
+
+def test_an_owned_object_costs_less_than_a_kilobyte():
+    """Ten stages for each of 300 segments, as the API server would send them."""
+    cluster = MemoryCluster()
+    owned = OwnedObjects(cluster, lambda *_: None)
+    informer = owned.informers[0]
+
+    def sent(n):
+        obj = ours(f"segment-{n // 10}-stage-{n % 10}", segment=f"segment-{n // 10}", owner=f"{n // 10:036d}")
+        obj["metadata"] |= {"uid": f"{n:036d}", "resourceVersion": str(100_000 + n), "generation": 1}
+        obj["metadata"]["annotations"] = {"pipesegment.dev/hash": f"{n:064d}"}
+        return obj
+
+    informer.put(sent(0))
+    gc.collect()
+    tracemalloc.start()
+    for n in range(1, 3001):
+        informer.put(sent(n))
+    gc.collect()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(owned.of(Key("shop", "segment-7"))) == 10
+    assert used / 3000 < 1024
+
+
+def test_an_owner_of_our_kinds_is_the_owner():
+    obj = ours(owner=None)
+    obj["metadata"] |= {"uid": "u", "resourceVersion": "1"}
+    grant = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentGrant", "uid": "y"}
+    obj["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "Pod", "uid": "x", "controller": True}, grant]
+    assert project(obj).owner_uid == "y"
