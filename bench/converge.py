@@ -130,7 +130,7 @@ async def create_all(api: Api, objects: list[Object]) -> None:
 
 @contextmanager
 def operator(adapter: Adapter, plane: ControlPlane) -> Iterator[subprocess.Popen[bytes]]:
-    log = tempfile.NamedTemporaryFile(suffix=".log", delete=False)
+    log = tempfile.NamedTemporaryFile(suffix=".log", delete=False)  # noqa: SIM115 - kept for whoever asks why it ended
     environment = {**os.environ, **adapter.environment}
     process = subprocess.Popen(adapter.argv(plane.kubeconfig), cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
@@ -145,7 +145,7 @@ def operator(adapter: Adapter, plane: ControlPlane) -> Iterator[subprocess.Popen
 async def watching(adapter: Adapter, plane: ControlPlane) -> None:
     """Wait until the operator has listed its resources."""
     group = adapter.resource["apiVersion"].partition("/")[0]
-    while not any(e.verb == "list" and e.resource.endswith(group) for e in plane.audit_events()):
+    while not any(e.verb == "list" and e.resource.endswith(group) for e in plane.audit_events()):  # noqa: ASYNC110 - a file
         await asyncio.sleep(0.2)
 
 
@@ -207,7 +207,7 @@ def writing_time(plane: ControlPlane, since: int) -> float:
 
 
 def moment(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return datetime.fromisoformat(text).timestamp()
 
 
 def cpu_of(process: subprocess.Popen[bytes]) -> float:

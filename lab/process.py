@@ -1,6 +1,7 @@
 """Child processes that never outlive us, stopped by pid and with escalation."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -97,3 +98,12 @@ class Service:
             except subprocess.TimeoutExpired:
                 self._child.kill()
         self._child.wait()
+
+
+def free_port() -> int:
+    """Find a port of loopback that nothing listens on now; somebody else may take it before it is used."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port

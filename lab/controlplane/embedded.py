@@ -20,7 +20,7 @@ from lab.controlplane.pki import Authority
 from lab.errors import LabError, UnsupportedError
 from lab.folders import Folder
 from lab.kubectl import Kubectl
-from lab.process import Service
+from lab.process import Service, free_port
 
 _READY_WITHIN = 60.0
 #: Seconds that a program gets to end by itself. The API server would wait a minute for its watchers; what it
@@ -94,7 +94,7 @@ def start(
 def _start(
     options: Options, binaries: Binaries, source: str, held: Folder, services: dict[str, Service]
 ) -> EmbeddedControlPlane:
-    run = Run(held.path, _free_port(), options, binaries)
+    run = Run(held.path, free_port(), options, binaries)
     admin = _write_files(run)
     _start_service(run, services, "etcd", commands.etcd(run))
     _until(lambda: _listens(run.etcd_socket), services, "etcd")
@@ -164,14 +164,6 @@ def _until(ready: Callable[[], bool], services: dict[str, Service], what: str) -
             logs = "\n".join(f"{service.name}:\n{service.tail(5)}" for service in services.values())
             raise LabError(f"{what} was not ready after {_READY_WITHIN:.0f} s. The ends of the logs:\n{logs}")
         time.sleep(_POLL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 def _listens(path: Path) -> bool:

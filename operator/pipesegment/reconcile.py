@@ -5,6 +5,7 @@ Every door that it passes decides nothing here: this file is read aloud, the roo
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
@@ -12,6 +13,7 @@ from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Class, Key, NetworkPolicy, Segment, ServiceAccount, Snapshot
+from pipesegment.findings import Finding
 from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
@@ -48,49 +50,73 @@ class Corridor:
         except Refused as refused:
             return Outcome(generation, refusals=refused.refusals)
         told = self._audited(segment.meta.key, generation, reach)
-        changes, results, withheld = await self._enforce(desired, tuple(inventory), _restraint(reach), told)
+        restraint = _restraint(segment, reach, snapshot)
+        live = self._live(desired)
+        changes, results, withheld = await self._enforce(desired, live, tuple(inventory), restraint, told)
         failed = tuple(f.told for f in results.failures)
         return Outcome(generation, reach.refusals, reach, desired, changes, failed, withheld, results.done)
 
-    async def gone(self, key: Key) -> Results:
-        """Take away what a segment left behind; its own namespace's objects go by their ownerReferences as well."""
-        left = self._owned.of(key)
-        owners = {owned.owner_uid for owned in left.values() if owned.segment_uid == ""}
-        owners |= {owned.segment_uid for owned in left.values() if owned.segment_uid}
+    async def gone(self, key: Key, *, going: bool = False) -> Results:
+        """Take away what a segment or a class left behind; much of it goes by its ownerReferences as well.
+
+        Of one that is still `going`, what is in its own namespace stays: it is enforced until the end, and whoever
+        deletes with `--cascade=orphan` keeps it.
+        """
+        left = {t: _live(o) for t, o in self._owned.of(key).items() if not self._has_heir(key, t)}
+        if going:
+            left = {t: found for t, found in left.items() if found.segment_uid}
+        owners = {found.segment_uid or found.owner for found in left.values()}
         results = Results()
         told = self._audited(key, 0, None)
-        for uid in sorted(owners):
-            nothing = Desired(key, uid, ())
-            _, done, _ = await self._enforce(nothing, (), Restraint.NONE, told)
+        # Labels are claims: an object that names no owner, or a living one, is not ours to delete.
+        for uid in sorted(owners - self._living(key) - {""}) if owners else ():
+            _, done, _ = await self._enforce(Desired(key, uid, ()), left, (), Restraint.NONE, told)
             results.done |= done.done
             results.failures += done.failures
         return results
 
-    async def isolation(self, found: Class) -> tuple[Desired, Results]:
+    def _living(self, key: Key) -> set[str]:
+        """Give the uids of every owner but this one that exists and is not being deleted."""
+        snapshot = self._surroundings.snapshot
+        segments = (s.meta for by in snapshot.segments.values() for s in by.values())
+        classes = (c.meta for c in snapshot.classes.values())
+        return {m.uid for m in (*segments, *classes) if not m.deleting and m.key != key}
+
+    async def isolation(self, found: Class) -> tuple[tuple[Finding, ...], Results]:
         """Bring `pipesegment-default-deny` to every namespace that a class isolates."""
         snapshot = self._surroundings.snapshot
         assert found.spec is not None
-        namespaces = {*governed(found.meta.name, snapshot), *self._undecided(found.meta.name, snapshot)}
-        desired = isolation(found.meta.name, found.meta.uid, found.spec, namespaces)
-        told = self._audited(Key("", found.meta.name), found.meta.generation, None)
-        _, results, _ = await self._enforce(desired, (), Restraint.NONE, told)
-        return desired, results
+        own = Key("", found.meta.name)
+        namespaces = {*governed(own.name, snapshot), *self._kept(own, snapshot)}
+        desired = isolation(own.name, found.meta.uid, found.spec, namespaces)
+        told = self._audited(own, found.meta.generation, None)
+        live = self._live(desired)
+        changes, results, _ = await self._enforce(desired, live, (), Restraint.NONE, told)
+        return (*desired.gaps, *changes.conflicts()), results
 
-    def _undecided(self, name: str, snapshot: Snapshot) -> Iterable[str]:
-        """Give the namespaces that this class isolates and that nobody can be said to govern: they stay closed."""
-        isolated = {target.namespace for target in self._owned.of(Key("", name))}
-        return (n for n in isolated if governance.govern(n, snapshot).stalled)
+    def _kept(self, own: Key, snapshot: Snapshot) -> Iterable[str]:
+        """Give the isolated namespaces that stay closed: nobody can be said to govern them, or they are going."""
+        isolated = {target.namespace for target in self._owned.of(own)}
+        return (n for n in isolated if governance.govern(n, snapshot).stalled or _is_going(n, snapshot))
 
     async def _enforce(
-        self, desired: Desired, inventory: tuple[Entry, ...], restraint: Restraint, told: OnCall
+        self,
+        desired: Desired,
+        live: dict[ObjectID, Live],
+        inventory: tuple[Entry, ...],
+        restraint: Restraint,
+        told: OnCall,
     ) -> tuple[ChangeSet, Results, tuple[ObjectID, ...]]:
-        live = self._live(desired)
-        for target, obj in (await self._read(unverified(desired, live, self._applier.remembered))).items():
-            if obj is None:
-                del live[target]
-            else:
+        known = self._applier.remembered
+        hinted = [e.id for e in inventory if e.id not in live and self._owned.follows(e.id)]
+        for target, obj in (await self._read((*unverified(desired, live, known), *hinted))).items():
+            if obj is not None:
                 live[target] = Live.of(obj)
-        changes = plan(desired, live, inventory, self._applier.remembered)
+            else:
+                live.pop(target, None)
+        for target in self._inherited(desired, live):
+            live[target] = replace(live[target], owner=desired.uid)
+        changes = plan(desired, live, inventory, known)
         self._remember_verified(changes)
         if not changes.writes:
             return changes, Results(), ()
@@ -100,12 +126,28 @@ class Corridor:
 
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:
         """Gather what is labelled for this owner, and whatever holds a name that is needed."""
-        found = {target: _live(owned) for target, owned in self._owned.of(desired.segment).items()}
-        for obj in desired.objects:
-            target = ObjectID.of(obj)
-            if target not in found and (other := self._holder(target)) is not None:
+        wanted = {ObjectID.of(obj) for obj in desired.objects}
+        labelled = self._owned.of(desired.segment).items()
+        found = {t: _live(owned) for t, owned in labelled if t in wanted or not self._has_heir(desired.segment, t)}
+        for target in wanted - found.keys():
+            other = self._holder(target)
+            if other is not None:
                 found[target] = other
         return found
+
+    def _has_heir(self, owner: Key, target: ObjectID) -> bool:
+        """Tell whether a class's isolation goes on under another class: then that one takes it over as it stands."""
+        if owner.namespace:
+            return False
+        governing = governance.govern(target.namespace, self._surroundings.snapshot)
+        return governing.name != owner.name and governing.spec.network.isolation.mode == "Namespace"
+
+    def _inherited(self, desired: Desired, live: Mapping[ObjectID, Live]) -> list[ObjectID]:
+        """Name the default denies of classes that govern no more where they stand: the class that does takes them over."""
+        if desired.segment.namespace:
+            return []
+        held = {t: live[t] for t in map(ObjectID.of, desired.objects) if t in live}
+        return [t for t, found in held.items() if found.managed_by_us and names.CLASS_LABEL in found.labels]
 
     def _holder(self, target: ObjectID) -> Live | None:
         owned = self._owned.get(target)
@@ -170,15 +212,26 @@ def governed(name: str, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(sorted(n for n in governing if governance.govern(n, snapshot).name == name))
 
 
-def _restraint(reach: Reach) -> Restraint:
-    if reach.refusals or reach.governance.stalled:
+def _restraint(segment: Segment, reach: Reach, snapshot: Snapshot) -> Restraint:
+    governing = reach.governance
+    wished = segment.spec is not None and segment.spec.suspend and governing.spec.guardrails.allow_suspend
+    # The API server makes nothing in a namespace that is going.
+    if wished or _is_going(reach.segment.namespace, snapshot):
+        return Restraint.SUSPENDED
+    if reach.refusals or governing.stalled:
         return Restraint.NO_WIDENING
     return Restraint.SUSPENDED if reach.suspended else Restraint.NONE
 
 
+def _is_going(namespace: str, snapshot: Snapshot) -> bool:
+    found = snapshot.namespaces.get(namespace)
+    return found is not None and found.meta.deleting
+
+
 def _live(owned: Owned) -> Live:
+    made_for = names.SEGMENT_LABEL if owned.segment.namespace else names.CLASS_LABEL
     labels: Mapping[str, str] = {
-        names.SEGMENT_LABEL: owned.segment.name,
+        made_for: owned.segment.name,
         **({names.STAGE_LABEL: owned.stage} if owned.stage else {}),
     }
     return Live(

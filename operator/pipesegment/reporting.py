@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from pipesegment import names
-from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
@@ -33,7 +33,8 @@ from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, S
 from pipesegment.world.port import Cluster, Json
 
 _audit = logging.getLogger("pipesegment.audit")
-_NOT_FOUND: Final = 404
+#: What the API server answers when the object with this uid is not there any more.
+_GONE: Final = frozenset({404, 409})
 #: Events that wait to be posted; more are dropped, the status says it all.
 _MAX_WAITING: Final = 1000
 _POSTERS: Final = 2
@@ -49,7 +50,8 @@ class Reporter:
         self._cluster = cluster
         self._metrics = metrics
         self._identity = identity
-        self._statuses: dict[tuple[str, Key], bytes] = {}
+        #: (uid, what was written last); a namesake made anew has a status of its own.
+        self._statuses: dict[tuple[str, Key], tuple[str, bytes]] = {}
         self._verdicts: dict[Key, tuple[str, str]] = {}
         self._covered: defaultdict[Key, dict[Key, frozenset[Covered]]] = defaultdict(dict)
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MAX_WAITING)
@@ -69,6 +71,11 @@ class Reporter:
         """Give what the last status says that exists."""
         status = PipelineSegmentStatus.model_validate(self._last(names.SEGMENT, segment.meta, segment.status))
         return tuple(Entry(ObjectID(e.api_version, e.kind, e.namespace, e.name), e.uid) for e in status.inventory)
+
+    def recorded_class(self, segment: Segment) -> str:
+        """Give the uid of the class that the last status names; '' without one."""
+        found = self._last(names.SEGMENT, segment.meta, segment.status).get("class") or {}
+        return str(found.get("uid", ""))
 
     def audited(self, owner: Key, generation: int, reach: Reach | None) -> OnCall:
         """Give who is told of every call that is made for a segment or a class."""
@@ -100,9 +107,9 @@ class Reporter:
         if ready is not None:
             self._verdict(segment.meta.key, (ready.status, ready.reason))
         grants = self._note_covered(segment.meta.key, outcome.reach)
-        if await self._write(names.SEGMENT, segment.meta, status, segment.status):
-            for event in events(previous.conditions, status.conditions, outcome.changes, outcome.done):
-                self._tell(segment.meta, event)
+        await self._write(names.SEGMENT, segment.meta, status, segment.status)
+        for event in events(previous.conditions, status.conditions, outcome.changes, outcome.done):
+            self._tell(segment.meta, event)
         return grants
 
     async def grant(self, grant: Grant, snapshot: Snapshot) -> None:
@@ -115,12 +122,12 @@ class Reporter:
         await self._write(names.GRANT, grant.meta, status, grant.status)
 
     async def segment_class(
-        self, found: Class, desired: Desired | None, failed: Iterable[Failed], snapshot: Snapshot
+        self, found: Class, gaps: Iterable[Finding], failed: Iterable[Failed], snapshot: Snapshot
     ) -> None:
         """Report what a class governs."""
         governed = [n for n in snapshot.namespaces if governance.govern(n, snapshot).name == found.meta.name]
         segments = sum(len(snapshot.segments.get(n, {})) for n in governed)
-        findings = [*(desired.gaps if desired else ()), *_ties(found, snapshot)]
+        findings = [*gaps, *_ties(found, snapshot)]
         previous = SegmentClassStatus.model_validate(self._last(names.CLASS, found.meta, found.status))
         status = class_status(
             found.meta.generation, found.refusals, findings, (len(governed), segments), failed, previous, _now()
@@ -129,9 +136,13 @@ class Reporter:
 
     def gone(self, key: Key) -> frozenset[Key]:
         """Forget a segment; gives the grants that covered it."""
-        self._statuses.pop((names.SEGMENT, key), None)
+        self.forget(names.SEGMENT, key)
         self._verdict(key, None)
         return self._note_covered(key, None)
+
+    def forget(self, kind: str, key: Key) -> None:
+        """Forget what was said of an object that is gone."""
+        self._statuses.pop((kind, key), None)
 
     def queue_observed(self, what: str, value: float) -> None:
         """Count what the work queue tells."""
@@ -146,30 +157,37 @@ class Reporter:
                 self._metrics.queue_retries.inc()
 
     def _last(self, kind: str, meta: Meta, recorded: bytes) -> Any:
-        raw = self._statuses.get((kind, meta.key)) or recorded
+        raw = self._said(kind, meta, recorded)
         return orjson.loads(raw) if raw else {}
 
-    async def _write(self, kind: str, meta: Meta, status: Model, recorded: bytes) -> bool:
-        """Write a status if it says something else than the last one; tells whether it did."""
+    def _said(self, kind: str, meta: Meta, recorded: bytes) -> bytes:
+        uid, text = self._statuses.get((kind, meta.key), ("", b""))
+        return text if uid == meta.uid else recorded
+
+    async def _write(self, kind: str, meta: Meta, status: Model, recorded: bytes) -> None:
+        """Write a status if it says something else than the last one."""
         wire = status.wire()
         text = orjson.dumps(wire, option=orjson.OPT_SORT_KEYS)
-        if (self._statuses.get((kind, meta.key)) or recorded) == text:
-            return False
+        if self._said(kind, meta, recorded) == text:
+            return
         body = {
             "apiVersion": names.API_VERSION,
             "kind": kind,
-            "metadata": {"name": meta.name, **({"namespace": meta.namespace} if meta.namespace else {})},
+            "metadata": {
+                "name": meta.name,
+                "uid": meta.uid,
+                **({"namespace": meta.namespace} if meta.namespace else {}),
+            },
             "status": wire,
         }
         try:
             await self._cluster.patch_status(body)
         except Rejected as error:
-            if error.status != _NOT_FOUND:
+            if error.status not in _GONE:
                 raise
-            # Deleted meanwhile: its deletion is on the way to us.
-            return False
-        self._statuses[kind, meta.key] = text
-        return True
+            # Deleted meanwhile, perhaps made anew: the news of it is on the way to us.
+            return
+        self._statuses[kind, meta.key] = (meta.uid, text)
 
     def _verdict(self, key: Key, verdict: tuple[str, str] | None) -> None:
         if self._verdicts.get(key) == verdict:

@@ -5,7 +5,8 @@ Composition and nothing else: which change makes which key due, and in which ord
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from pipesegment import names
@@ -13,13 +14,15 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Unreachable
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment
+from pipesegment.plan.changes import Action, ChangeSet
+from pipesegment.reach.graph import Reach
 from pipesegment.reach.overlap import selectors
 from pipesegment.reconcile import Corridor
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
-from pipesegment.world.dependents import Dependents
+from pipesegment.world.dependents import Dependents, Read
 from pipesegment.world.facts_source import Surroundings
 from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster, Json
@@ -29,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 #: A name that somebody else holds may become free without our being told.
 _CONFLICT_RETRY: Final = 60.0
+#: How long segments that come and go are gathered before their class's status says how many there are.
+_COUNT_DELAY: Final = 1.0
 
 
 class Work(NamedTuple):
@@ -52,10 +57,15 @@ class Operator:
         self._reporter = reporter
         self._dependents = Dependents()
         self._served = asyncio.Event()
-        self.surroundings = Surroundings(
-            cluster, self._fact_changed, segment_refresh=settings.segment_refresh, clock=clock
-        )
+        self._unseen: set[Key] = set()
         self.owned = OwnedObjects(cluster, self._owned_changed, clock=clock)
+        self.surroundings = Surroundings(
+            cluster,
+            self._fact_changed,
+            followers=(self.owned,),
+            segment_refresh=settings.segment_refresh,
+            clock=clock,
+        )
         self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
         self.queue: WorkQueue[Work] = WorkQueue(
             self._look,
@@ -81,15 +91,14 @@ class Operator:
         """Begin to work once everything was read: what is not known yet must not be taken for gone."""
         await self.surroundings.wait_synced()
         await self.owned.wait_synced()
-        snapshot = self.surroundings.snapshot
-        for name in snapshot.classes:
-            self.queue.add(Work(names.CLASS, "", name))
-        for kind, by in ((names.SEGMENT, snapshot.segments), (names.GRANT, snapshot.grants)):
-            for namespace, found in by.items():
-                for name in found:
-                    self.queue.add(Work(kind, namespace, name))
+        segments = self.surroundings.snapshot.segments
+        self._unseen = {Key(namespace, name) for namespace, found in segments.items() for name in found}
+        self._add_classes()
+        self._add_all(self._unseen)
         for key in self.owned.segments:
             self._add_owner(key)
+        if not self._unseen:
+            self._add_every_grant()
         self.queue.start()
 
     async def stop(self) -> None:
@@ -119,16 +128,27 @@ class Operator:
                 return await self._look_at_grant(work)
 
     async def _look_at_segment(self, key: Key) -> float | None:
+        try:
+            return await self._walk(key)
+        finally:
+            if key in self._unseen:
+                self._unseen.discard(key)
+                if not self._unseen:
+                    self._add_every_grant()
+
+    async def _walk(self, key: Key) -> float | None:
         found = self.surroundings.snapshot.segment(*key)
         if found is None or found.meta.deleting:
-            left = await self._corridor.gone(key)
+            left = await self._corridor.gone(key, going=found is not None)
             self._dependents.forget(key)
             self._add_grants(self._reporter.gone(key))
             _raise_first(left.failures)
             return NEVER
+        # Our own last status may say which class governed while its watch event is still on the way.
+        found = replace(found, class_uid=self._reporter.recorded_class(found))
         outcome = await self._corridor.segment(found, self._reporter.inventory(found))
         if outcome.reach is not None:
-            self._dependents.record(key, outcome.reach.reads, outcome.reach.watches)
+            self._dependents.record(key, _reads(outcome.reach, outcome.changes), outcome.reach.watches)
         self._add_grants(await self._reporter.segment(found, outcome))
         if outcome.failures:
             raise Unreachable("; ".join(f"{f.verb} {f.id}: {f.message}" for f in outcome.failures[:3]))
@@ -137,58 +157,99 @@ class Operator:
     async def _look_at_class(self, work: Work) -> float | None:
         found = self.surroundings.snapshot.classes.get(work.name)
         if found is None or found.meta.deleting:
-            left = await self._corridor.gone(Key("", names.label_value(work.name)))
+            left = await self._corridor.gone(work.key, going=found is not None)
+            self._reporter.forget(names.CLASS, work.key)
             _raise_first(left.failures)
             return NEVER
         if found.spec is None:
-            await self._reporter.segment_class(found, None, (), self.surroundings.snapshot)
+            await self._reporter.segment_class(found, (), (), self.surroundings.snapshot)
             return None
-        desired, results = await self._corridor.isolation(found)
+        findings, results = await self._corridor.isolation(found)
         failed = [f.told for f in results.failures]
-        await self._reporter.segment_class(found, desired, failed, self.surroundings.snapshot)
+        await self._reporter.segment_class(found, findings, failed, self.surroundings.snapshot)
         _raise_first(results.failures)
-        return None
+        return _CONFLICT_RETRY if any(f.reason == "Conflict" for f in findings) else None
 
     async def _look_at_grant(self, work: Work) -> float | None:
+        if self._unseen:
+            # What it covers is not known yet; when it is, every grant is looked at.
+            return NEVER
         found = self.surroundings.snapshot.grants.get(work.namespace, {}).get(work.name)
         if found is None or found.meta.deleting:
+            self._reporter.forget(names.GRANT, work.key)
             return NEVER
         await self._reporter.grant(found, self.surroundings.snapshot)
         return None
 
     def _fact_changed(self, kind: str, old: Any, new: Any) -> None:
         changed = _meta(new if new is not None else old)
-        if kind == names.SEGMENT:
-            self._segment_changed(changed.key, old, new)
-        elif kind == "Pod":
-            self._add_all(self._dependents.selecting(changed.namespace, _labels(old, new)))
-        elif kind in {names.CLASS, names.GRANT}:
-            self.queue.add(Work(kind, changed.namespace, changed.name))
-        elif kind == "Namespace":
-            for name in self.surroundings.snapshot.classes:
-                self.queue.add(Work(names.CLASS, "", name))
-        elif kind == kinds.CRD.kind and changed.name == kinds.SEGMENT.crd:
-            self._served.set()
-        elif kind == kinds.CRD.kind and changed.name.endswith((".istio.io", ".linkerd.io")):
-            self._add_all(Key(n, s) for n, by in self.surroundings.snapshot.segments.items() for s in by)
-        self._add_all(self._dependents.due(kind, changed.namespace, changed.name))
+        due = self._dependents.due(kind, changed.namespace, changed.name)
+        match kind:
+            case names.SEGMENT:
+                self._segment_changed(changed.key, old, new)
+            case names.GRANT:
+                self.queue.add(Work(kind, changed.namespace, changed.name))
+            case names.CLASS:
+                self.queue.add(Work(kind, "", changed.name))
+                # What one class no longer governs, another may.
+                self._add_classes()
+            case "Namespace":
+                self._add_classes()
+                self._add_grants(self._naming(changed.name))
+            case "Pod":
+                due = self._concerned(changed.namespace, _labels(old, new), due)
+            case "NetworkPolicy" if changed.name == names.DEFAULT_DENY:
+                self._add_classes()
+            case kinds.CRD.kind if changed.name == kinds.SEGMENT.crd:
+                self._served.set()
+            case kinds.CRD.kind if changed.name.endswith((".istio.io", ".linkerd.io")):
+                due = {Key(n, s) for n, by in self.surroundings.snapshot.segments.items() for s in by}
+        self._add_all(due)
+
+    def _concerned(self, namespace: str, states: list[Any], everybody: set[Key]) -> set[Key]:
+        """Give whose stages a pod was or is in; everybody there when it was or is in none, and perhaps unfenced."""
+        found = [self._dependents.selecting(namespace, [labels]) for labels in states]
+        fenced = all(any(key.namespace == namespace for key in keys) for keys in found)
+        return set().union(*found, () if fenced else everybody)
 
     def _segment_changed(self, key: Key, old: Segment | None, new: Segment | None) -> None:
         self.queue.add(Work(names.SEGMENT, *key))
         concerned = {s for segment in (old, new) if segment is not None for s in selectors(segment)}
         neighbours = self._dependents.meeting(key.namespace, concerned) - {key}
         self._add_all(neighbours, Priority.RESYNC)
+        if old is None or new is None:
+            # Classes count their segments: once for many that come together.
+            self._add_classes(_COUNT_DELAY)
 
     def _owned_changed(self, owner: Key, target: ObjectID) -> None:
         if self.owned.get(target) is None:
             self._corridor.forget(target)
-        self._add_owner(owner)
+        if target.name == names.DEFAULT_DENY:
+            self._add_classes()
+        if owner.name:
+            self._add_owner(owner)
+        else:
+            self._add_all(self._dependents.due(target.kind, target.namespace, target.name))
 
     def _add_owner(self, owner: Key) -> None:
         if owner.namespace and owner.name:
             self.queue.add(Work(names.SEGMENT, *owner))
         elif owner.name:
             self.queue.add(Work(names.CLASS, "", owner.name))
+
+    def _add_classes(self, delay: float = 0.0) -> None:
+        for name in self.surroundings.snapshot.classes:
+            self.queue.add(Work(names.CLASS, "", name), delay)
+
+    def _add_every_grant(self) -> None:
+        self._add_grants(Key(n, name) for n, by in self.surroundings.snapshot.grants.items() for name in by)
+
+    def _naming(self, namespace: str) -> Iterator[Key]:
+        """Give the grants that name a namespace: they are bound to its uid."""
+        for by in self.surroundings.snapshot.grants.values():
+            for grant in by.values():
+                if grant.spec is not None and any(source.namespace == namespace for source in grant.spec.from_):
+                    yield grant.meta.key
 
     def _add_grants(self, grants: Iterable[Key]) -> None:
         for grant in grants:
@@ -197,6 +258,15 @@ class Operator:
     def _add_all(self, keys: Iterable[Key], priority: Priority = Priority.CHANGE) -> None:
         for key in keys:
             self.queue.add(Work(names.SEGMENT, *key), priority=priority)
+
+
+def _reads(reach: Reach, changes: ChangeSet) -> frozenset[Read]:
+    """Give what a segment's objects depend on, names that somebody else holds included."""
+    held = {(c.id.kind, c.id.namespace, c.id.name) for c in changes.of(Action.CONFLICT)}
+    if reach.governance.spec.network.isolation.mode != "Namespace":
+        # Any pod there may be one that nobody fences in.
+        held.add(("Pod", reach.segment.namespace, "*"))
+    return reach.reads | held
 
 
 def _identity(found: Meta) -> tuple[object, ...]:

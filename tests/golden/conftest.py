@@ -2,4 +2,6 @@
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="rewrite the golden files from what the code does now")
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite the golden files from what the code does now"
+    )

@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 from tests.golden.walk import walk
+from tests.golden.written import written
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.in.yaml"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda p: p.name.removesuffix(".in.yaml"))
 def test_case(case, request):
-    found = yaml.dump(walk(yaml.safe_load(case.read_text())), sort_keys=False, allow_unicode=True, width=120)
+    found = written(walk(yaml.safe_load(case.read_text())))
     golden = case.with_name(case.name.replace(".in.yaml", ".out.yaml"))
     if request.config.getoption("--update-golden"):
         golden.write_text(found)

@@ -107,8 +107,14 @@ def _status(each: Walked) -> dict[str, Any]:
         done={ObjectID.of(step.object): "uid" for step in sequence.steps if step.object is not None},
     )
     status = segment_status(outcome, PipelineSegmentStatus(), _NO_TIME).wire()
-    status.pop("inventory", None)
-    status.pop("observedGeneration", None)
-    for condition in status["conditions"]:
-        del condition["lastTransitionTime"], condition["observedGeneration"]
-    return status
+    stages = status.pop("stages")
+    conditions = status.pop("conditions")
+    for part in ("inventory", "observedGeneration", "gaps" if not status["gaps"] else ""):
+        status.pop(part, None)
+    summary = ", ".join(f"{key} {value}" for key, value in status.pop("summary").items())
+    return {
+        "summary": summary,
+        "stages": {s.pop("name"): ", ".join(f"{key} {value}" for key, value in s.items()) for s in stages},
+        **status,
+        "conditions": [f"{c['type']} {c['status']} {c['reason']}: {c['message']}" for c in conditions],
+    }

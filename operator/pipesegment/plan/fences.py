@@ -127,12 +127,17 @@ def within(rules: Iterable[Rule], limit: Sequence[Rule] | None, words: Words) ->
     rules = tuple(rules)
     if limit is None or not rules:
         return rules
-    pairs = sum(len(r.rows) * len(o.rows) + len(r.columns) * len(o.columns) for r in rules for o in limit)
+    (mine, my_columns), (theirs, their_columns) = _size(rules), _size(limit)
+    pairs = mine * theirs + my_columns * their_columns
     deep = pairs <= _MAX_COMPARISONS
     words.left -= pairs if deep else _SHALLOW * len(rules) * len(limit)
     if words.left < 0:
         return ()
     return tuple(part for rule in rules for part in _cut(rule, limit, words if deep else None))
+
+
+def _size(rules: Sequence[Rule]) -> tuple[int, int]:
+    return sum(len(rule.rows) for rule in rules), sum(len(rule.columns) for rule in rules)
 
 
 def _cut(rule: Rule, limit: Sequence[Rule], words: Words | None) -> tuple[Rule, ...]:

@@ -9,15 +9,18 @@ from pipesegment.reach.graph import Mode
 from pipesegment.reach.scene import Scene, View
 
 
-def findings(scene: Scene, views: tuple[View, ...]) -> Iterator[Finding]:
-    """Give every finding of the condition `Conforming` that facts alone can show."""
+def findings(scene: Scene, views: tuple[View, ...], closing: tuple[Selector, ...]) -> Iterator[Finding]:
+    """Give every finding of the condition `Conforming` that facts alone can show.
+
+    `closing` are the pods that the pipeline's own policies close.
+    """
     for view in views:
         pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
         if view.mode is Mode.ENFORCE:
             yield from _widened(scene, view, pods)
             yield from _host_network(scene, view, pods)
         yield from _unwired(scene, view, pods)
-    yield from _open_pods(scene)
+    yield from _open_pods(scene, closing)
 
 
 def wrong_account(view: View, pods: tuple[Pod, ...]) -> int:
@@ -29,7 +32,12 @@ def _widened(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Findin
     namespace = view.key.namespace
     scene.reads.add(("NetworkPolicy", namespace, "*"))
     for name, policy in sorted(scene.snapshot.policies.get(namespace, {}).items()):
-        if policy.owned or not _allows_anything(policy) or not _selects(policy.selector, view.selector, pods):
+        if (
+            policy.owned
+            or policy.meta.deleting
+            or not _allows_anything(policy)
+            or not _selects(policy.selector, view.selector, pods)
+        ):
             continue
         yield Finding(
             view.path,
@@ -78,14 +86,19 @@ def _unwired(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Findin
         )
 
 
-def _open_pods(scene: Scene) -> Iterator[Finding]:
+def _open_pods(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
     """Find pods that no policy selects, unless the class isolates the namespace."""
     namespace = scene.namespace
     if scene.governance.spec.network.isolation.mode == "Namespace":
         return
-    selectors = [p.selector for p in scene.snapshot.policies.get(namespace, {}).values() if not p.meta.deleting]
-    selectors += [v.selector for v in scene.views(scene.segment) if v.mode is Mode.ENFORCE]
     pods = scene.snapshot.pods.get(namespace, {})
+    if not pods:
+        return
+    selectors = [p.selector for p in scene.snapshot.policies.get(namespace, {}).values() if not p.meta.deleting]
+    for view in scene.views_in(namespace):
+        if view.mode is Mode.ENFORCE:
+            selectors += [s for s in (view.selector, view.placed.runner) if s is not None]
+    selectors += closing
     open_pods = sorted(
         name
         for name, p in pods.items()

@@ -68,13 +68,17 @@ def stalled_finding(governance: Governance, namespace: str, snapshot: Snapshot) 
     if governance.stalled == "AmbiguousClass":
         return tie(namespace, rivals(namespace, snapshot))
     if governance.stalled == "ClassLost":
-        return Finding(
-            "metadata.namespace",
-            "ClassLost",
-            namespace,
-            f"the SegmentClass that governed namespace {namespace} is gone or cannot be read; nothing is widened",
-            "restore the class, or create one whose namespaceSelector selects this namespace",
+        unread = sorted(c.meta.name for c in snapshot.classes.values() if c.spec is None)
+        what, fix = (
+            (f"SegmentClass {', '.join(unread)} is refused and may be the one that governs", "correct it, or delete it")
+            if unread
+            else (
+                "the SegmentClass that governed it is gone",
+                "restore the class, or create one whose namespaceSelector selects this namespace",
+            )
         )
+        message = f"{what}; nothing is widened in namespace {namespace}"
+        return Finding("metadata.namespace", "ClassLost", namespace, message, fix)
     return None
 
 

@@ -4,16 +4,25 @@ A grant is bound to the UID of the namespace it names: one that was deleted and 
 be granted anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import reduce
+from typing import Final
 
 from pipesegment import names
-from pipesegment.facts.selectors import Requirement, Selector, canonical
+from pipesegment.facts.selectors import Operator, Requirement, Selector, canonical
 from pipesegment.facts.snapshot import Grant, Service
 from pipesegment.reach import governance, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.spec.segment import ReachEntry
+
+_OPPOSITE: Final[Mapping[Operator, Operator]] = {
+    "In": "NotIn",
+    "NotIn": "In",
+    "Exists": "DoesNotExist",
+    "DoesNotExist": "Exists",
+}
 
 
 def needed(scene: Scene, namespace: str) -> bool:
@@ -55,12 +64,13 @@ def granted_ports(
         return ports
     covering = [g for g in _for(scene, view, peer.namespace) if covers(scene, g, peer.selector)]
     common = {p for g in covering for p in intersect_ports(ports, _ports(scene, g))}
+    rest = [p for p in ports if p not in common]
     if own:
-        if not common:
-            _note_closed(scene, declared.because, described, peer.namespace)
+        if rest:
+            _note_closed(scene, declared.because, _at(described, rest, common), peer.namespace)
         return tuple(sorted(common, key=sort_key))
-    if not common:
-        note_ungranted(scene, declared.because, described, peer.namespace)
+    if rest:
+        note_ungranted(scene, declared.because, _at(described, rest, common), peer.namespace)
     if scene.governance.spec.network.require_grants:
         return tuple(sorted(common, key=sort_key))
     return ports
@@ -73,13 +83,13 @@ def covers(scene: Scene, grant: Grant, selector: Selector) -> bool:
 
 
 def granted(
-    scene: Scene, view: View, because: str, peer: PodPeer, ports: tuple[PortRange, ...]
+    scene: Scene, view: View, because: str, peer: PodPeer, ports: tuple[PortRange, ...], apart: str
 ) -> Iterator[GrantedIngress]:
     """Give the ingress halves that grants let us write in the peer's namespace.
 
     With `isolate: Nobody` or `Callers` only pods that something isolates already are selected: one object for each
     isolating foreign policy, on the conjunction of both selectors. Our own objects never count as isolation, but the
-    class's own does: it is declared, not observed.
+    class's own does: it is declared, not observed. `apart` tells the edge from the stage's others.
     """
     for grant in _for(scene, view, peer.namespace):
         spec = grant.spec
@@ -98,8 +108,16 @@ def granted(
                 selector=selector,
                 peers=(PodPeer(view.key.namespace, view.selector),),
                 ports=common,
-                discriminator=f"{grant.meta.name}/{discriminator}/{because}",
+                discriminator=f"{grant.meta.name}/{discriminator}/{apart}",
             )
+
+
+def _at(described: str, rest: Iterable[PortRange], common: Collection[PortRange]) -> str:
+    """Name a target, and the ports that are meant where others of it are granted."""
+    if not common:
+        return described
+    ports = (f"{p.port}{f'-{p.end}' if p.end else ''}/{p.protocol}" for p in rest)
+    return f"{described} at {', '.join(ports)}"
 
 
 def note_ungranted(scene: Scene, because: str, described: str, namespace: str) -> None:
@@ -139,10 +157,8 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
     if theirs.spec.network.isolation.mode == "Namespace":
         # Pods that the isolation leaves out are not selected: a policy of ours would be the first to isolate them.
         excepted = governance.isolation_exceptions(theirs)
-        selector = peer.selector
-        for exception in excepted:
-            selector = _without(selector, exception)
-        yield selector, "class"
+        if not any(peer.selector.implies(exception) for exception in excepted):
+            yield reduce(_without, excepted, peer.selector), "class"
         if not excepted:
             return
     policies = scene.snapshot.policies.get(peer.namespace, {})
@@ -155,10 +171,10 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
 
 
 def _without(selector: Selector, exception: Selector) -> Selector:
-    """Leave pods out of a selector; of an exception with several requirements the first leaves out more than it must."""
-    opposite = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists"}
-    requirement = exception.requirements[0]
-    return selector & Selector.of({}, Requirement(requirement.key, opposite[requirement.operator], requirement.values))  # type: ignore[arg-type]
+    """Leave the pods of an exception, which is one requirement, out of a selector."""
+    (requirement,) = exception.requirements
+    opposite = Requirement(requirement.key, _OPPOSITE[requirement.operator], requirement.values)
+    return selector & Selector.of({}, opposite)
 
 
 def _for(scene: Scene, view: View, namespace: str) -> Iterator[Grant]:

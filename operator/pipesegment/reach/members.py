@@ -137,12 +137,14 @@ class Members:
             segments = sorted(self._snapshot.segments.get(namespace, {}).items())
             found = tuple(m for _, segment in segments for m in _place(segment, self._snapshot))
             self._members[namespace] = found
-            enforced = {m.segment for m in found if m.enforced}
+            # A pipeline is closed by its labels alone, which must not block a stage that only observes.
+            observing = [m.selector for m in found if not m.enforced]
             self._closing[namespace] = tuple(
                 (name, selector)
                 for name, segment in segments
-                if segment.spec is not None and name in enforced
+                if segment.spec is not None
                 for selector in engines.closing(segment.spec)
+                if all(selector.disjoint(other) for other in observing)
             )
         return found
 

@@ -36,7 +36,9 @@ def unsupported(namespace: str, governance: Governance, snapshot: Snapshot) -> F
             "Istio's ambient data plane",
             "label the namespace istio-injection=enabled for sidecars, or set the class's mesh.provider to None",
         )
-    elif provider(namespace, governance, snapshot) is Mesh.NONE and any(c.endswith(".linkerd.io") for c in snapshot.crds):
+    elif provider(namespace, governance, snapshot) is Mesh.NONE and any(
+        c.endswith(".linkerd.io") for c in snapshot.crds
+    ):
         found, fix = "Linkerd", "set the class's mesh.provider to None, so that NetworkPolicy alone enforces"
     else:
         return None

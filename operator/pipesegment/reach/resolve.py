@@ -4,6 +4,7 @@ The order is the story: who governs, which pods each stage is, whether another s
 reaches and accepts, what that needs in other namespaces, and what around it undoes it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pipesegment import names
@@ -20,6 +21,7 @@ from pipesegment.reach.graph import (
     Mode,
     PodPeer,
     PortRange,
+    Principal,
     Reach,
     RunnerReach,
     StageReach,
@@ -46,13 +48,14 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
-    scene.findings.extend(conformance.findings(scene, views))
+    closing = _closing(scene, spec)
+    scene.findings.extend(conformance.findings(scene, views, closing))
     return Reach(
         segment=segment.meta.key,
         uid=segment.meta.uid,
         governance=governing,
         stages=stages,
-        closing=_closing(scene, spec, views),
+        closing=closing,
         granted=tuple(dict.fromkeys(granted)),
         covered=tuple(dict.fromkeys(scene.covered)),
         suspended=governance.is_suspended(spec, governing),
@@ -143,6 +146,7 @@ def _siblings(view: View, direction: str) -> Iterator[Edge]:
             described=f"pods {view.key.namespace}: {siblings}",
             open=True,
             peers=(PodPeer(view.key.namespace, siblings),),
+            principals=(Principal(view.key.namespace, None),) if direction == "ingress" else (),
         )
 
 
@@ -166,11 +170,19 @@ def _control_plane(view: View, egress: list[Edge], ingress: list[Edge]) -> Itera
 
 
 def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIngress]:
-    for edge in egress:
+    """Give the other halves of edges to pods of no stage.
+
+    They are told apart by what they point at, and by a number where several entries point at the same: their names must
+    depend neither on the order of entries nor on their ports.
+    """
+    seen: Counter[str] = Counter()
+    for edge in _sorted(egress):
         if edge.open and edge.target in {Target.SERVICE, Target.PODS, Target.DESTINATION} and edge.because != "mesh":
+            seen[edge.described] += 1
+            apart = f"{edge.target}/{edge.described}/{seen[edge.described]}"
             for peer in edge.peers:
                 if isinstance(peer, PodPeer) and not _is_stage(scene, peer):
-                    yield from grants.granted(scene, view, edge.because, peer, edge.ports)
+                    yield from grants.granted(scene, view, edge.because, peer, edge.ports, apart)
 
 
 def _is_stage(scene: Scene, peer: PodPeer) -> bool:
@@ -190,19 +202,26 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
     return RunnerReach(placed.runner, _sorted(found))
 
 
-def _closing(scene: Scene, spec: PipelineSegmentSpec, views: tuple[View, ...]) -> tuple[Selector, ...]:
-    """Close the pipeline's pods that no stage names, unless that would block a stage that only observes."""
+def _closing(scene: Scene, spec: PipelineSegmentSpec) -> tuple[Selector, ...]:
+    """Close the pipeline's pods that no stage names, unless that would block a stage that only observes.
+
+    Presets that know no pipeline by its labels (a queue, an agent's label) select other segments' pods too.
+    """
+    if spec.engine is None:
+        return ()
     selectors = engines.closing(spec)
-    observing = [v for v in views if v.mode is Mode.OBSERVE]
-    blocked = [s for s in selectors if any(not s.disjoint(v.selector) for v in observing)]
-    if spec.engine is not None and (blocked or not selectors):
-        why = "a stage only observes" if blocked else "its stages have no label in common"
+    scene.watches.update((scene.namespace, selector) for selector in selectors)
+    observing = [v for v in scene.views_in(scene.namespace) if v.mode is Mode.OBSERVE]
+    blocked = {s: v for v in observing for s in selectors if not s.disjoint(v.selector)}
+    if blocked or not selectors:
+        only = next(iter(blocked.values()), None)
+        why = f"stage {only.key} only observes" if only else "its stages have no label in common"
         scene.note(
             "spec.engine",
             "PipelineUnclosed",
             names.SEGMENT,
             f"pods of the pipeline that no stage names stay open, because {why}",
-            "let every stage enforce" if blocked else "give every stage's podSelector one common label",
+            "let every stage enforce" if only else "give every stage's podSelector one common label",
         )
     return tuple(s for s in selectors if s not in blocked)
 
@@ -235,6 +254,7 @@ def _sorted(edges: list[Edge]) -> tuple[Edge, ...]:
                 e.described,
                 [ports_key(p) for p in e.ports],
                 [str(p) for p in e.peers],
+                [str(h) for h in e.http],
                 e.because,
             ),
         )

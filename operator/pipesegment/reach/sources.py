@@ -3,11 +3,11 @@
 from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
-from pipesegment.reach import guardrails
+from pipesegment.reach import guardrails, notes
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, admits, sources, ways
+from pipesegment.reach.ways import Refused, sources, ways
 from pipesegment.spec.segment import AcceptEntry
 
 
@@ -29,7 +29,8 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
             reached.add(source.key)
             for way in found:
                 yield Edge(
-                    because=way.because if own else _because(view, source),
+                    # Between segments the own entry is what lets the source in.
+                    because=way.because if own else way.admitted,
                     direction="ingress",
                     target=Target.STAGE,
                     described=f"stage {source.key.stage}" if own else f"stage {source.key}",
@@ -42,14 +43,9 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                 )
     for accept in view.accepts:
         if accept.entry.stage is not None:
-            _note_half_open(scene, view, accept, reached, refused)
+            yield from _half_open(scene, view, accept, reached, refused)
         elif guardrails.accepts_allowed(scene, accept):
             yield from _declared(view, accept)
-
-
-def _because(view: View, source: View) -> str:
-    """Between segments the own entry is what lets the source in."""
-    return next((d.because for d in view.accepts if admits(d.entry, view, source)), view.path)
 
 
 def _declared(view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
@@ -76,13 +72,13 @@ def _declared(view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
         yield Edge(accept.because, "ingress", Target.CIDR, described, open=True, peers=(peer,), ports=ports, http=http)
 
 
-def _note_half_open(
+def _half_open(
     scene: Scene,
     view: View,
     accept: Declared[AcceptEntry],
     reached: Container[StageKey],
     refused: Mapping[StageKey, Refused],
-) -> None:
+) -> Iterator[Edge]:
     """Say when a stage that is named does not reach here; `anyStage` and `anySegment` wait for whoever comes."""
     named = accept.entry.stage
     assert named is not None
@@ -94,14 +90,8 @@ def _note_half_open(
     # Within the segment the entry that reaches says it already.
     if key in reached or (own and key in refused):
         return
-    described = f"stage {key}"
     if key in refused:
-        scene.note(accept.because, "NothingInCommon", described, *nothing_in_common(f"stage {key}", f"stage {view.key.stage}"))
-        return
-    scene.note(
-        accept.because,
-        "HalfOpen",
-        described,
-        f"{described} declares no reaches to stage {view.key.stage} of segment {view.key.namespace}/{view.key.segment}, or does not exist yet",
-        f"declare reaches: [{{stage: {{name: {view.key.stage}, segment: {view.key.segment}, namespace: {view.key.namespace}}}, ports: […]}}] there",
-    )
+        notes.nothing_in_common(scene, accept.because, f"stage {key}", f"stage {key}", f"stage {view.key.stage}")
+    else:
+        notes.unreached(scene, view, accept.because, key)
+    yield Edge(accept.because, "ingress", Target.STAGE, f"stage {key}", open=False, ports=ranges(accept.entry.ports))

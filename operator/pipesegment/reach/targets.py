@@ -1,19 +1,16 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
-from pipesegment.reach import addresses, grants, guardrails, services
+from pipesegment.reach import addresses, apiserver, grants, guardrails, notes, services
 from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Mesh, Mode, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import Refused, Way, touches, ways
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port, ReachEntry
-
-_HALF_OPEN: Final = "{} has no accepts that names stage {} of segment {}, or does not exist yet"
 
 
 def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
@@ -36,7 +33,7 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
     elif entry.destination is not None:
         yield from _destination(scene, view, declared, entry.destination.name)
     elif entry.kubernetes_api is not None:
-        yield from _kubernetes_api(scene, declared)
+        yield from apiserver.edges(scene, declared)
     elif entry.imds is not None:
         yield _open(declared, Target.IMDS, "imds", addresses.IMDS, ranges(entry.ports) or (PortRange("TCP", 80),))
     else:
@@ -68,7 +65,7 @@ def service(
         )
         yield closed(declared, target, described)
     elif found.type == "ExternalName":
-        _no_names(scene, declared, described, f"Service {namespace}/{name} is the host name {found.external_name}")
+        notes.no_names(scene, declared, described, f"Service {namespace}/{name} is the host name {found.external_name}")
         yield closed(declared, target, described)
     elif found.selector is not None:
         yield from _selected(scene, view, declared, found, found.selector, target)
@@ -82,7 +79,7 @@ def _selected(
     namespace, name = found.meta.key
     described = f"service {namespace}/{name}"
     ports, missing = services.pod_ports(found, declared.entry.ports)
-    _note_missing(scene, declared, found, missing)
+    notes.missing_ports(scene, declared, found, missing)
     if not ports:
         if not missing:
             scene.note(
@@ -102,7 +99,7 @@ def _endpoints(scene: Scene, declared: Declared[ReachEntry], found: Service, tar
     namespace, name = found.meta.key
     described = f"service {namespace}/{name}"
     _, missing = services.pod_ports(found, declared.entry.ports)
-    _note_missing(scene, declared, found, missing)
+    notes.missing_ports(scene, declared, found, missing)
     scene.reads.add(("EndpointSlice", namespace, "*"))
     opened = False
     for each in scene.snapshot.slices_of(namespace, name):
@@ -134,7 +131,7 @@ def _stage(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
     found = ways(scene, view, declared, target) if target is not None else Refused("HalfOpen")
     if isinstance(found, Refused) or found is None or target is None:
         reason = found.reason if isinstance(found, Refused) else "HalfOpen"
-        _note_refused(scene, view, declared, described, reason)
+        notes.refused(scene, view, declared, described, reason)
         yield closed(declared, Target.STAGE, described)
         return
     yield from _through(declared, Target.STAGE, described, PodPeer(namespace, target.selector), found, target, scene)
@@ -183,7 +180,7 @@ def _to_pods(
     for other, found in met:
         if isinstance(found, Refused):
             which = "which is" if peer.selector.implies(other.selector) else "some of which is"
-            _note_refused(scene, view, declared, f"{described}, {which} stage {other.key}", found.reason)
+            notes.refused(scene, view, declared, f"{described}, {which} stage {other.key}", found.reason)
     if any(peer.selector.implies(other.selector) for other, _ in met):
         yield closed(declared, target, described)
         return
@@ -247,12 +244,14 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
     described = f"destination {name}"
     found = services.destination(view.governing, name)
     if found is None:
-        governing = f"SegmentClass {scene.governance.name}" if scene.governance.name else "no SegmentClass"
+        governing = view.governing.name
         scene.note(
             declared.because,
             "Unresolved",
             described,
-            f"{governing} that governs namespace {view.key.namespace} defines no destination {name}",
+            f"SegmentClass {governing} has no destination {name}"
+            if governing
+            else f"no SegmentClass governs namespace {view.key.namespace}, so there is no destination {name}",
             "have the platform team add it to spec.destinations, or correct the name",
         )
         yield closed(declared, Target.DESTINATION, described)
@@ -266,7 +265,7 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
     if found.cidrs:
         yield _blocks(scene, declared, described, found)
     elif found.service is None or found.service.name is None:
-        _no_names(scene, declared, described, f"destination {name} is known by host names alone")
+        notes.no_names(scene, declared, described, f"destination {name} is known by host names alone")
         yield closed(declared, Target.DESTINATION, described)
 
 
@@ -294,39 +293,6 @@ def _inside(inner: str, outer: str) -> bool:
     return a.version == b.version and a.subnet_of(b)  # type: ignore[arg-type] # same version, just compared
 
 
-def _kubernetes_api(scene: Scene, declared: Declared[ReachEntry]) -> Iterator[Edge]:
-    """Open every address of EndpointSlice default/kubernetes at its own port, and the ClusterIP at the Service's.
-
-    Ports that are declared take the place of both.
-    """
-    described = "kubernetesAPI"
-    scene.reads.add(("EndpointSlice", "default", "*"))
-    service = scene.service("default", "kubernetes")
-    hosts = ("default/kubernetes.default.svc.cluster.local",)
-    wanted = ranges(declared.entry.ports)
-    found = False
-    for each in scene.snapshot.slices_of("default", "kubernetes"):
-        ports = wanted or tuple(sorted(PortRange(protocol, number) for _, number, protocol in each.ports))
-        if each.addresses and ports:
-            found = True
-            peers = tuple(AddressPeer(addresses.host(a)) for a in each.addresses)
-            yield _open(declared, Target.KUBERNETES_API, described, peers, ports, hosts=hosts)
-    if service is not None and service.cluster_ips:
-        peers = tuple(AddressPeer(addresses.host(a)) for a in sorted(service.cluster_ips))
-        ports = wanted or tuple(sorted(PortRange(p.protocol, p.port) for p in service.ports))
-        yield _open(declared, Target.KUBERNETES_API, described, peers, ports, hosts=hosts)
-    if not found:
-        scene.note(
-            declared.because,
-            "Unresolved",
-            described,
-            "the facts hold no EndpointSlice of Service default/kubernetes, so the API server's addresses are unknown",
-            "give it with --facts, or use --cluster",
-        )
-        if service is None:
-            yield closed(declared, Target.KUBERNETES_API, described)
-
-
 def _open(
     declared: Declared[ReachEntry],
     target: Target,
@@ -344,44 +310,3 @@ def _ungranted(scene: Scene, declared: Declared[ReachEntry], target: Target, des
     """Close an entry that needs a grant; what is said does not depend on whether the target exists."""
     grants.note_ungranted(scene, declared.because, described, namespace)
     return closed(declared, target, described)
-
-
-def _note_missing(scene: Scene, declared: Declared[ReachEntry], found: Service, missing: Sequence[Port]) -> None:
-    known = ", ".join(f"{p.port}/{p.protocol}" + (f" ({p.name})" if p.name else "") for p in found.ports) or "none"
-    for port in missing:
-        scene.note(
-            declared.because,
-            "Unresolved",
-            f"service {found.meta.key}",
-            f"Service {found.meta.key} has no port {port.port}/{port.protocol}; its own ports are {known}",
-            "name one of the Service's own ports (not the pods'), or leave ports out for all of them",
-        )
-
-
-def _note_refused(scene: Scene, view: View, declared: Declared[ReachEntry], described: str, reason: str) -> None:
-    if reason == "HalfOpen":
-        scene.note(
-            declared.because,
-            "HalfOpen",
-            described,
-            _HALF_OPEN.format(described, view.key.stage, f"{view.key.namespace}/{view.key.segment}"),
-            f"declare accepts: [{{stage: {{name: {view.key.stage}, segment: {view.key.segment}, namespace: {view.key.namespace}}}, ports: […]}}] there",
-        )
-    else:
-        scene.note(
-            declared.because,
-            "NothingInCommon",
-            described,
-            f"what stage {view.key.stage} reaches and what {described} accepts have no port and request in common",
-            "declare the same ports (both by number or both by name), protocols, methods and paths on both sides",
-        )
-
-
-def _no_names(scene: Scene, declared: Declared[ReachEntry], described: str, why: str) -> None:
-    scene.note(
-        declared.because,
-        "FqdnNotEnforced",
-        described,
-        f"{why}, and NetworkPolicy cannot match host names; the edge stays closed",
-        "give the destination cidrs in the SegmentClass",
-    )

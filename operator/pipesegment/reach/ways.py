@@ -19,11 +19,15 @@ from pipesegment.spec.segment import AcceptEntry, Port, ReachEntry
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One combination of ports and http that both sides admit; `because` is the source's entry."""
+    """One combination of ports and http that both sides admit.
+
+    `because` is the source's entry, `admitted` the target's ('' where the source's word is enough).
+    """
 
     because: str
     ports: tuple[PortRange, ...]
     http: tuple[HttpRule, ...]
+    admitted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
         ports = intersect_ports(wanted, ranges(accept.entry.ports))
         rules = intersect_http(http, http_rules(accept.entry.http))
         if ports and rules is not None:
-            found.append(Way(declared.because, ports, rules))
+            found.append(Way(declared.because, ports, rules, accept.because))
     return tuple(dict.fromkeys(found)) or Refused("NothingInCommon")
 
 

@@ -13,7 +13,9 @@ import yaml
 from pipesegment.errors import Refused
 from pipesegment.findings import Refusal
 
-_MOST_VALUES: Final = 2_000_000
+#: Without aliases a text has fewer values than characters; aliases may make ten times as many of it.
+_MOST_ALIASED: Final = 10
+_FREE_VALUES: Final = 1000
 _MOST_DEPTH: Final = 100
 _TAG: Final = "tag:yaml.org,2002:"
 _TRUE: Final = frozenset({"true", "yes", "on"})
@@ -34,10 +36,11 @@ def read(text: str, source: str) -> Iterator[tuple[str, Any]]:
             pass  # flow style YAML starts like JSON
         else:
             return
+    reader = _Reader(source, _FREE_VALUES + _MOST_ALIASED * len(text))
     try:
         for node in yaml.compose_all(text, _LOADER):
             place = f"{source}:{node.start_mark.line + 1}"
-            yield place, _Reader(source).value(node, 0)
+            yield place, reader.value(node, 0)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -66,16 +69,16 @@ def _line(text: str, number: int) -> str:
 
 
 class _Reader:
-    """Turns the node graph of one document into values."""
+    """Turns the node graphs of a text's documents into values, `most` of them in all."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, most: int) -> None:
         self._source = source
-        self._count = 0
+        self._left = most
 
     def value(self, node: yaml.Node, depth: int) -> Any:
-        self._count += 1
-        if self._count > _MOST_VALUES or depth > _MOST_DEPTH:
-            raise self._refused(node, "expands to too many or too deep values:", "...", "write it without aliases")
+        self._left -= 1
+        if self._left < 0 or depth > _MOST_DEPTH:
+            raise self._refused(node, "nests or repeats too much", "...", "write it without aliases")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
         if isinstance(node, yaml.SequenceNode):

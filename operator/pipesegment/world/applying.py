@@ -13,6 +13,7 @@ from typing import Any
 from pipesegment import names
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.errors import Rejected, Unreachable
+from pipesegment.plan.changes import Why
 from pipesegment.plan.live import Applied, Live
 from pipesegment.plan.sequence import Sequence, Step
 from pipesegment.report.outcome import Failed
@@ -22,7 +23,7 @@ from pipesegment.world.port import Cluster, Json
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that did not succeed. HTTP 409: somebody else holds the name, or changed the object meanwhile."""
+    """A call that did not succeed. HTTP 409: somebody else took the name, or the object changed meanwhile."""
 
     step: Step
     error: Unreachable
@@ -31,7 +32,7 @@ class Failure:
     def told(self) -> Failed:
         """Tell it in the report's words."""
         status = self.error.status if isinstance(self.error, Rejected) else 0
-        conflict = status == HTTPStatus.CONFLICT
+        conflict = status == HTTPStatus.CONFLICT and self.step.verb == "create"
         return Failed(self.step.id, self.step.verb, status, str(self.error), conflict=conflict)
 
 
@@ -105,12 +106,19 @@ class Applier:
         answer = await self._cluster.apply(step.object if fresh else _pinned(step.object, step.uid), force=not fresh)
         results.writes += 1
         if fresh and _is_shared(answer):
+            if step.change.why is Why.NEW:
+                await self._give_back(answer)
             raise Rejected(HTTPStatus.CONFLICT, "AlreadyExists", f"{step.id} was made by somebody else meanwhile")
         self._owned.wrote(answer)
         live = Live.of(answer, whole=False)
         if step.final:
             self._applied[step.id] = live.applied
         results.done[step.id] = live.uid
+
+    async def _give_back(self, taken: Json) -> None:
+        """Take our fields off an object that turned out to be somebody else's: an apply of nothing gives them all up."""
+        meta = {key: taken["metadata"][key] for key in ("name", "namespace", "uid")}
+        await self._cluster.apply({"apiVersion": taken["apiVersion"], "kind": taken["kind"], "metadata": meta})
 
 
 def _pinned(obj: Object, uid: str) -> Object:

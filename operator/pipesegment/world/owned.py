@@ -84,6 +84,10 @@ class OwnedObjects(Fleet):
         """Find one object."""
         return self._informer(target).store.get(target.namespace, {}).get(target.name)
 
+    def follows(self, target: ObjectID) -> bool:
+        """Tell whether an object is of a kind that is ever owned."""
+        return (target.api_version.rpartition("/")[0], target.kind) in self._by_kind
+
     @property
     def segments(self) -> frozenset[Key]:
         """Everybody who has objects, whether they still exist or not."""

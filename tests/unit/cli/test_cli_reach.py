@@ -203,6 +203,8 @@ spec: {selector: {pipesegment.dev/segment: shop, pipesegment.dev/stage: cache}, 
 
 def test_stages_in_the_mesh_are_represented_with_a_sidecar(run, segment: str, tmp_path: Path) -> None:
     (tmp_path / "mesh.yaml").write_text(MESHED)
+    accepts = "- name: cache\n      accepts: [{stage: {name: build}, ports: [{port: 8080}]}]"
+    (tmp_path / segment).write_text((tmp_path / segment).read_text().replace("- name: cache", accepts))
 
     result = run("reach", "-f", segment, "--facts", "mesh.yaml", "-o", "json")
 

@@ -195,6 +195,8 @@ def test_rights_are_taken_first_and_given_last() -> None:
     binding = {**account("binding"), "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}
     gone = Scene(old=[binding, account("shop-a"), policy("shop-a", A)]).sequence()
     assert [step.id.kind for step in gone.steps] == ["RoleBinding", "ServiceAccount", "NetworkPolicy"]
+    left = Scene([binding, policy("shop-a", A)], [policy("shop-a", A, [to(B, 80)]), account("shop-a")]).sequence()
+    assert [step.id.kind for step in left.steps] == ["RoleBinding", "ServiceAccount", "NetworkPolicy"]
     made = Scene(new=[binding, account("shop-a"), policy("shop-a", A)]).sequence()
     assert [step.id.kind for step in made.steps] == ["NetworkPolicy", "ServiceAccount", "RoleBinding"]
 

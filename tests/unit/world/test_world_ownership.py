@@ -2,7 +2,7 @@
 
 import copy
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipesegment.world.ownership import applied, edited, leaves
@@ -31,6 +31,7 @@ def _fields(obj):
     return _without_empty({key: value for key, value in obj.items() if key not in {"apiVersion", "kind", "metadata"}})
 
 
+@settings(deadline=None)
 @given(configs, configs)
 def test_alone_a_manager_has_exactly_what_it_applied_last(first, second):
     owners = {}
@@ -39,6 +40,7 @@ def test_alone_a_manager_has_exactly_what_it_applied_last(first, second):
     assert _fields(live) == _without_empty(second)
 
 
+@settings(deadline=None)
 @given(configs)
 def test_applying_again_changes_nothing(config):
     owners = {}
@@ -48,6 +50,7 @@ def test_applying_again_changes_nothing(config):
     assert owners == held
 
 
+@settings(deadline=None)
 @given(configs, configs)
 def test_what_others_hold_and_we_do_not_name_stays(theirs, ours):
     owners = {}
@@ -61,6 +64,7 @@ def test_what_others_hold_and_we_do_not_name_stays(theirs, ours):
     assert owners["ours"] == frozenset()
 
 
+@settings(deadline=None)
 @given(configs, configs)
 def test_after_an_edit_the_editor_holds_what_it_changed_and_nobody_what_is_gone(before, after):
     owners = {}

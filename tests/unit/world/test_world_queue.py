@@ -5,7 +5,7 @@ import logging
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipesegment.errors import Rejected
@@ -293,6 +293,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps, st.dictionaries(st.sampled_from("abcde"), st.sampled_from(["fail", "slow"])), st.integers(1, 3))
 def test_nothing_added_is_lost_however_it_comes(plan, manners, workers):
     """Every key is worked on by one worker at a time, and begun again after each add, when its delay is over."""

@@ -1,0 +1,1 @@
+"""`make demo`: a pipeline is fenced in on a real control plane, while you watch."""

@@ -1,0 +1,78 @@
+"""What is told about entries that stay closed: one wording for each reason, whichever side meets it."""
+
+from collections.abc import Sequence
+
+from pipesegment.facts.snapshot import Service
+from pipesegment.reach.graph import StageKey
+from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.spec.segment import Port, ReachEntry
+
+
+def refused(scene: Scene, view: View, declared: Declared[ReachEntry], described: str, reason: str) -> None:
+    """Say why a stage's entry opens nothing towards another stage: `HalfOpen` or `NothingInCommon`."""
+    if reason == "HalfOpen":
+        scene.note(
+            declared.because,
+            reason,
+            described,
+            f"{described} has no accepts that names {_named(view.key)}, or does not exist yet",
+            _declare("accepts", view.key),
+        )
+    else:
+        nothing_in_common(scene, declared.because, described, f"stage {view.key.stage}", described)
+
+
+def unreached(scene: Scene, view: View, because: str, source: StageKey) -> None:
+    """Say that a stage which an `accepts` names does not reach here."""
+    described = f"stage {source}"
+    scene.note(
+        because,
+        "HalfOpen",
+        described,
+        f"{described} declares no reaches to {_named(view.key)}, or does not exist yet",
+        _declare("reaches", view.key),
+    )
+
+
+def nothing_in_common(scene: Scene, because: str, described: str, source: str, target: str) -> None:
+    """Say that both sides declare an edge, and mean different things."""
+    scene.note(
+        because,
+        "NothingInCommon",
+        described,
+        f"what {source} reaches and what {target} accepts have no port and request in common",
+        "declare the same ports (both by number or both by name), protocols, methods and paths on both sides",
+    )
+
+
+def missing_ports(scene: Scene, declared: Declared[ReachEntry], found: Service, missing: Sequence[Port]) -> None:
+    """Say which ports a Service does not have."""
+    known = ", ".join(f"{p.port}/{p.protocol}" + (f" ({p.name})" if p.name else "") for p in found.ports) or "none"
+    for port in missing:
+        scene.note(
+            declared.because,
+            "Unresolved",
+            f"service {found.meta.key}",
+            f"Service {found.meta.key} has no port {port.port}/{port.protocol}; its own ports are {known}",
+            "name one of the Service's own ports (not the pods'), or leave ports out for all of them",
+        )
+
+
+def no_names(scene: Scene, declared: Declared[ReachEntry], described: str, why: str) -> None:
+    """Say that a target is known by host names alone."""
+    scene.note(
+        declared.because,
+        "FqdnNotEnforced",
+        described,
+        f"{why}, and NetworkPolicy cannot match host names; the edge stays closed",
+        "give the destination cidrs in the SegmentClass",
+    )
+
+
+def _named(key: StageKey) -> str:
+    return f"stage {key.stage} of segment {key.namespace}/{key.segment}"
+
+
+def _declare(field: str, key: StageKey) -> str:
+    named = f"{{name: {key.stage}, segment: {key.segment}, namespace: {key.namespace}}}"
+    return f"declare {field}: [{{stage: {named}, ports: […]}}] there"
