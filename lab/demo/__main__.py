@@ -36,7 +36,9 @@ def main() -> int:
         build.start()
         offline()
         if build.is_alive():
-            stage.say("The programs of the control plane are being built meanwhile (once, about 10 minutes on 2 cores).")
+            stage.say(
+                "The programs of the control plane are being built meanwhile (once, about 10 minutes on 2 cores)."
+            )
             build.join()
         with cluster.open_cluster(choice, Options(pods=True)) as plane, Operator(plane, ROOT) as operator:
             live(plane, operator)
@@ -83,7 +85,9 @@ def live(plane: ControlPlane, operator: Operator) -> None:
     stage.kubectl(plane, "get", "networkpolicies,serviceaccounts", "--namespace", "ci-shop")
     stage.kubectl(plane, "get", "networkpolicies", "--namespace", "shop-prod")
     stage.kubectl(plane, "get", "pipelinesegments", "--namespace", "ci-shop")
-    stage.say("Conforming is False: the pods of this run do not use the stages' accounts yet. `pipesegment wire` says how:")
+    stage.say(
+        "Conforming is False: the pods of this run do not use the stages' accounts yet. `pipesegment wire` says how:"
+    )
     stage.pipesegment("wire", "-f", str(SHOP), only=lambda text: "\n".join(text.splitlines()[:18]), quiet=True)
     stage.title("8 · The next run, wired: every pod under its stage's account")
     kubectl("delete", "pods", "--all", "--namespace", "ci-shop", "--grace-period=0", "--force")
@@ -92,7 +96,9 @@ def live(plane: ControlPlane, operator: Operator) -> None:
     kubectl("wait", "--for=condition=Conforming", "pipelinesegment/shop", "--namespace", "ci-shop", "--timeout=60s")
     stage.kubectl(plane, "get", "pipelinesegments", "--namespace", "ci-shop", "--output", "wide")
     stage.title("9 · After: who reaches whom, as declared and as the objects enforce it")
-    stage.pipesegment("reach", "--kubeconfig", str(plane.kubeconfig), "--cluster", "-f", str(SHOP), quiet=True, expect=None)
+    stage.pipesegment(
+        "reach", "--kubeconfig", str(plane.kubeconfig), "--cluster", "-f", str(SHOP), quiet=True, expect=None
+    )
     stage.title("10 · Somebody deletes a policy")
     stage.kubectl(plane, "delete", "networkpolicy", "shop-deploy", "--namespace", "ci-shop")
     begun = time.monotonic()

@@ -114,7 +114,7 @@ class Corridor:
                 live[target] = Live.of(obj)
             else:
                 live.pop(target, None)
-        for target in self._inherited(desired, live):
+        for target in (*self._inherited(desired, live), *_stripped(desired, live, inventory)):
             live[target] = replace(live[target], owner=desired.uid)
         changes = plan(desired, live, inventory, known)
         self._remember_verified(changes)
@@ -204,6 +204,13 @@ class Corridor:
         if held is None or held.deleting or held.owner_uid != governing.uid:
             return ()
         return isolation(governing.name, governing.uid, governing.spec, [namespace]).objects
+
+
+def _stripped(desired: Desired, live: Mapping[ObjectID, Live], inventory: Iterable[Entry]) -> list[ObjectID]:
+    """Name the objects that we recorded and that somebody took our ownerReference from: they are repaired."""
+    recorded = {entry.id: entry.uid for entry in inventory}
+    held = {t: live[t] for t in map(ObjectID.of, desired.objects) if t in live}
+    return [t for t, found in held.items() if found.managed_by_us and not found.owner and recorded.get(t) == found.uid]
 
 
 def governed(name: str, snapshot: Snapshot) -> tuple[str, ...]:

@@ -19,9 +19,11 @@ from pipesegment.report.metrics import Metrics
 from pipesegment.reporting import Reporter
 from pipesegment.running import Operator
 from pipesegment.settings import Settings
+from pipesegment.world import kinds
 from pipesegment.world.access import Access
 from pipesegment.world.admin import Admin, Check, informers_check, lease_check, queue_check
 from pipesegment.world.api import Api
+from pipesegment.world.discovery import wait_served
 from pipesegment.world.lease import Lease
 
 _log = logging.getLogger(__name__)
@@ -122,6 +124,7 @@ async def _watch(
     settings: Settings, access: Access, operator: Operator, stop: asyncio.Event, ready: asyncio.Event
 ) -> None:
     await operator.served()
+    await wait_served(access, kinds.SEGMENT)
     await handlers.watch(settings, access, operator.put_segment, operator.drop_segment, stop, ready)
 
 

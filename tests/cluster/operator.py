@@ -10,20 +10,34 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.api import Api, ApiError
 from lab.controlplane import ControlPlane
 from lab.controlplane.audit import AuditEvent
+from lab.errors import LabError
 from lab.process import popen
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "pipesegment-system"
 ACCOUNT = "pipesegment"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+#: The label of namespaces that a class of the tests keeps out of every mesh.
+PLAIN = "lab.example.com/plain"
+VERSION = "pipesegment.dev/v1alpha1"
+POLICY = ("networking.k8s.io/v1", "NetworkPolicy")
+ACCOUNT_KIND = ("v1", "ServiceAccount")
+OWNED = (
+    POLICY,
+    ACCOUNT_KIND,
+    ("security.istio.io/v1", "AuthorizationPolicy"),
+    ("security.istio.io/v1", "PeerAuthentication"),
+    ("networking.istio.io/v1", "Sidecar"),
+)
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
 Object = dict[str, Any]
@@ -186,7 +200,7 @@ class Record:
 def segment(name: str, namespace: str, *stages: Object, **spec: Any) -> Object:
     """A PipelineSegment."""
     return {
-        "apiVersion": "pipesegment.dev/v1alpha1",
+        "apiVersion": VERSION,
         "kind": "PipelineSegment",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"stages": list(stages), **spec},
@@ -216,7 +230,7 @@ def to_cidr(block: str, *ports: int) -> Object:
 def segment_class(name: str, label: str, **spec: Any) -> Object:
     """A SegmentClass for the namespaces that carry `label: "yes"`."""
     return {
-        "apiVersion": "pipesegment.dev/v1alpha1",
+        "apiVersion": VERSION,
         "kind": "SegmentClass",
         "metadata": {"name": name},
         "spec": {"namespaceSelector": {"matchLabels": {label: "yes"}}, **spec},
@@ -239,6 +253,32 @@ def condition(obj: Object, kind: str) -> Object:
         if found["type"] == kind and found.get("observedGeneration") == obj["metadata"]["generation"]:
             return found
     return {}
+
+
+def is_ready(reason: str = "Enforced") -> Callable[[Object], bool]:
+    """Whether Ready says so, of the present generation."""
+    return lambda obj: condition(obj, "Ready").get("reason") == reason
+
+
+async def settled(api: Api, name: str, namespace: str, reason: str = "Enforced", **wait: Any) -> Object:
+    """Wait until a segment's condition Ready has a reason at its present generation; give the segment."""
+    return await api.wait(VERSION, "PipelineSegment", name, namespace, until=is_ready(reason), **wait)
+
+
+async def owned(api: Api, namespace: str) -> dict[tuple[str, str], Object]:
+    """Give the objects of a namespace that carry our label, by kind and name; kinds that are not served have none."""
+    found = {}
+    for version, kind in OWNED:
+        try:
+            objects = await api.objects(version, kind, namespace, labels="app.kubernetes.io/managed-by=pipesegment")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            continue
+        except LabError:
+            continue
+        found |= {(kind, obj["metadata"]["name"]): obj for obj in objects}
+    return found
 
 
 def _free_port() -> int:

@@ -8,6 +8,16 @@ import pytest
 import yaml
 
 from pipesegment import names
+from pipesegment.findings import Finding, Refusal
+from pipesegment.reach.graph import Governance, Mode, StageKey
+from pipesegment.report.findings import READY_FALSE
+from pipesegment.report.outcome import Failed
+from pipesegment.report.owners import Covered, class_status, grant_status
+from pipesegment.report.status import segment_status
+from pipesegment.spec.base import Model
+from pipesegment.spec.segmentclass import SegmentClassSpec
+from pipesegment.spec.status import PipelineSegmentStatus, Reason, SegmentClassStatus, SegmentGrantStatus
+from tests.unit.report.outcomes import NOW, found, obj, outcome, planned, reach, stage
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG_MAP = yaml.safe_load((ROOT / "manifests" / "argocd" / "argocd-cm.yaml").read_text())
@@ -119,6 +129,69 @@ def test_a_segment_at_work_is_progressing_and_not_degraded():
 
 def test_a_condition_without_a_message_is_told_by_its_reason():
     assert health(segment(condition("Ready", "True", "Enforced", ""))) == ("Healthy", "Enforced")
+
+
+REFUSAL = Refusal("spec", "is wrong:", "x", "mend it")
+FAILED = Failed(planned(obj()).changes[0].id, "apply", 500, "not now")
+LOST = Governance("default", "class-uid", SegmentClassSpec(), stalled="ClassLost")
+
+
+def of_segment(**fields: Any) -> PipelineSegmentStatus:
+    return segment_status(outcome(**fields), PipelineSegmentStatus(), NOW)
+
+
+def of_grant(
+    refusals: tuple[Refusal, ...] = (), covered: tuple[Covered, ...] = (), bound: tuple[dict[str, str], ...] = ()
+) -> SegmentGrantStatus:
+    previous = SegmentGrantStatus(namespaces=bound)
+    return grant_status(3, refusals, covered, {"ci": "uid-now"}, previous, NOW)
+
+
+def of_class(
+    governed: tuple[int, int] = (2, 5), findings: tuple[Finding, ...] = (), failed: tuple[Failed, ...] = ()
+) -> SegmentClassStatus:
+    return class_status(3, (), findings, governed, failed, SegmentClassStatus(), NOW)
+
+
+#: What the program itself writes, and what Argo CD makes of it.
+REAL = {
+    "enforced": (of_segment(), "Healthy", Reason.ENFORCED),
+    "observed": (of_segment(reach=reach(stage(mode=Mode.OBSERVE))), "Healthy", Reason.OBSERVING),
+    "coarse": (of_segment(coarse=(found("Coarse"),)), "Healthy", Reason.COARSE),
+    "ungranted": (of_segment(reach=reach(findings=(found("Ungranted"),))), "Healthy", Reason.UNGRANTED),
+    "suspended": (of_segment(reach=reach(suspended=True)), "Suspended", Reason.SUSPENDED),
+    "unresolved": (of_segment(reach=reach(findings=(found("Unresolved"),))), "Progressing", Reason.UNRESOLVED),
+    "half open": (of_segment(reach=reach(findings=(found("HalfOpen"),))), "Progressing", Reason.HALF_OPEN),
+    "tried again": (of_segment(failed=(FAILED,)), "Progressing", Reason.APPLY_FAILED),
+    "with a gap": (of_segment(gaps=(found("NoService"),)), "Degraded", Reason.GAP),
+    "overlapping": (of_segment(reach=reach(findings=(found("Overlapping"),))), "Degraded", Reason.OVERLAPPING),
+    "refused": (of_segment(reach=None, refusals=(REFUSAL,)), "Degraded", Reason.INVALID),
+    "without its class": (of_segment(reach=reach(governance=LOST)), "Degraded", Reason.CLASS_LOST),
+    "unused grant": (of_grant(), "Healthy", Reason.UNUSED),
+    "used grant": (of_grant(covered=(Covered(StageKey("ci", "shop", "a"), "spec"),)), "Healthy", Reason.BOUND),
+    "refused grant": (of_grant(refusals=(REFUSAL,)), "Degraded", Reason.INVALID),
+    "grant to a namespace that is another now": (
+        of_grant(bound=({"namespace": "ci", "uid": "uid-then"},)),
+        "Degraded",
+        Reason.NAMESPACE_CHANGED,
+    ),
+    "unused class": (of_class((0, 0)), "Healthy", Reason.UNUSED),
+    "governing class": (of_class(), "Healthy", Reason.GOVERNING),
+    "tie of classes": (of_class(findings=(found("AmbiguousClass"),)), "Degraded", Reason.AMBIGUOUS_CLASS),
+    "class that cannot isolate": (of_class(failed=(FAILED,)), "Degraded", Reason.ISOLATION_FAILED),
+}
+
+
+@pytest.mark.parametrize(("status", "expected", "reason"), REAL.values(), ids=REAL.keys())
+def test_what_the_program_writes_is_understood(status: Model, expected, reason):
+    told, message = health({"metadata": {"generation": 3}, "status": status.wire()})
+
+    assert told == expected
+    assert message.startswith(f"{reason}: ")
+
+
+def test_every_reason_of_a_segment_that_is_not_ready_has_its_health():
+    assert set(FALSE_REASONS) == set(READY_FALSE)
 
 
 @pytest.mark.parametrize("kind", names.KINDS)

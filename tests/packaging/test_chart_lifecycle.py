@@ -89,8 +89,13 @@ async def release(helm, plane, api, system):
     # The garbage collector pauses for a while when CRDs come and go: what it would collect is deleted here.
     plane.kubectl("delete", "replicasets,pods", f"--selector={OURS}", f"--namespace={system}")
     for name in CRDS:
-        await api.delete(*CRD, name)
-        await api.wait_gone(*CRD, name)
+        await delete_crd(api, name)
+
+
+async def delete_crd(api: Api, name: str) -> None:
+    """Delete a CRD and wait until its objects are gone too: a few seconds, now and then half a minute."""
+    await api.delete(*CRD, name)
+    await api.wait_gone(*CRD, name, within=120)
 
 
 async def ours(api: Api) -> set[tuple[str, str]]:
@@ -204,8 +209,7 @@ async def test_the_rendered_manifest_installs_the_same_without_helm(plane, relea
     with_helm = await ours(api)
     release("uninstall")
     for name in CRDS:
-        await api.delete(*CRD, name)
-        await api.wait_gone(*CRD, name)
+        await delete_crd(api, name)
 
     plane.kubectl("apply", "--server-side", "--filename", str(INSTALL))
     without_helm = await ours(api)

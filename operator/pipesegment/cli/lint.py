@@ -29,7 +29,7 @@ def command(ctx: click.Context, options: Options, strict: bool, style: str) -> N
         _print(results)
     else:
         output.write_data({"findings": [result.data() for result in results]}, style)
-    grave = {"error"} if strict else {"error"}
+    grave = {"error", "warning"} if strict else {"error"}
     ctx.exit(1 if any(result.severity in grave for result in results) else 0)
 
 

@@ -49,9 +49,9 @@ _RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 
 
 def needs(changes: ChangeSet, restraint: Restraint = Restraint.NONE) -> tuple[ObjectID, ...]:
-    """Name the live policies that `safe_sequence` has to know as a whole; none for fresh segments and single changes."""
+    """Name the live policies that `safe_sequence` has to know as a whole; none for fresh objects and a single write."""
     moving = _policies(changes)
-    if len(moving) == 1 and restraint is Restraint.NONE and not _blocked(changes):
+    if len(changes.writes) == 1 and restraint is Restraint.NONE and not _blocked(changes):
         return ()
     return tuple(c.id for c in moving if c.live is not None and c.live.object is None)
 
@@ -79,7 +79,7 @@ def safe_sequence(
     ends = {step.change.id for step in allowed if step.final}
     held = {p.move.change.id for p in passages if p.move.held}
     withheld = {change.id for change in changes.writes if change.id not in ends} | held
-    ordered = sorted(allowed, key=lambda step: (step.wave, step.turn, step.id))
+    ordered = sorted(allowed, key=lambda step: (step.wave, step.id))
     return Sequence(tuple(_preconditions(ordered)), tuple(sorted(withheld)))
 
 
@@ -233,16 +233,14 @@ def _allowed(step: Step, restraint: Restraint) -> bool:
 
 
 def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:
-    """Keep apart what must not run together, and say what each call may assume of its object."""
+    """Say what each call may assume of its object; a guard is not the object of its change."""
     seen: set[ObjectID] = set()
-    for turn, step in enumerate(steps):
-        change = step.change
-        alone = turn if step.wave is Wave.MOVE else 0
-        if step.id != change.id:
-            yield replace(step, turn=alone)
+    for step in steps:
+        if step.id == step.change.id:
+            version = "" if step.id in seen else step.change.resource_version
+            yield replace(step, uid=step.change.uid, resource_version=version)
         else:
-            version = "" if step.id in seen else change.resource_version
-            yield replace(step, turn=alone, uid=change.uid, resource_version=version)
+            yield step
         seen.add(step.id)
 
 

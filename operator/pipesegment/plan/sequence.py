@@ -23,7 +23,7 @@ class Wave(IntEnum):
     NARROW = 2  # everything that only takes away
     IDENTITY = 3  # accounts
     TURN = 4  # the policies that go from old to new in one write between narrow and wide
-    MOVE = 5  # of these, the ones that select other pods than before, one after the other
+    MOVE = 5  # of these, the ones that select other pods than before
     LEAVE = 6  # of these, the ones that isolate nobody any more
     WIDEN = 7  # everything that only adds
     PRUNE = 8
@@ -56,7 +56,6 @@ class Step:
     final: bool = True
     uid: str = ""
     resource_version: str = ""
-    turn: int = 0  # orders steps of a wave that must not be under way together
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +68,5 @@ class Sequence:
     @property
     def waves(self) -> Iterator[tuple[Step, ...]]:
         """Give the steps wave by wave."""
-        for _, steps in groupby(self.steps, key=lambda step: (step.wave, step.turn)):
+        for _, steps in groupby(self.steps, key=lambda step: step.wave):
             yield tuple(steps)

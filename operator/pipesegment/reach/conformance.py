@@ -67,7 +67,7 @@ def _host_network(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[F
             view.path,
             "HostNetwork",
             escaped[0],
-            f"{len(escaped)} pods of stage {view.key.stage} use the host's network, which no NetworkPolicy covers: {', '.join(escaped[:3])}",
+            f"{_pods(escaped, f'of stage {view.key.stage}')} on the host's network, which no NetworkPolicy covers",
             "take hostNetwork out of the pod's template",
             scene.object,
         )
@@ -80,7 +80,7 @@ def _unwired(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Findin
             view.path,
             "Unwired",
             wrong[0],
-            f"{len(wrong)} pods of stage {view.key.stage} do not run as service account {view.account}: {', '.join(wrong[:3])}",
+            f"{_pods(wrong, f'of stage {view.key.stage}')} not running as service account {view.account}",
             "set the account in the engine; `pipesegment wire` prints how",
             scene.object,
         )
@@ -109,7 +109,13 @@ def _open_pods(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]
             "metadata.namespace",
             "NamespaceOpen",
             namespace,
-            f"{len(open_pods)} pods of namespace {namespace} are selected by no NetworkPolicy, so anybody who may label a pod steps outside: {', '.join(open_pods[:3])}",
+            f"{_pods(open_pods, f'of namespace {namespace}')} selected by no NetworkPolicy, so anybody who may label a pod steps outside",
             "have the platform team set network.isolation.mode: Namespace in the SegmentClass",
             scene.object,
         )
+
+
+def _pods(names: list[str], whose: str) -> str:
+    """Name some pods as the subject of a sentence, with its verb."""
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return f"{len(names)} pod{'s' if len(names) > 1 else ''} {whose} ({shown}) {'are' if len(names) > 1 else 'is'}"

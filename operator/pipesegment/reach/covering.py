@@ -149,22 +149,20 @@ def destination_block(found: Destination, wanted: Iterable[spec.Port], end: End,
     return at(tuple(wanted) or found.ports or _HTTPS, port, end)
 
 
-def is_granted(to: GrantTo, namespace: str, pod: PodEnd, snapshot: Snapshot) -> bool:
-    """Tell whether a grant is about a pod of its namespace, at whatever port."""
-    if pod.namespace != namespace:
-        return False
+def is_granted(to: GrantTo, namespace: str, end: End, snapshot: Snapshot) -> bool:
+    """Tell whether a grant is about an end, at whatever port."""
     if to.pod_selector is not None:
-        return canonical(to.pod_selector).matches(pod.labels)
+        return isinstance(end, PodEnd) and end.namespace == namespace and canonical(to.pod_selector).matches(end.labels)
     found = _granted_service(to, namespace, snapshot)
-    return found is not None and is_behind(found, pod, snapshot)
+    return found is not None and is_behind(found, end, snapshot)
 
 
-def granted(spec_: SegmentGrantSpec, namespace: str, pod: PodEnd, port: Port, snapshot: Snapshot) -> Ways:
-    """Mean what a grant opens of a pod that it is about."""
+def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port, snapshot: Snapshot) -> Ways:
+    """Mean what a grant opens of an end that it is about."""
     if spec_.to.pod_selector is not None:
-        return at(spec_.ports, port, pod)
+        return at(spec_.ports, port, end)
     found = _granted_service(spec_.to, namespace, snapshot)
-    return NO_WAY if found is None else service(found, spec_.ports, pod, port, snapshot)
+    return NO_WAY if found is None else service(found, spec_.ports, end, port, snapshot)
 
 
 def _granted_service(to: GrantTo, namespace: str, snapshot: Snapshot) -> Service | None:

@@ -134,7 +134,7 @@ class Declaration:
                 continue
             said = [s for s in caller.reaches() if s.entry.kind in _POD_TARGETS]
             ways = frozenset(way for s in said for way in self._leaving.means(caller, s, question))
-            grants = self._leaving.grants(caller, question, destination)
+            grants = self._leaving.grants(caller, question, destination.namespace)
             if any(granted & ways for granted in grants.values()):
                 return Answer(True, f"a SegmentGrant in namespace {destination.namespace}")
             required = caller.governance.spec.network.require_grants

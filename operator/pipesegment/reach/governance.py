@@ -70,15 +70,17 @@ def stalled_finding(governance: Governance, namespace: str, snapshot: Snapshot) 
     if governance.stalled == "ClassLost":
         unread = sorted(c.meta.name for c in snapshot.classes.values() if c.spec is None)
         what, fix = (
-            (f"SegmentClass {', '.join(unread)} is refused and may be the one that governs", "correct it, or delete it")
+            (
+                f"SegmentClass {', '.join(unread)} is refused, and may be the one that governs namespace {namespace}",
+                "correct it, or delete it",
+            )
             if unread
             else (
-                "the SegmentClass that governed it is gone",
+                f"the SegmentClass that governed namespace {namespace} is gone",
                 "restore the class, or create one whose namespaceSelector selects this namespace",
             )
         )
-        message = f"{what}; nothing is widened in namespace {namespace}"
-        return Finding("metadata.namespace", "ClassLost", namespace, message, fix)
+        return Finding("metadata.namespace", "ClassLost", namespace, f"{what}; nothing is widened", fix)
     return None
 
 

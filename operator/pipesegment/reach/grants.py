@@ -126,7 +126,7 @@ def note_ungranted(scene: Scene, because: str, described: str, namespace: str) -
         because,
         "Ungranted",
         described,
-        f"no SegmentGrant in namespace {namespace} covers it",
+        f"no SegmentGrant in namespace {namespace} covers {described}",
         f"have the owners of {namespace} create a SegmentGrant there",
     )
 
@@ -143,7 +143,7 @@ def _note_closed(scene: Scene, because: str, described: str, namespace: str) -> 
         because,
         "HalfOpen",
         described,
-        f"the SegmentClass closes every pod of namespace {namespace}, and nothing opens these",
+        f"the SegmentClass closes every pod of namespace {namespace}, and nothing opens {described}",
         "declare them as a stage that accepts this one, or create a SegmentGrant for them in this namespace",
     )
 
@@ -158,7 +158,8 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
         # Pods that the isolation leaves out are not selected: a policy of ours would be the first to isolate them.
         excepted = governance.isolation_exceptions(theirs)
         if not any(peer.selector.implies(exception) for exception in excepted):
-            yield reduce(_without, excepted, peer.selector), "class"
+            meeting = (e for e in excepted if not peer.selector.disjoint(e))
+            yield reduce(_without, meeting, peer.selector), "class"
         if not excepted:
             return
     policies = scene.snapshot.policies.get(peer.namespace, {})

@@ -41,10 +41,10 @@ class Implied:
         if member.needs.jenkins is None:
             return False
         namespace, name, http_alone = member.needs.jenkins
-        found = self._snapshot.service(namespace or member.namespace, name)
-        end = question.destination
+        namespace = namespace or member.namespace
+        found = self._snapshot.service(namespace, name)
         ways = self._controller(found, question, http_alone=http_alone) if found else NO_WAY
-        return bool(ways) and not (isinstance(end, PodEnd) and self._leaving.ungranted(member, ways, question, end))
+        return bool(ways) and not self._leaving.ungranted(member, ways, question, namespace)
 
     def _controller(self, found: Service, question: Question, *, http_alone: bool) -> Ways:
         end, port = question.destination, question.port

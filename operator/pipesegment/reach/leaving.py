@@ -9,6 +9,7 @@ from pipesegment.reach import addresses, covering
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.members import Member, Members, Said
 from pipesegment.reach.question import Question
+from pipesegment.spec.destination import Destination
 from pipesegment.spec.grant import GrantFrom
 from pipesegment.spec.ports import HttpMatch, Port, within
 from pipesegment.spec.segment import AcceptEntry, ReachEntry
@@ -29,47 +30,57 @@ class Leaving:
 
     def missing(self, member: Member, entry: ReachEntry, ways: Ways, question: Question) -> str:
         """Say whose word is missing for ways that an entry means; '' when nobody's is."""
-        end = question.destination
         if entry.kind == "stage":
             return self._unaccepted(member, entry, ways, question)
-        if entry.kind in {"service", "pods", "destination"} and isinstance(end, PodEnd):
-            return self.ungranted(member, ways, question, end)
-        return ""
+        return self.ungranted(member, ways, question, self._asked(member, entry, question))
 
     def reached(self, member: Member, question: Question) -> Ways:
         """Tell in which ways any entry of a stage means the destination."""
         return frozenset(way for said in member.reaches() for way in self.means(member, said, question))
 
-    def ungranted(self, member: Member, ways: Ways, question: Question, end: PodEnd) -> str:
-        """Say that a grant is missing for pods of another namespace, where one is needed.
+    def ungranted(self, member: Member, ways: Ways, question: Question, namespace: str) -> str:
+        """Say that a grant is missing in the namespace whose pods or Service are meant, where one is needed.
 
         It is when the class requires grants, and when a grant there holds its callers to other ports than these.
         """
-        if end.namespace == member.namespace:
+        if namespace == member.namespace:
             return ""
-        grants = self.grants(member, question, end)
+        grants = self.grants(member, question, namespace)
         if any(granted & ways for granted in grants.values()):
             return ""
         if set(grants) - {"Nobody"} or member.governance.spec.network.require_grants:
-            return f"no SegmentGrant in namespace {end.namespace} covers it"
+            return f"no SegmentGrant in namespace {namespace} covers it"
         return ""
 
-    def grants(self, member: Member, question: Question, end: PodEnd) -> dict[str, Ways]:
-        """Give what the grants about a pod open to a stage at the port, by whom they isolate.
+    def grants(self, member: Member, question: Question, namespace: str) -> dict[str, Ways]:
+        """Give what the grants about a destination open to a stage at the port, by whom they isolate.
 
-        A grant that is about the pod and not about the port opens nothing, and is here all the same.
+        A grant that is about the destination and not about the port opens nothing, and is here all the same.
         """
         found: dict[str, Ways] = {}
-        for grant in self._snapshot.grants.get(end.namespace, {}).values():
+        end = question.destination
+        for grant in self._snapshot.grants.get(namespace, {}).values():
             spec = grant.spec
             if spec is None or grant.meta.deleting or not self._lets_in(grant.bound, spec.from_, member):
                 continue
-            if covering.is_granted(spec.to, end.namespace, end, self._snapshot):
-                ways = covering.granted(spec, end.namespace, end, question.port, self._snapshot)
+            if covering.is_granted(spec.to, namespace, end, self._snapshot):
+                ways = covering.granted(spec, namespace, end, question.port, self._snapshot)
                 found[spec.isolate] = found.get(spec.isolate, NO_WAY) | (
                     ways if admits(spec.http, question) else NO_WAY
                 )
         return found
+
+    def _asked(self, member: Member, entry: ReachEntry, question: Question) -> str:
+        """Give the namespace whose consent an entry may need: its target's, or the own one where nobody is asked."""
+        if entry.service is not None:
+            return entry.service.namespace or member.namespace
+        if entry.pods is not None:
+            return entry.pods.namespace or member.namespace
+        found = self._destination_of(member, entry)
+        if found is None or found.service is None or not found.service.namespace:
+            return member.namespace
+        block = covering.destination_block(found, entry.ports, question.destination, question.port)
+        return member.namespace if block else found.service.namespace
 
     def _lets_in(self, bound: Mapping[str, str], callers: Iterable[GrantFrom], member: Member) -> bool:
         here = self._snapshot.namespaces.get(member.namespace)
@@ -120,15 +131,17 @@ class Leaving:
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
 
     def _destination(self, member: Member, entry: ReachEntry, question: Question) -> Ways:
-        assert entry.destination is not None
-        name = entry.destination.name
-        found = next((d for d in member.governance.spec.destinations if d.name == name), None)
+        found = self._destination_of(member, entry)
         if found is None:
             return NO_WAY
         ways = covering.destination_block(found, entry.ports, question.destination, question.port)
         if found.service is not None and found.service.name and found.service.namespace:
             ways |= self._service(found.service.namespace, found.service.name, entry.ports or found.ports, question)
         return ways
+
+    def _destination_of(self, member: Member, entry: ReachEntry) -> Destination | None:
+        name = entry.destination.name if entry.destination else None
+        return next((d for d in member.governance.spec.destinations if d.name == name), None)
 
     def _targets(self, member: Member, entry: ReachEntry, question: Question) -> Iterator[Member]:
         """Give the stages of the destination that a `stage` target names."""

@@ -56,7 +56,11 @@ def _written(changes: ChangeSet, done: Mapping[ObjectID, str]) -> Iterator[Event
     drifted = [change for change in written if change.why is Why.DRIFT]
     if drifted:
         lead = "changed or deleted by somebody else, and as declared again: "
-        yield Event("Warning", "DriftRepaired", fitted(listing((str(change.id) for change in drifted), lead, limit=1000, most=8)))
+        yield Event(
+            "Warning",
+            "DriftRepaired",
+            fitted(listing((str(change.id) for change in drifted), lead, limit=1000, most=8)),
+        )
     meant = [change for change in written if change.why is not Why.DRIFT]
     if meant:
         counts = {action: sum(1 for c in meant if c.action is action) for action in Action}

@@ -97,7 +97,7 @@ def _stage(stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Fin
         service_account=clean(stage.account.name, LINE),
         sealed=False,
         edges=sum(1 for owner, _ in edges if owner == stage.path),
-        gaps=sum(1 for finding in told if finding.path == stage.path or finding.path.startswith(f"{stage.path}.")),
+        gaps=sum(1 for finding in told if finding.path.startswith(stage.path)),
         pods=stage.pods,
         wrong_account=stage.wrong_account,
     )

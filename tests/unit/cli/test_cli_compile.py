@@ -172,6 +172,15 @@ def test_a_name_that_another_segment_needs_is_refused(run, segment: str, tmp_pat
         )
 
 
+def test_one_segment_given_twice_is_refused(run, segment: str) -> None:
+    result = run("compile", "-f", segment, "-f", segment)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (
+        "metadata.name: is the name of two documents of the kind PipelineSegment 'ci/shop': keep one" in result.stderr
+    )
+
+
 FOREIGN = """\
 apiVersion: v1
 kind: ServiceAccount

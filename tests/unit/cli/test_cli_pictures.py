@@ -56,9 +56,12 @@ PORTS = "TCP/443, UDP/500-600"
 
 def test_a_way_between_stages_is_drawn_once() -> None:
     build = stage("build", egress=(edge(Target.STAGE, "stage cache", "r"),))
-    cache = stage("cache", index=1, ingress=(edge(Target.STAGE, "stage build", "r", direction="ingress"),))
+    cache = stage("cache", index=1, ingress=(edge(Target.STAGE, "stage build", "accepts", direction="ingress"),))
 
-    assert arrows(draw([(reach(build, cache), ())])) == {("build", "cache", PORTS, "")}
+    picture = draw([(reach(build, cache), ())])
+
+    assert arrows(picture) == {("build", "cache", PORTS, "")}
+    assert [a.because for a in picture.arrows] == ["r"]
 
 
 def test_sources_and_targets_have_boxes_of_their_own() -> None:

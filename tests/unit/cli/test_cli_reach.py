@@ -189,6 +189,31 @@ def test_a_refused_document_is_1(run, segment: str, tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
 
 
+ISOLATING = """\
+apiVersion: pipesegment.dev/v1alpha1
+kind: SegmentClass
+metadata: {name: default}
+spec: {network: {isolation: {mode: Namespace}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: stranger, namespace: ci, labels: {app: stranger}}
+"""
+
+
+def test_an_isolating_class_closes_pods_that_no_stage_names(run, segment: str, tmp_path: Path) -> None:
+    accepts = (
+        "- name: cache\n      accepts: [{pods: {podSelector: {matchLabels: {app: stranger}}}, ports: [{port: 9}]}]"
+    )
+    (tmp_path / segment).write_text((tmp_path / segment).read_text().replace("- name: cache", accepts))
+    (tmp_path / "class.yaml").write_text(ISOLATING)
+
+    result = run("reach", "-f", segment, "--facts", "class.yaml", "-o", "json")
+
+    assert result.exit_code == 0
+    assert verdicts(result)["ci/stranger", "ci/shop-cache", "TCP/9"] == (False, False)
+
+
 MESHED = """\
 apiVersion: v1
 kind: Namespace

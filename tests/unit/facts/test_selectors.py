@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pipesegment.facts.selectors import Requirement, Selector
 
 KEYS = st.sampled_from(["app", "stage", "tier"])

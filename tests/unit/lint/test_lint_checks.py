@@ -74,6 +74,11 @@ FORGEABLE = [
         "engine: {scaleSets: [x], jobPods: {matchLabels: {stage: x}}}",
         False,
     ),
+    (
+        "{type: ActionsRunnerController, actionsRunnerController: {containerMode: Kubernetes}}",
+        "engine: {scaleSets: [x]}, podSelector: {matchLabels: {stage: x}}",
+        False,
+    ),
     ("{type: Drone, drone: {repo: r}}", "", False),
     ("{type: Tekton, tekton: {pipeline: p}}", "engine: {type: None}", False),
 ]

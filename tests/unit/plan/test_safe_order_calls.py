@@ -201,6 +201,15 @@ def test_rights_are_taken_first_and_given_last() -> None:
     assert [step.id.kind for step in made.steps] == ["NetworkPolicy", "ServiceAccount", "RoleBinding"]
 
 
+def test_several_mesh_policies_that_trade_workloads_turn_at_once_and_every_one_is_guarded() -> None:
+    def ring(shift: int) -> list[dict[str, Any]]:
+        callers = [{"from": [{"source": {"principals": [f"p{n}"]}}]} for n in range(4)]
+        return [allow_policy(f"shop-{n}", {"app": "abcd"[(n + shift) % 4]}, [callers[n]]) for n in range(4)]
+
+    waves = [[step.verb for step in wave] for wave in Scene(ring(0), ring(1)).sequence().waves]
+    assert waves == [["create"] * 4, ["apply"] * 4, ["delete"] * 4]
+
+
 def test_steps_that_may_run_together_form_one_wave() -> None:
     sizes = [len(wave) for wave in Scene(new=[*stages(), account("shop-a"), account("shop-b")]).sequence().waves]
     assert sizes == [2, 2]
@@ -228,6 +237,9 @@ class TestNeeds:
 
     def test_one_changed_policy_needs_no_look_because_one_call_is_from_old_to_new(self) -> None:
         assert self.needed(Scene(old=stages()[:1], new=[policy("shop-a", A)])) == []
+
+    def test_one_changed_policy_beside_other_writes_does_because_it_narrows_before_them_and_widens_behind(self) -> None:
+        assert self.needed(Scene(old=stages()[:1], new=[policy("shop-a", A), account("shop-a")])) == ["shop-a"]
 
     def test_one_changed_policy_of_a_suspended_segment_does(self) -> None:
         scene = Scene(old=stages()[:1], new=[policy("shop-a", A)])

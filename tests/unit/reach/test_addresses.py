@@ -3,6 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
+
 from pipesegment.reach import addresses
 
 

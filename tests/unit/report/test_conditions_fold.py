@@ -89,6 +89,12 @@ def test_of_several_reasons_the_worst_is_told(worse: int) -> None:
     )
 
 
+def test_the_order_of_reasons_is_a_decision() -> None:
+    worst_first = "Invalid NotYetSupported Conflict ApplyFailed Overlapping Unresolved HalfOpen Gap"
+    assert [reason.value for reason in READY_FALSE] == worst_first.split()
+    assert [r.value for r in CONFORMING_FALSE] == ["NotEnforced", "Widened", "HostNetwork", "Unwired", "NamespaceOpen"]
+
+
 CONFORMING = [
     ("a foreign policy widens a stage", ("Widened",), "Widened"),
     ("the class restored the union of two stages", ("OverlapUnion",), "Widened"),

@@ -101,8 +101,14 @@ class TestLogs:
         assert (len(found["l"]), len(found["l"][0])) == (64, 1024)
 
     def test_a_traceback_keeps_its_lines_inside_the_json(self) -> None:
-        line = self.written("json", "failed", exc_info=ValueError("evil\x1b[31m"))
+        def fail() -> None:
+            raise ValueError("evil\x1b[31m")
+
+        with pytest.raises(ValueError, match="evil") as caught:
+            fail()
+        line = self.written("json", "failed", exc_info=caught.value)
         trace = json.loads(line)["exc_info"]
+        assert trace.splitlines()[0] == "Traceback (most recent call last):"
         assert trace.splitlines()[-1] == "ValueError: evil\\x1b[31m"
         assert line.count("\n") == 1
 

@@ -226,9 +226,12 @@ def test_metadata_of_the_api_server_is_read():
 
 
 def test_null_is_absent_as_the_api_server_prunes_it():
-    text = f"{HEAD}metadata: {{name: shop, namespace: ci}}\nspec: {{stages: [{{name: build, podSelector: null, mode: null}}]}}"
+    stage = {"name": "build", "podSelector": {"matchLabels": {"a": "b", "c": None}}, "reaches": None, "mesh": None}
+    obj = load(SHOP).segments[0].raw | {"spec": {"mode": None, "stages": [stage]}}
 
-    assert load(text).segments[0].spec.stages[0].pod_selector is None
+    assert parse_segment(obj)[1].wire() == {
+        "stages": [{"name": "build", "podSelector": {"matchLabels": {"a": "b"}}}],
+    }
 
 
 def test_a_class_without_a_spec_is_the_default_class():
