@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from lab.api import Api, ApiError
+from lab.api import Api, ApiError, WaitError
 from lab.controlplane import ControlPlane
 from lab.controlplane.audit import AuditEvent
 from lab.errors import LabError
@@ -53,10 +53,27 @@ def rights() -> list[Object]:
 
 def install(plane: ControlPlane, *, crds: bool = True) -> None:
     """Put our kinds and the operator's rights on a cluster; without its Deployment, since we run it ourselves."""
-    documents = {"apiVersion": "v1", "kind": "List", "items": rights()}
+    documents = {"apiVersion": "v1", "kind": "List", "items": [*rights(), *_resolver(plane)]}
     plane.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(documents))
     if crds:
         install_crds(plane)
+
+
+def _resolver(plane: ControlPlane) -> list[Object]:
+    """Give the Service that every cluster's DNS has, where it is missing: a stage that needs names reaches it."""
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
+        "spec": {
+            "selector": {"k8s-app": "kube-dns"},
+            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53}],
+        },
+    }
+    found = plane.kubectl(
+        "get", "service", "kube-dns", "--namespace=kube-system", "--ignore-not-found", "--output=name"
+    )
+    return [] if found else [service]
 
 
 def install_crds(plane: ControlPlane) -> None:
@@ -262,7 +279,12 @@ def is_ready(reason: str = "Enforced") -> Callable[[Object], bool]:
 
 async def settled(api: Api, name: str, namespace: str, reason: str = "Enforced", **wait: Any) -> Object:
     """Wait until a segment's condition Ready has a reason at its present generation; give the segment."""
-    return await api.wait(VERSION, "PipelineSegment", name, namespace, until=is_ready(reason), **wait)
+    try:
+        return await api.wait(VERSION, "PipelineSegment", name, namespace, until=is_ready(reason), **wait)
+    except WaitError:
+        found = await api.get(VERSION, "PipelineSegment", name, namespace)
+        shown = {c["type"]: (c["status"], c["reason"], c["message"]) for c in found["status"].get("conditions", ())}
+        raise AssertionError(f"{namespace}/{name} is not {reason} but {json.dumps(shown, indent=1)}") from None
 
 
 async def owned(api: Api, namespace: str) -> dict[tuple[str, str], Object]:

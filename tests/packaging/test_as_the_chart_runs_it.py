@@ -3,7 +3,9 @@
 One life of one operator: a class, a grant and a segment as Argo CD syncs them, a stage less, a restart.
 """
 
+import asyncio
 from collections import defaultdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lupa.lua51
@@ -91,15 +93,21 @@ def plane(request: pytest.FixtureRequest):
 
 
 @pytest.fixture(scope="module")
-async def life(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Life:
+def life(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Life:
+    # Not an async fixture: the loops of a module's fixtures and of its tests are not the same.
+    return asyncio.run(lived(plane, tmp_path_factory.mktemp("operator")))
+
+
+async def lived(plane: ControlPlane, folder: Path) -> Life:
     async with plane.api() as api:
         await api.install_crds(crds.istio())
         install(plane)
         record = Record(plane)
         kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))
-        operator = Operator(plane, kubeconfig, tmp_path_factory.mktemp("operator"))
-        operator.start()
+        operator = Operator(plane, kubeconfig, folder)
         try:
+            # Right after its kinds were installed, the API server may put a watch off: the next bookmark is a minute away.
+            operator.start(within=120)
             for name, more in (("ci-shop", {"istio-injection": "enabled"}), ("shop-prod", {})):
                 labels = {LABEL: "yes", **more}
                 await api.create(
@@ -116,7 +124,10 @@ async def life(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) ->
             await api.apply({**SHOP, "spec": {"stages": SHOP["spec"]["stages"][1:]}}, manager=ARGO)
             await settled(api)
             operator.stop()
-            operator.start()
+            operator.start(within=120)
+            # A new process knows nothing of what the last one wrote, and reads it.
+            await api.apply({**SHOP, "spec": {"suspend": False, "stages": SHOP["spec"]["stages"][1:]}}, manager=ARGO)
+            await settled(api)
             await api.delete(names.API_VERSION, names.SEGMENT, "shop", "ci-shop")
             for version, kind in OWNED:
                 await api.wait_list(version, kind, "ci-shop", labels=f"{names.SEGMENT_LABEL}=shop", until=nothing)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Final
 
 import click
 
@@ -13,6 +14,9 @@ from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Refused, Usage
 from pipesegment.facts.ends import AddressEnd, End, Port
+
+#: A matrix with more columns than this no terminal shows in one piece; a list of its cells is easier to read.
+_MOST_COLUMNS: Final = 6
 
 
 @click.command("reach", short_help="Show who reaches whom, declared and enforced.")
@@ -103,8 +107,10 @@ def _print(found: Sequence[Verdict]) -> None:
     # Columns in which nothing is open say nothing that the rest does not.
     columns = [c for c in columns if any((row, c) in cells for row in rows)]
     rows = [row for row in rows if any((row, c) in cells for c in columns)]
-    table = [[row, *(" ".join(cells.get((row, c), ["."])) for c in columns)] for row in rows]
-    if table:
+    if len(columns) > _MOST_COLUMNS:
+        output.write_table(["FROM", "TO", "OPEN"], [[*pair, " ".join(ways)] for pair, ways in cells.items()])
+    elif columns:
+        table = [[row, *(" ".join(cells.get((row, c), ["."])) for c in columns)] for row in rows]
         output.write_table(["FROM \\ TO", *columns], table)
     differing = [verdict for verdict in found if verdict.differs]
     if differing:

@@ -75,7 +75,9 @@ class Matrix:
         """Answer one question."""
         declared = self._declaration.judge(source, destination, port)
         judged = self._objects.judge(source, destination, port)
-        return Verdict(source, destination, port, declared.allowed, judged.enforced, declared.because, judged.because)
+        # One entry may answer for both of its ends; it is named once.
+        because = "; ".join(dict.fromkeys(declared.because.split("; ")))
+        return Verdict(source, destination, port, declared.allowed, judged.enforced, because, judged.because)
 
 
 def _objects(walked: Walk) -> Iterator[Object]:

@@ -21,9 +21,9 @@ two stages may swap their pods in a namespace that nothing else closes. No guard
 (the default deny, the pipeline's closing policy) isolates the new pods anyhow.
 
 What neither narrows nor widens only, goes O → M → N in two calls, save for those that may turn in one call while
-everything else stands at M: any one object; or all objects whose change concerns the same single plane, since a
-connection passes that plane at one pod only and is there in O or in N. Hence a fresh segment, a changed stage, a rename
-cost one call for each object.
+everything else stands at M (waves TURN, MOVE, LEAVE: what isolates nobody any more comes behind what takes its place):
+any one object; or all objects whose change concerns the same single plane, since a connection passes that plane at one
+pod only and is there in O or in N. Hence a fresh segment, a changed stage, a rename cost one call for each object.
 
 A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
 moves away: it is narrowed and kept.

@@ -8,18 +8,24 @@ from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.spec.segment import Port, ReachEntry
 
 
-def refused(scene: Scene, view: View, declared: Declared[ReachEntry], described: str, reason: str) -> None:
-    """Say why a stage's entry opens nothing towards another stage: `HalfOpen` or `NothingInCommon`."""
+def refused(
+    scene: Scene, view: View, declared: Declared[ReachEntry], described: str, reason: str, who: str = ""
+) -> None:
+    """Say why a stage's entry opens nothing towards another stage: `HalfOpen` or `NothingInCommon`.
+
+    `described` is the entry's target, `who` the stage that refuses where the target does not name it.
+    """
+    who = who or described
     if reason == "HalfOpen":
         scene.note(
             declared.because,
             reason,
             described,
-            f"{described} has no accepts that names {_named(view.key)}, or does not exist yet",
+            f"{who} has no accepts that names {_named(view.key)}, or does not exist yet",
             _declare("accepts", view.key),
         )
     else:
-        nothing_in_common(scene, declared.because, described, f"stage {view.key.stage}", described)
+        nothing_in_common(scene, declared.because, described, f"stage {view.key.stage}", who)
 
 
 def unreached(scene: Scene, view: View, because: str, source: StageKey) -> None:

@@ -179,8 +179,9 @@ def _to_pods(
         return
     for other, found in met:
         if isinstance(found, Refused):
-            which = "which is" if peer.selector.implies(other.selector) else "some of which is"
-            notes.refused(scene, view, declared, f"{described}, {which} stage {other.key}", found.reason)
+            part = "" if peer.selector.implies(other.selector) else "some of "
+            who = f"stage {other.key}, whose pods are {part}those of {described},"
+            notes.refused(scene, view, declared, described, found.reason, who)
     if any(peer.selector.implies(other.selector) for other, _ in met):
         yield closed(declared, target, described)
         return

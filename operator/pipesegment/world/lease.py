@@ -146,7 +146,7 @@ class Lease:
             # Started anew under an old name, or never gone: both are our own Lease.
             await self._cluster.replace(self._with(live, {"renewTime": _wall_clock()}))
             return transitions
-        if self._confirmed is not None or (holder and not self._unchanged(live)):
+        if holder and not self._unchanged(live):
             return None
         await self._cluster.replace(self._with(live, self._claim(transitions + 1)))
         return transitions + 1

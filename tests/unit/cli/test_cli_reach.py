@@ -35,6 +35,29 @@ def test_the_json_is_the_contracts(run, segment: str) -> None:
     assert {tuple(v) for v in data["verdicts"]} == {("from", "to", "port", "declared", "enforced", "because")}
 
 
+def test_because_names_the_entry_once_and_the_rules(run, segment: str) -> None:
+    result = run("reach", "-f", segment, "-o", "json")
+
+    (found,) = [v for v in json.loads(result.stdout)["verdicts"] if v["declared"]]
+    assert found["because"].split("; ") == [
+        "ci/shop spec.stages[0].reaches[0]",
+        "allowed by NetworkPolicy ci/shop-build egress[0]",
+        "allowed by NetworkPolicy ci/shop-cache ingress[0]",
+    ]
+
+
+def test_a_wide_matrix_is_a_list_of_its_cells(run, segment: str, tmp_path: Path) -> None:
+    stages = "".join(f"    - {{name: s{i}}}\n" for i in range(8))
+    reaches = "".join(f"        - {{stage: {{name: s{i}}}, ports: [{{port: 80}}]}}\n" for i in range(8))
+    text = (tmp_path / segment).read_text().partition("    - name: build")[0]
+    (tmp_path / segment).write_text(f"{text}    - name: build\n      reaches:\n{reaches}{stages}")
+
+    lines = run("reach", "-f", segment).stdout.splitlines()
+
+    assert lines[0].split() == ["FROM", "TO", "OPEN"]
+    assert len(lines) == 9
+
+
 def test_text_is_a_matrix_without_colours_when_piped(run, segment: str) -> None:
     result = run("reach", "-f", segment)
 

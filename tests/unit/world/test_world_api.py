@@ -134,7 +134,8 @@ async def test_a_silent_stream_is_given_up(tmp_path):
         # The least that Settings allow is a second of silence.
         async with client(script, watch_silence=1.0) as api:
             with pytest.raises(Unreachable, match="Timeout"):
-                [e async for e in api.watch(kinds.POD, "10")]
+                async with asyncio.timeout(10):
+                    [e async for e in api.watch(kinds.POD, "10")]
         silent.set()
 
 

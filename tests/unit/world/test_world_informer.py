@@ -152,6 +152,25 @@ async def test_a_watch_from_too_long_ago_reads_the_list_anew_and_tells_what_vani
     )
 
 
+async def test_what_a_list_held_before_it_began_anew_does_not_count(desk):
+    desk.cluster.seed(pod("stays"), pod("goes"))
+    await desk.start()
+    stale = await desk.cluster.list(kinds.POD)
+    desk.cluster.break_streams()
+    desk.cluster.remove(target("goes"))
+    desk.cluster._changes.clear()
+    fresh = await desk.cluster.list(kinds.POD)
+
+    async def pages(*_):
+        yield stale
+        yield fresh
+
+    desk.cluster.pages = pages
+    desk.cluster.expire()
+    await desk.clock.advance(5)
+    assert set(desk.held) == {"shop/stays"}
+
+
 async def test_a_cut_stream_goes_on_where_it_was_without_a_list(desk):
     desk.cluster.seed(pod("p"))
     await desk.start()

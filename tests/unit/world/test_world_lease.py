@@ -187,6 +187,14 @@ async def test_a_leader_that_is_dethroned_ends_at_once(cluster):
     assert cluster.peek(LEASE)["spec"]["holderIdentity"] == "somebody"
 
 
+async def test_a_lease_that_somebody_emptied_is_taken_back_as_a_new_epoch(cluster, replicas):
+    a, _ = replicas
+    await a.run()
+    cluster.edit(LEASE, lambda obj: obj["spec"].update(holderIdentity=""))
+    await a.clock.advance(3)
+    assert (a.lease.is_leader, a.lease.epoch) == (True, 2)
+
+
 async def test_a_lease_that_was_deleted_is_made_again(cluster, replicas):
     a, _ = replicas
     await a.run()
