@@ -29,11 +29,15 @@ from pipesegment.world.lease import Lease
 _log = logging.getLogger(__name__)
 
 _PULSE = 5.0
+_GC = (50_000, 20, 100)
 
 
 def main(settings: Settings) -> None:
     """Run the operator until SIGTERM or SIGINT; raises what ends it otherwise."""
     set_up(sys.stderr, level=settings.log_level, style=settings.log_format)
+    # A reconcile makes thousands of values and no cycles; collecting as eagerly as by default is a tenth of its CPU.
+    gc.freeze()
+    gc.set_threshold(*_GC)
     uvloop.run(_serve(settings))
 
 

@@ -106,6 +106,12 @@ def record(installed: ControlPlane) -> Record:
     return Record(installed)
 
 
+@pytest.fixture
+def record_from_here(installed: ControlPlane) -> Callable[[], Record]:
+    """Call it where the record shall begin."""
+    return lambda: Record(installed)
+
+
 @pytest.fixture(scope="session")
 def plain(installed: ControlPlane) -> Iterator[dict[str, str]]:
     """Labels of namespaces without a mesh, whether Istio's kinds are on the cluster or not."""

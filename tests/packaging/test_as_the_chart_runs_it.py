@@ -4,6 +4,7 @@ One life of one operator: a class, a grant and a segment as Argo CD syncs them, 
 """
 
 import asyncio
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,6 +135,8 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             assert operator.alive
         finally:
             operator.stop()
+            # Shown where something failed.
+            sys.stderr.write(operator.tail())
         return Life(converged, drift, owned, record)
 
 

@@ -72,7 +72,7 @@ def _ordered(value: object) -> object:
     return value
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc] # libyaml's is many times faster
     """Writes no aliases, and quotes every text that some YAML reader would take for a number or a boolean."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's

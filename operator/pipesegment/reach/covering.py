@@ -11,6 +11,8 @@ from typing import Final
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Protocol, Service, ServicePort, Snapshot
+from pipesegment.reach.graph import PortRange
+from pipesegment.reach.ports import ranges
 from pipesegment.spec import ports as spec
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.grant import GrantTo, SegmentGrantSpec
@@ -163,6 +165,21 @@ def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port, snaps
         return at(spec_.ports, port, end)
     found = _granted_service(spec_.to, namespace, snapshot)
     return NO_WAY if found is None else service(found, spec_.ports, end, port, snapshot)
+
+
+def service_ports(found: Service, wanted: Iterable[spec.Port]) -> tuple[PortRange, ...]:
+    """Give the pods' ports that are meant of a Service, as they are declared."""
+    wanted = tuple(wanted)
+    meant = (p for p in found.ports if not wanted or any(_means(w, p) for w in wanted))
+    return tuple(PortRange(p.protocol, p.target) for p in meant)
+
+
+def granted_ports(spec_: SegmentGrantSpec, namespace: str, snapshot: Snapshot) -> tuple[PortRange, ...]:
+    """Give the pods' ports that a grant opens, as they are declared."""
+    if spec_.to.pod_selector is not None:
+        return ranges(spec_.ports)
+    found = _granted_service(spec_.to, namespace, snapshot)
+    return service_ports(found, spec_.ports) if found else ()
 
 
 def _granted_service(to: GrantTo, namespace: str, snapshot: Snapshot) -> Service | None:

@@ -70,7 +70,7 @@ class Declaration:
         destination = question.destination
         if isinstance(destination, AddressEnd):
             return Answer(True, f"{destination} is no pod")
-        fence = self._members.restricted_by(destination)
+        fence = self._members.restricted_by(destination) or self._leaving.isolated_by(destination)
         if not fence:
             return Answer(True, f"nothing declared closes {destination}")
         for target in self._members.speaking(destination):
@@ -81,7 +81,7 @@ class Declaration:
                 return Answer(True, f"{target.path('engine')} (engine)")
             for because in self._called(target, question):
                 return Answer(True, because)
-        if self._members.is_fenced_by_class_alone(destination):
+        if not self._members.is_of_a_pipeline(destination):
             return self._granted(question, destination, fence)
         return Answer(False, f"{destination} is closed by {fence}, and nothing that it accepts means it")
 
@@ -119,11 +119,11 @@ class Declaration:
             if caller.is_of(target.namespace, target.segment):
                 for said in caller.reaches():
                     ways = self._leaving.means(caller, said, question)
-                    if ways and not self._leaving.missing(caller, said.entry, ways, question):
+                    if ways and self._leaving.agrees(target, caller, ways, question):
                         yield said.because
 
     def _granted(self, question: Question, destination: PodEnd, fence: str) -> Answer:
-        """Judge a pod that only its namespace's class closes: a grant opens it, to stages that say they reach it.
+        """Judge a pod that only its namespace's class or owner closes: a grant opens it, to stages that say they reach it.
 
         Without a grant a way from another namespace counts as declared all the same, as the contract has it, unless
         grants are required; it is marked.

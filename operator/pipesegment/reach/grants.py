@@ -57,23 +57,28 @@ def granted_ports(
 ) -> tuple[PortRange, ...]:
     """Give the ports to open on our side: all that were declared, or those that grants cover where they must.
 
-    In another namespace they must with `requireGrants`; in the own one where the class isolates pods of no stage.
+    In another namespace they must with `requireGrants`, and where a grant holds its callers to other ports; in the own
+    one where the class isolates pods of no stage.
     """
     own = peer.namespace == scene.namespace
     if own and not _closed_by_class(scene, peer):
         return ports
-    covering = [g for g in _for(scene, view, peer.namespace) if covers(scene, g, peer.selector)]
-    common = {p for g in covering for p in intersect_ports(ports, _ports(scene, g))}
+    common = _covered(scene, view, peer, ports)
     rest = [p for p in ports if p not in common]
     if own:
         if rest:
             _note_closed(scene, declared.because, _at(described, rest, common), peer.namespace)
-        return tuple(sorted(common, key=sort_key))
+        return common
     if rest:
         note_ungranted(scene, declared.because, _at(described, rest, common), peer.namespace)
-    if scene.governance.spec.network.require_grants:
-        return tuple(sorted(common, key=sort_key))
-    return ports
+    return common if _is_held(scene, view, peer) else ports
+
+
+def held_ports(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
+    """Give the ports that may be open on our side where a stage of the other namespace has consented already."""
+    if peer.namespace == scene.namespace or not _is_held(scene, view, peer):
+        return ports
+    return _covered(scene, view, peer, ports)
 
 
 def covers(scene: Scene, grant: Grant, selector: Selector) -> bool:
@@ -118,6 +123,33 @@ def _at(described: str, rest: Iterable[PortRange], common: Collection[PortRange]
         return described
     ports = (f"{p.port}{f'-{p.end}' if p.end else ''}/{p.protocol}" for p in rest)
     return f"{described} at {', '.join(ports)}"
+
+
+def _covered(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
+    covering = [g for g in _for(scene, view, peer.namespace) if covers(scene, g, peer.selector)]
+    return tuple(sorted({p for g in covering for p in intersect_ports(ports, _ports(scene, g))}, key=sort_key))
+
+
+def _is_held(scene: Scene, view: View, peer: PodPeer) -> bool:
+    """Tell whether nothing but what grants cover may be open on our side.
+
+    `isolate: Callers`, the default, holds the callers to the grant's ports: towards pods that nothing isolates their own
+    egress is the only place where the network can.
+    """
+    if scene.governance.spec.network.require_grants:
+        return True
+    grants = (g for g in _for(scene, view, peer.namespace) if g.spec is not None and g.spec.isolate != "Nobody")
+    return any(
+        (granted := _selector(scene, g)) is not None and _meet(scene, peer.namespace, peer.selector, granted)
+        for g in grants
+    )
+
+
+def _meet(scene: Scene, namespace: str, a: Selector, b: Selector) -> bool:
+    """Tell whether two selectors provably select one pod, or a pod is in both."""
+    if a.implies(b) or b.implies(a):
+        return True
+    return not a.disjoint(b) and any(True for _ in scene.snapshot.pods_of(namespace, a & b))
 
 
 def note_ungranted(scene: Scene, because: str, described: str, namespace: str) -> None:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import canonical
-from pipesegment.facts.snapshot import Snapshot
+from pipesegment.facts.snapshot import Service, Snapshot
 from pipesegment.reach import addresses, covering
 from pipesegment.reach.covering import NO_WAY, Ways
+from pipesegment.reach.graph import PortRange
 from pipesegment.reach.members import Member, Members, Said
+from pipesegment.reach.ports import intersect_ports, ranges
 from pipesegment.reach.question import Question
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.grant import GrantFrom
@@ -70,6 +72,45 @@ class Leaving:
                 )
         return found
 
+    def isolated_by(self, pod: PodEnd) -> str:
+        """Name the grant that closes a pod to everyone else: it says so, and some stage reaches what it opens."""
+        for name, grant in sorted(self._snapshot.grants.get(pod.namespace, {}).items()):
+            spec = grant.spec
+            if spec is None or spec.isolate != "Everyone" or grant.meta.deleting:
+                continue
+            if not covering.is_granted(spec.to, pod.namespace, pod, self._snapshot):
+                continue
+            opened = covering.granted_ports(spec, pod.namespace, self._snapshot)
+            for caller in {c.namespace for c in spec.from_}:
+                for member in self._members.within(caller):
+                    speaks = member.enforced and not self._members.yields(member)
+                    if speaks and self._lets_in(grant.bound, spec.from_, member) and self._meets(member, pod, opened):
+                        return f"SegmentGrant {pod.namespace}/{name}"
+        return ""
+
+    def _meets(self, member: Member, pod: PodEnd, opened: Sequence[PortRange]) -> bool:
+        """Tell whether a stage reaches a pod at any of these ports, whatever numbers their names stand for."""
+        for said in member.reaches():
+            entry, ports = said.entry, said.entry.ports
+            wanted: tuple[PortRange, ...] = ()
+            if entry.pods is not None and pod.namespace == (entry.pods.namespace or member.namespace):
+                wanted = ranges(ports) if canonical(entry.pods.pod_selector).matches(pod.labels) else ()
+            target = self._service_of(member, entry)
+            if target is not None and covering.is_behind(target, pod, self._snapshot):
+                found = self._destination_of(member, entry)
+                wanted = covering.service_ports(target, ports or (found.ports if found else ()))
+            if intersect_ports(wanted, opened):
+                return True
+        return False
+
+    def _service_of(self, member: Member, entry: ReachEntry) -> Service | None:
+        if entry.service is not None:
+            return self._snapshot.service(entry.service.namespace or member.namespace, entry.service.name)
+        found = self._destination_of(member, entry)
+        if found is None or found.service is None or not found.service.name or not found.service.namespace:
+            return None
+        return self._snapshot.service(found.service.namespace, found.service.name)
+
     def _asked(self, member: Member, entry: ReachEntry, question: Question) -> str:
         """Give the namespace whose consent an entry may need: its target's, or the own one where nobody is asked."""
         if entry.service is not None:
@@ -100,9 +141,7 @@ class Leaving:
             case "stage":
                 return covering.at(entry.ports, port, end) if any(self._targets(member, entry, question)) else NO_WAY
             case "service":
-                assert entry.service is not None
-                namespace = entry.service.namespace or member.namespace
-                return self._service(namespace, entry.service.name, entry.ports, question)
+                return self._service(self._service_of(member, entry), entry.ports, question)
             case "pods":
                 assert entry.pods is not None
                 there = isinstance(end, PodEnd) and end.namespace == (entry.pods.namespace or member.namespace)
@@ -124,8 +163,7 @@ class Leaving:
             case _:  # names and AWS services are refused until something enforces them
                 return NO_WAY
 
-    def _service(self, namespace: str, name: str, ports: Sequence[Port], question: Question) -> Ways:
-        found = self._snapshot.service(namespace, name)
+    def _service(self, found: Service | None, ports: Sequence[Port], question: Question) -> Ways:
         if found is None:
             return NO_WAY
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
@@ -135,9 +173,7 @@ class Leaving:
         if found is None:
             return NO_WAY
         ways = covering.destination_block(found, entry.ports, question.destination, question.port)
-        if found.service is not None and found.service.name and found.service.namespace:
-            ways |= self._service(found.service.namespace, found.service.name, entry.ports or found.ports, question)
-        return ways
+        return ways | self._service(self._service_of(member, entry), entry.ports or found.ports, question)
 
     def _destination_of(self, member: Member, entry: ReachEntry) -> Destination | None:
         name = entry.destination.name if entry.destination else None
@@ -153,19 +189,20 @@ class Leaving:
                     yield other
 
     def _unaccepted(self, member: Member, entry: ReachEntry, ways: Ways, question: Question) -> str:
-        for target in self._targets(member, entry, question):
-            said = [s.entry for s in target.accepts() if comes_from(target, s.entry, member)]
-            if not said and target.is_of(member.namespace, member.segment):
-                return ""
-            agreed = (
-                covering.at(e.ports, question.port, question.destination) & ways
-                for e in said
-                if admits(e.http, question)
-            )
-            if any(agreed) and not self._members.yields(target):
-                return ""
+        if any(self.agrees(target, member, ways, question) for target in self._targets(member, entry, question)):
+            return ""
         assert entry.stage is not None
         return f"stage {entry.stage.name} does not accept it"
+
+    def agrees(self, target: Member, caller: Member, ways: Ways, question: Question) -> bool:
+        """Tell whether a stage takes what another one reaches of it: by its own word, or by none in the same segment."""
+        said = [s.entry for s in target.accepts() if comes_from(target, s.entry, caller)]
+        if not said and target.is_of(caller.namespace, caller.segment):
+            return True
+        agreed = (
+            covering.at(e.ports, question.port, question.destination) & ways for e in said if admits(e.http, question)
+        )
+        return any(agreed) and not self._members.yields(target)
 
     def _allowed(self, member: Member, entry: ReachEntry) -> bool:
         """Tell whether the class allows an author's entry at all."""

@@ -110,15 +110,12 @@ class Members:
 
     def restricted_by(self, pod: PodEnd) -> str:
         """Say who closes a pod to all that nobody opens; '' when nobody does."""
-        mine = self.of(pod)
-        for member in mine:
+        for member in self.of(pod):
             if member.enforced:
                 return f"stage {member.stage.name} of {member.namespace}/{member.segment}"
-        self.within(pod.namespace)
-        if not mine:
-            for segment, selector in self._closing[pod.namespace]:
-                if selector.matches(pod.labels):
-                    return f"the pipeline of {pod.namespace}/{segment}, none of whose stages it is"
+        pipeline = self._pipeline_of(pod)
+        if pipeline:
+            return f"the pipeline of {pod.namespace}/{pipeline}, none of whose stages it is"
         governing = governance.govern(pod.namespace, self._snapshot)
         isolation = governing.spec.network.isolation
         excepted = any(canonical(s).matches(pod.labels) for s in isolation.except_pods)
@@ -126,9 +123,13 @@ class Members:
             return f"SegmentClass/{governing.name}, which isolates namespace {pod.namespace}"
         return ""
 
-    def is_fenced_by_class_alone(self, pod: PodEnd) -> bool:
-        """Tell whether a pod is no pipeline's, so that only its namespace's isolation can close it."""
-        return not self.of(pod) and self.restricted_by(pod).startswith("SegmentClass/")
+    def is_of_a_pipeline(self, pod: PodEnd) -> bool:
+        """Tell whether a pod is a stage's, or one that its pipeline closes."""
+        return any(m.enforced for m in self.of(pod)) or bool(self._pipeline_of(pod))
+
+    def _pipeline_of(self, pod: PodEnd) -> str:
+        self.within(pod.namespace)
+        return next((name for name, selector in self._closing[pod.namespace] if selector.matches(pod.labels)), "")
 
     def within(self, namespace: str) -> tuple[Member, ...]:
         """Give every stage of a namespace."""

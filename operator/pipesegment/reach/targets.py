@@ -1,6 +1,7 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
@@ -174,7 +175,9 @@ def _to_pods(
     admitting = [(other, found) for other, found in met if not isinstance(found, Refused)]
     through = [(other, found) for other, found in admitting if peer.selector.implies(other.selector)]
     for other, found in through:
-        yield from _through(declared, target, described, peer, found, other, scene, hosts)
+        yield from _through(
+            declared, target, described, peer, _held(scene, view, declared, peer, described, found), other, scene, hosts
+        )
     if through:
         return
     for other, found in met:
@@ -201,6 +204,20 @@ def _to_pods(
         http=http_rules(declared.entry.http),
         hosts=hosts,
     )
+
+
+def _held(
+    scene: Scene, view: View, declared: Declared[ReachEntry], peer: PodPeer, described: str, found: Sequence[Way]
+) -> list[Way]:
+    """Hold ways to a stage of another namespace to what grants there leave of them."""
+    left = []
+    for way in found:
+        ports = grants.held_ports(scene, view, peer, way.ports)
+        if ports != way.ports:
+            grants.note_ungranted(scene, declared.because, described, peer.namespace)
+        if ports:
+            left.append(replace(way, ports=ports))
+    return left
 
 
 def _through(

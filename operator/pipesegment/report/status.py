@@ -56,7 +56,8 @@ def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) 
 def inventory(entries: Iterable[Entry]) -> tuple[InventoryEntry, ...]:
     """Write an inventory."""
     written = (
-        InventoryEntry(
+        # Our own words, thousands of times: nothing is left to validate.
+        InventoryEntry.model_construct(
             api_version=entry.id.api_version,
             kind=entry.id.kind,
             namespace=entry.id.namespace,

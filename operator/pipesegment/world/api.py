@@ -120,7 +120,8 @@ class Api:
         request = Request("watch", kind, "GET", kind.path(selection.namespace), query, accept=accept)
         async with aclosing(cast("Any", self._transport.lines(request))) as lines:
             async for line in lines:
-                yield parse_event(line, kind)
+                opened = WatchEvent("OPENED", {"metadata": {"resourceVersion": version}})
+                yield parse_event(line, kind) if line else opened
 
     async def apply(self, obj: Object, *, dry_run: bool = False, force: bool = True) -> Json:
         """Server-side apply as our field manager."""

@@ -164,6 +164,9 @@ class Informer(Generic[T]):
         async with aclosing(cast("Any", self._cluster.watch(self.kind, self._version, self._selection))) as events:
             async for event in events:
                 meta = event.object["metadata"]
+                if event.type == "OPENED":
+                    self._heard(watching=True)
+                    continue
                 if event.type == "DELETED":
                     self.remove(meta.get("namespace", ""), meta["name"], meta.get("resourceVersion", ""))
                 elif event.type != "BOOKMARK":

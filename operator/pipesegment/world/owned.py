@@ -50,7 +50,7 @@ OnOwned = Callable[[Key, ObjectID], None]
 
 
 class OwnedObjects(Fleet):
-    """Every object of the owned kinds with our label, by segment.
+    """Every object of the owned kinds with our label, by segment; of kinds that are no facts, everybody's objects.
 
     `on_change` is told of every change that was not announced by `wrote` or `deleted`: drift, or our own write that the
     watch reported before its answer came.

@@ -33,9 +33,12 @@ class Page(NamedTuple):
 
 
 class WatchEvent(NamedTuple):
-    """One event of a watch; a BOOKMARK's object holds a resourceVersion and nothing else."""
+    """One event of a watch; a BOOKMARK's object holds a resourceVersion and nothing else, and so does OPENED's.
 
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    OPENED says that the server took the watch: an idle kind has no other event for a minute.
+    """
+
+    type: Literal["OPENED", "ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Json
 
 

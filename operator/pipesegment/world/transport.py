@@ -98,7 +98,7 @@ class Transport:
         raise AssertionError("the last attempt returns or raises")
 
     async def lines(self, request: Request) -> AsyncIterator[bytes]:
-        """Give an endless answer line by line.
+        """Give an endless answer line by line; an empty one says that it has begun.
 
         Raises Rejected when it does not begin, Unreachable when it breaks or falls silent.
         """
@@ -112,6 +112,7 @@ class Transport:
                 count(response.status)
                 if response.status != 200:
                     raise rejected(response.status, response.headers, await response.read())
+                yield b""
                 rest = b""
                 async for chunk in response.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")

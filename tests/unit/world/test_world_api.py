@@ -70,7 +70,7 @@ async def test_metadata_alone_is_asked_for_by_the_accept_header(tmp_path):
     selection = Selection(metadata_only=True)
     async with serving(tmp_path, page("a"), stream()) as script, client(script) as api:
         found = await api.list(kinds.POD, selection)
-        assert [e async for e in api.watch(kinds.POD, "1", selection)] == []
+        assert [e.type async for e in api.watch(kinds.POD, "1", selection)] == ["OPENED"]
     assert found.items[0]["kind"] == "Pod"
     accepts = [call.headers["Accept"] for call in script.calls]
     assert accepts == [
@@ -85,6 +85,7 @@ async def test_a_watch_gives_events_and_bookmarks_however_the_bytes_are_cut(tmp_
     async with serving(tmp_path, stream(*pieces)) as script, client(script, watch_seconds=300) as api:
         events = [e async for e in api.watch(kinds.POD, "10")]
     assert [(e.type, e.object["metadata"]["resourceVersion"]) for e in events] == [
+        ("OPENED", "10"),
         ("ADDED", "11"),
         ("BOOKMARK", "12"),
         ("DELETED", "13"),
@@ -98,7 +99,7 @@ async def test_a_watch_line_longer_than_any_buffer_arrives_whole(tmp_path):
     line = event("ADDED", "big", "11", data="x" * 3_000_000)
     async with serving(tmp_path, stream(line)) as script, client(script) as api:
         events = [e async for e in api.watch(kinds.POD, "10")]
-    assert len(events[0].object["data"]) == 3_000_000
+    assert len(events[1].object["data"]) == 3_000_000
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["as an event", "as the answer"])
@@ -118,6 +119,7 @@ async def test_a_dropped_stream_is_unreachable_after_what_it_brought(tmp_path):
 
     async with serving(tmp_path, stream(event("ADDED", "a", "11"), then=cut)) as script, client(script) as api:
         events = api.watch(kinds.POD, "10")
+        assert (await anext(events)).type == "OPENED"
         assert (await anext(events)).type == "ADDED"
         with pytest.raises(Unreachable) as caught:
             await anext(events)

@@ -1,0 +1,266 @@
+"""What the operator does about ends: its own, gentle and sudden, the API server's, and a namespace's."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cluster.operator import (
+    POLICY,
+    ROOT,
+    VERSION,
+    is_ready,
+    network_policy,
+    owned,
+    segment,
+    segment_class,
+    settled,
+    stage,
+    to_stage,
+)
+
+#: So short that a successor need not wait long for a leader that was killed.
+SHORT_LEASE = {"lease_duration": 5, "lease_renew": 4, "lease_retry": 0.3, "lease_timeout": 2}
+#: So long that a leader outlives an API server that is restarted on a busy machine.
+LONG_LEASE = {"lease_duration": 90, "lease_renew": 80}
+
+
+def small(name, namespace):
+    return segment(name, namespace, stage("build", to_stage("test", 8080)), stage("test"))
+
+
+async def apply_all(api, objects):
+    """Apply many objects, some at a time."""
+    gate = asyncio.Semaphore(16)
+
+    async def one(obj):
+        async with gate:
+            await api.apply(obj)
+
+    await asyncio.gather(*map(one, objects))
+
+
+async def all_ready(api, namespace, number, within=90.0):
+    await api.wait_list(
+        VERSION,
+        "PipelineSegment",
+        namespace,
+        until=lambda found: sum(map(is_ready(), found.values())) == number,
+        within=within,
+    )
+
+
+async def looked(operator, number):
+    """Wait until so many keys were looked at; the metrics offer nothing to wait on."""
+    async with asyncio.timeout(60):
+        while operator.metric("reconcile_seconds_count") < number:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.05)
+
+
+async def until(holds, within=30.0):
+    """Wait for what only the audit log or the metrics can tell."""
+    async with asyncio.timeout(within):
+        while not holds():  # noqa: ASYNC110 - a file and a port offer nothing to wait on
+            await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def crowd(operators, installed, namespaces, api):
+    """An operator that has converged 50 segments, a class that isolates them and a grant that one of them uses.
+
+    Gives the operator, the two namespaces and what to look for in the audit log.
+    """
+    first = operators().start()
+    label = f"lab.example.com/{(await namespaces('label'))[-8:]}"
+    ci, prod = [await namespaces(name, labels={label: "yes"}) for name in ("ci", "prod")]
+    isolating = segment_class(
+        label.partition("/")[2], label, network={"isolation": {"mode": "Namespace"}}, mesh={"provider": "None"}
+    )
+    await api.apply(isolating)
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "api", "namespace": prod},
+        "spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    grant = {
+        "apiVersion": VERSION,
+        "kind": "SegmentGrant",
+        "metadata": {"name": "deploy", "namespace": prod},
+        "spec": {"from": [{"namespace": ci}], "to": {"service": {"name": "api"}}},
+    }
+    deploy = segment("deploy", ci, stage("deploy", {"service": {"name": "api", "namespace": prod}}))
+    await apply_all(api, [service, grant, deploy, *(small(f"shop-{n:02}", ci) for n in range(49))])
+    await all_ready(api, ci, 50)
+    await api.wait(*POLICY, "pipesegment-default-deny", ci)
+    await api.wait(VERSION, "SegmentGrant", "deploy", prod, until=lambda obj: obj.get("status", {}).get("covered") == 1)
+    name = isolating["metadata"]["name"]
+    await api.wait(
+        VERSION, "SegmentClass", name, until=lambda obj: obj.get("status", {}).get("segments") == 50, within=60
+    )
+    yield first, (ci, prod), {ci, prod, name}
+    await api.delete(VERSION, "SegmentClass", name)
+
+
+def touched(record, places):
+    """Give the operator's writes in some namespaces and to some class, without Events."""
+    return [
+        f"{event.verb} {event.resource} {event.subresource} {event.namespace}/{event.name}"
+        for event in record.writes()
+        if (event.namespace or event.name) in places
+    ]
+
+
+@pytest.mark.cluster("audit")
+async def test_a_restart_with_everything_in_place_writes_nothing(crowd, api, record_from_here):
+    """Not an object, not a status, not an Event: the record of the API server is empty but for the Lease."""
+    operator, (ci, _), places = crowd
+    operator.terminate()
+    assert operator.ended() == 0
+    before = await owned(api, ci)
+
+    record = record_from_here()
+    operator.start()
+    # 50 segments, a grant, a class.
+    await looked(operator, 52)
+    await settled(api, "shop-00", ci)
+
+    assert touched(record, places) == []
+    after = await owned(api, ci)
+    assert {key: obj["metadata"]["resourceVersion"] for key, obj in after.items()} == {
+        key: obj["metadata"]["resourceVersion"] for key, obj in before.items()
+    }
+
+
+@pytest.mark.cluster("audit")
+async def test_what_was_edited_meanwhile_is_repaired_and_nothing_else(crowd, api, record_from_here):
+    """One policy opened and one account deleted while nobody looked: two writes of objects."""
+    operator, (ci, _), places = crowd
+    operator.terminate()
+    operator.ended()
+    await api.patch(*POLICY, "shop-07-test", {"spec": {"egress": [{}]}}, ci)
+    await api.delete("v1", "ServiceAccount", "shop-08-build", ci)
+
+    record = record_from_here()
+    operator.start()
+    await api.wait(*POLICY, "shop-07-test", ci, until=lambda obj: not obj["spec"].get("egress"))
+    await api.wait("v1", "ServiceAccount", "shop-08-build", ci)
+    await looked(operator, 52)
+    await until(lambda: any("events" in call for call in touched(record, places)))
+
+    objects = [call for call in touched(record, places) if "pipesegment.dev" not in call and "events" not in call]
+    assert sorted(objects) == [
+        f"patch networkpolicies.networking.k8s.io  {ci}/shop-07-test",
+        f"patch serviceaccounts  {ci}/shop-08-build",
+    ]
+
+
+async def test_killed_in_the_middle_of_200_segments_the_next_one_finishes(operators, plain, namespaces, api, tmp_path):
+    """What exists in the end is exactly what `pipesegment compile` prints."""
+    namespace = await namespaces("ci", labels=plain)
+    first = operators(**SHORT_LEASE).start()
+    segments = [small(f"shop-{n:03}", namespace) for n in range(200)]
+
+    creating = asyncio.create_task(apply_all(api, segments))
+    await api.wait_list(*POLICY, namespace, until=lambda found: len(found) >= 40)
+    first.kill()
+    await creating
+    unfinished = await owned(api, namespace)
+    assert len(unfinished) < 800
+
+    operators(**SHORT_LEASE).start()
+    await all_ready(api, namespace, 200, within=120)
+
+    expected = compiled(segments, namespace, plain, tmp_path)
+    found = await owned(api, namespace)
+    assert {(kind, namespace, name) for kind, name in found} == expected
+    assert len(expected) == 800
+    survived = {key for key, obj in unfinished.items() if found[key]["metadata"]["uid"] == obj["metadata"]["uid"]}
+    assert survived == set(unfinished)
+
+
+def compiled(segments, namespace, labels, folder):
+    """Give kind, namespace and name of everything that `pipesegment compile` prints."""
+    facts = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
+        segment_class("lab-plain", *labels, mesh={"provider": "None"}),
+    ]
+    for name, documents in (("segments", segments), ("facts", facts)):
+        (folder / f"{name}.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
+    printed = subprocess.run(
+        [
+            *(sys.executable, "-m", "pipesegment", "compile", "-o", "json"),
+            *("-f", str(folder / "segments.json"), "--facts", str(folder / "facts.json")),
+        ],
+        env={"PYTHONPATH": str(ROOT / "operator"), "PATH": ""},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    items = json.loads(printed.stdout)["items"]
+    return {(obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in items}
+
+
+@pytest.mark.cluster("controllers", "audit")
+async def test_a_namespace_that_is_going_is_let_go(operators, plain, namespaces, api, record_from_here):
+    """Nothing is made anew in it, its neighbours go on, and its successor of the same name starts afresh."""
+    operator = operators().start()
+    doomed, alive = [await namespaces(name, labels=plain) for name in ("doomed", "alive")]
+    holder = {"name": "holder", "namespace": doomed, "finalizers": ["lab.example.com/hold"]}
+    await api.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": holder})
+    await apply_all(api, [small("shop", doomed), small("shop", alive)])
+    await settled(api, "shop", doomed)
+    await settled(api, "shop", alive)
+
+    record = record_from_here()
+    await api.delete("v1", "Namespace", doomed)
+    await api.wait_gone(VERSION, "PipelineSegment", "shop", doomed)
+    await api.wait_list(*POLICY, doomed, until=lambda found: not found)
+    await api.delete(*POLICY, "shop-build", alive)
+    await api.wait(*POLICY, "shop-build", alive)
+
+    made = [event for event in record.calls(verbs={"patch"}, namespace=doomed) if not event.subresource]
+    assert [event.name for event in made if event.code in {201, 403}] == []
+    await api.patch("v1", "ConfigMap", "holder", {"metadata": {"finalizers": None}}, doomed)
+    await api.wait_gone("v1", "Namespace", doomed)
+
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": doomed, "labels": plain}})
+    await api.apply(small("shop", doomed))
+    await settled(api, "shop", doomed)
+    assert operator.alive
+
+
+@pytest.mark.cluster("restart", "audit")
+async def test_a_restarted_api_server_is_followed_again(operators, plain, namespaces, api, record_from_here, installed):
+    """The same process goes on: watches whose resourceVersion is too old are answered 410 and begin anew from a list."""
+    operator = operators(**LONG_LEASE).start()
+    namespace = await namespaces("ci", labels=plain)
+    await api.apply(small("shop", namespace))
+    await settled(api, "shop", namespace)
+    relists = operator.metric("informer_relists_total")
+
+    record = record_from_here()
+    with installed.apiserver_down():
+        # Its watches end, and it says so.
+        await asyncio.to_thread(operator.wait, "/readyz", 503)
+    await asyncio.to_thread(operator.wait, "/readyz", 200)
+
+    await api.delete(*POLICY, "shop-build", namespace)
+    await api.wait(*POLICY, "shop-build", namespace, within=60)
+    await api.apply(segment("shop", namespace, stage("build")))
+    await api.wait_gone(*POLICY, "shop-test", namespace, within=60)
+    await api.apply(network_policy("foreign", namespace, egress=[{}], policyTypes=["Egress"]))
+    await api.wait(
+        VERSION,
+        "PipelineSegment",
+        "shop",
+        namespace,
+        until=lambda obj: any(c["reason"] == "Widened" for c in obj["status"]["conditions"]),
+    )
+
+    assert operator.alive
+    await until(lambda: operator.metric("informer_relists_total") > relists)
+    gone = [event for event in record.calls(verbs={"watch"}) if event.code == 410]
+    assert gone
