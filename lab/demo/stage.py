@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lab.controlplane import ControlPlane
+from lab.demo.matrix import picture
 from lab.errors import LabError
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +82,13 @@ def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None, expe
     else:
         if expect:
             raise LabError(f"kubectl {arguments[0]} was expected to be refused")
+
+
+def matrix(plane: ControlPlane) -> None:
+    """Show who reaches whom right now."""
+    table, opened, asked = picture(plane)
+    _console.print(table)
+    say(f"{opened} of {asked} ways are open.")
 
 
 def names_of_objects(text: str) -> str:

@@ -175,7 +175,7 @@ async def test_an_informer_outlives_a_restart_of_the_api_server_and_older_histor
         assert set(informer.store[door.namespace]) == {"before", "after"}
         with pytest.raises(Rejected) as caught:
             async with asyncio.timeout(PATIENCE):
-                await anext(door.cluster.watch(kinds.NETWORK_POLICY, "1", selection))
+                [event async for event in door.cluster.watch(kinds.NETWORK_POLICY, "1", selection)]
         assert caught.value.status == 410
     finally:
         task.cancel()

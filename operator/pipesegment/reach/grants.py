@@ -69,9 +69,10 @@ def granted_ports(
         if rest:
             _note_closed(scene, declared.because, _at(described, rest, common), peer.namespace)
         return common
+    held = _is_held(scene, view, peer)
     if rest:
-        note_ungranted(scene, declared.because, _at(described, rest, common), peer.namespace)
-    return common if _is_held(scene, view, peer) else ports
+        note_ungranted(scene, declared.because, _at(described, rest, common), peer.namespace, closed=held)
+    return common if held else ports
 
 
 def held_ports(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
@@ -152,13 +153,13 @@ def _meet(scene: Scene, namespace: str, a: Selector, b: Selector) -> bool:
     return not a.disjoint(b) and any(True for _ in scene.snapshot.pods_of(namespace, a & b))
 
 
-def note_ungranted(scene: Scene, because: str, described: str, namespace: str) -> None:
+def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *, closed: bool) -> None:
     """Say that nobody there granted the edge; the words are the same whether the target exists or not."""
     scene.note(
         because,
         "Ungranted",
         described,
-        f"no SegmentGrant in namespace {namespace} covers {described}",
+        f"no SegmentGrant in namespace {namespace} covers {described}{', so it stays closed' if closed else ''}",
         f"have the owners of {namespace} create a SegmentGrant there",
     )
 

@@ -27,6 +27,7 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
+from pipesegment.reach.pods import served_by
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
 
@@ -107,7 +108,7 @@ def _stage(
         ingress=_sorted(ingress),
         closed=closed,
         runner=_runner(scene, view),
-        served_by=targets.served_by(scene, view) if view.mesh is not Mesh.NONE else (),
+        served_by=served_by(scene, view) if view.mesh is not Mesh.NONE else (),
         pods=len(pods),
         wrong_account=conformance.wrong_account(view, pods),
     )

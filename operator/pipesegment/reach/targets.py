@@ -1,15 +1,15 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
-from pipesegment.reach import addresses, apiserver, grants, guardrails, notes, services
-from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Mesh, Mode, Peer, PodPeer, PortRange, Target
+from pipesegment.reach import addresses, apiserver, grants, guardrails, notes, pods, services
+from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Peer, PodPeer, PortRange, Target
+from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, Way, touches, ways
+from pipesegment.reach.ways import Refused, ways
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port, ReachEntry
 
@@ -44,7 +44,7 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
 
 def closed(declared: Declared[ReachEntry], target: Target, described: str) -> Edge:
     """Make the edge of an entry that opens nothing."""
-    return Edge(declared.because, "egress", target, described, open=False, ports=ranges(declared.entry.ports))
+    return Aim(declared, target, described).closed()
 
 
 def service(
@@ -93,7 +93,7 @@ def _selected(
         yield closed(declared, target, described)
         return
     host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
-    yield from _to_pods(scene, view, declared, PodPeer(namespace, selector), ports, target, described, (host,))
+    yield from pods.edges(scene, view, Aim(declared, target, described, (host,)), PodPeer(namespace, selector), ports)
 
 
 def _endpoints(scene: Scene, declared: Declared[ReachEntry], found: Service, target: Target) -> Iterator[Edge]:
@@ -135,127 +135,21 @@ def _stage(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
         notes.refused(scene, view, declared, described, reason)
         yield closed(declared, Target.STAGE, described)
         return
-    yield from _through(declared, Target.STAGE, described, PodPeer(namespace, target.selector), found, target, scene)
+    aim = Aim(declared, Target.STAGE, described)
+    yield from pods.to_stage(scene, aim, PodPeer(namespace, target.selector), found, target)
 
 
 def _pods(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
-    pods = declared.entry.pods
-    assert pods is not None
-    namespace = pods.namespace or view.key.namespace
-    selector = canonical(pods.pod_selector)
+    named = declared.entry.pods
+    assert named is not None
+    namespace = named.namespace or view.key.namespace
+    selector = canonical(named.pod_selector)
     described = f"pods {namespace}: {selector}"
     if grants.needed(scene, namespace) and not grants.covers_pods(scene, view, namespace, selector):
         yield _ungranted(scene, declared, Target.PODS, described, namespace)
         return
-    peer = PodPeer(namespace, selector)
-    yield from _to_pods(scene, view, declared, peer, ranges(declared.entry.ports), Target.PODS, described, ())
-
-
-def _to_pods(
-    scene: Scene,
-    view: View,
-    declared: Declared[ReachEntry],
-    peer: PodPeer,
-    ports: tuple[PortRange, ...],
-    target: Target,
-    described: str,
-    hosts: tuple[str, ...],
-) -> Iterator[Edge]:
-    """Open the way to pods; where they are provably a stage's pods, that stage has a say.
-
-    Where only some of them are, the way is open to the others, and what stays closed is told.
-    """
-    scene.watches.add((peer.namespace, peer.selector))
-    met = [
-        (other, found)
-        for other in scene.views_in(peer.namespace)
-        if other.mode is Mode.ENFORCE and touches(scene, peer.namespace, peer.selector, other)
-        if (found := ways(scene, view, declared, other)) is not None
-    ]
-    admitting = [(other, found) for other, found in met if not isinstance(found, Refused)]
-    through = [(other, found) for other, found in admitting if peer.selector.implies(other.selector)]
-    for other, found in through:
-        yield from _through(
-            declared, target, described, peer, _held(scene, view, declared, peer, described, found), other, scene, hosts
-        )
-    if through:
-        return
-    for other, found in met:
-        if isinstance(found, Refused):
-            part = "" if peer.selector.implies(other.selector) else "some of "
-            who = f"stage {other.key}, whose pods are {part}those of {described},"
-            notes.refused(scene, view, declared, described, found.reason, who)
-    if any(peer.selector.implies(other.selector) for other, _ in met):
-        yield closed(declared, target, described)
-        return
-    if not admitting or peer.namespace != scene.namespace:
-        ports = grants.granted_ports(scene, view, declared, peer, ports, described)
-    if not ports:
-        yield closed(declared, target, described)
-        return
-    yield Edge(
-        declared.because,
-        "egress",
-        target,
-        described,
-        open=True,
-        peers=(peer,),
-        ports=ports,
-        http=http_rules(declared.entry.http),
-        hosts=hosts,
-    )
-
-
-def _held(
-    scene: Scene, view: View, declared: Declared[ReachEntry], peer: PodPeer, described: str, found: Sequence[Way]
-) -> list[Way]:
-    """Hold ways to a stage of another namespace to what grants there leave of them."""
-    left = []
-    for way in found:
-        ports = grants.held_ports(scene, view, peer, way.ports)
-        if ports != way.ports:
-            grants.note_ungranted(scene, declared.because, described, peer.namespace)
-        if ports:
-            left.append(replace(way, ports=ports))
-    return left
-
-
-def _through(
-    declared: Declared[ReachEntry],
-    target: Target,
-    described: str,
-    peer: PodPeer,
-    found: Sequence[Way],
-    other: View,
-    scene: Scene,
-    hosts: tuple[str, ...] = (),
-) -> Iterator[Edge]:
-    """Open the ways to a stage's pods."""
-    meshed = other.mesh is not Mesh.NONE
-    for way in found:
-        yield Edge(
-            declared.because,
-            "egress",
-            target,
-            described,
-            open=True,
-            peers=(peer,),
-            ports=way.ports,
-            http=way.http,
-            hosts=hosts or (served_by(scene, other) if meshed else ()),
-            other_meshed=meshed,
-        )
-
-
-def served_by(scene: Scene, view: View) -> tuple[str, ...]:
-    """Give the Services that provably select a stage's pods, as `namespace/host`."""
-    namespace = view.key.namespace
-    scene.reads.add(("Service", namespace, "*"))
-    return tuple(
-        f"{namespace}/{name}.{namespace}.svc.cluster.local"
-        for name, found in sorted(scene.snapshot.services.get(namespace, {}).items())
-        if found.selector is not None and view.selector.implies(found.selector)
-    )
+    aim = Aim(declared, Target.PODS, described)
+    yield from pods.edges(scene, view, aim, PodPeer(namespace, selector), ranges(declared.entry.ports))
 
 
 def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name: str) -> Iterator[Edge]:
@@ -326,5 +220,5 @@ def _open(
 
 def _ungranted(scene: Scene, declared: Declared[ReachEntry], target: Target, described: str, namespace: str) -> Edge:
     """Close an entry that needs a grant; what is said does not depend on whether the target exists."""
-    grants.note_ungranted(scene, declared.because, described, namespace)
+    grants.note_ungranted(scene, declared.because, described, namespace, closed=True)
     return closed(declared, target, described)

@@ -89,6 +89,8 @@ class MemoryCluster(Store):
         await asyncio.sleep(0)
         with self._call("watch", ObjectID(kind.api_version, kind.kind, selection.namespace, "")):
             self._known(kind)
+        if at >= self.oldest:
+            yield WatchEvent("OPENED", {"metadata": {"resourceVersion": version}})
         while True:
             if at < self.oldest:
                 raise Rejected(410, "Expired", f"too old resource version: {at} ({self.oldest})")

@@ -159,6 +159,7 @@ async def a_watch_tells_what_happens_to_what_is_selected(door):
     await door.cluster.apply(door.policy())
     await door.cluster.apply(door.policy("unseen", labels={"their": "label"}))
     async with asyncio.timeout(PATIENCE), aclosing(door.cluster.watch(kinds.NETWORK_POLICY, version, chosen)) as events:
+        assert (await anext(events)).type == "OPENED"
         added = await anext(events)
         assert (added.type, added.object["metadata"]["name"], added.object["kind"]) == (
             "ADDED",

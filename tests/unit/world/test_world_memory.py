@@ -173,6 +173,7 @@ async def test_a_watch_tells_everything_after_its_version_and_leaving_the_select
     start = (await cluster.list(kinds.NETWORK_POLICY, chosen)).resource_version
     cluster.seed(policy(egress=[]), {**policy("other"), "metadata": {"name": "other", "namespace": "shop"}})
     events = cluster.watch(kinds.NETWORK_POLICY, start, chosen)
+    assert (await anext(events)).type == "OPENED"
     first = await anext(events)
     assert (first.type, first.object["metadata"]["name"], "spec" in first.object) == ("ADDED", "build", False)
     waiting = asyncio.ensure_future(anext(events))
@@ -202,6 +203,7 @@ async def test_a_list_is_paged_and_selected_by_fields(cluster):
 async def test_watches_break_and_expire(cluster):
     version = (await cluster.list(kinds.POD)).resource_version
     events = cluster.watch(kinds.POD, version)
+    assert (await anext(events)).type == "OPENED"
     waiting = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     cluster.break_streams()

@@ -1,0 +1,112 @@
+"""The way to pods: where they are provably a stage's pods that stage has a say, elsewhere grants may have one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipesegment.reach import grants, notes
+from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
+from pipesegment.reach.ports import http_rules, ranges
+from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.ways import Refused, Way, touches, ways
+from pipesegment.spec.segment import ReachEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What an entry points at: `described` in the user's words, `hosts` as the mesh calls it."""
+
+    declared: Declared[ReachEntry]
+    target: Target
+    described: str
+    hosts: tuple[str, ...] = ()
+
+    def closed(self) -> Edge:
+        """Make the edge of an entry that opens nothing."""
+        ports = ranges(self.declared.entry.ports)
+        return Edge(self.declared.because, "egress", self.target, self.described, open=False, ports=ports)
+
+    def opened(
+        self,
+        peer: PodPeer,
+        ports: tuple[PortRange, ...],
+        http: tuple[HttpRule, ...],
+        hosts: tuple[str, ...],
+        meshed: bool | None = None,
+    ) -> Edge:
+        """Make an open edge to pods."""
+        return Edge(
+            because=self.declared.because,
+            direction="egress",
+            target=self.target,
+            described=self.described,
+            open=True,
+            peers=(peer,),
+            ports=ports,
+            http=http,
+            hosts=hosts,
+            other_meshed=meshed,
+        )
+
+
+def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRange, ...]) -> Iterator[Edge]:
+    """Open the way to pods of a Service or of a selector.
+
+    Where only some of them are a stage's, the way is open to the others, and what stays closed is told.
+    """
+    scene.watches.add((peer.namespace, peer.selector))
+    met = [
+        (other, found)
+        for other in scene.views_in(peer.namespace)
+        if other.mode is Mode.ENFORCE and touches(scene, peer.namespace, peer.selector, other)
+        if (found := ways(scene, view, aim.declared, other)) is not None
+    ]
+    admitting = [(other, found) for other, found in met if not isinstance(found, Refused)]
+    whole = [(other, found) for other, found in admitting if peer.selector.implies(other.selector)]
+    for other, found in whole:
+        yield from to_stage(scene, aim, peer, _held(scene, view, aim, peer, found), other)
+    if whole:
+        return
+    for other, found in met:
+        if isinstance(found, Refused):
+            part = "" if peer.selector.implies(other.selector) else "some of "
+            who = f"stage {other.key}, whose pods are {part}those of {aim.described},"
+            notes.refused(scene, view, aim.declared, aim.described, found.reason, who)
+    if any(peer.selector.implies(other.selector) for other, _ in met):
+        yield aim.closed()
+        return
+    if not admitting or peer.namespace != scene.namespace:
+        ports = grants.granted_ports(scene, view, aim.declared, peer, ports, aim.described)
+    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts) if ports else aim.closed()
+
+
+def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other: View) -> Iterator[Edge]:
+    """Open the ways to a stage's pods; without any, nothing is open."""
+    meshed = other.mesh is not Mesh.NONE
+    for way in found:
+        hosts = aim.hosts or (served_by(scene, other) if meshed else ())
+        yield aim.opened(peer, way.ports, way.http, hosts, meshed)
+    if not found:
+        yield aim.closed()
+
+
+def served_by(scene: Scene, view: View) -> tuple[str, ...]:
+    """Give the Services that provably select a stage's pods, as `namespace/host`."""
+    namespace = view.key.namespace
+    scene.reads.add(("Service", namespace, "*"))
+    return tuple(
+        f"{namespace}/{name}.{namespace}.svc.cluster.local"
+        for name, found in sorted(scene.snapshot.services.get(namespace, {}).items())
+        if found.selector is not None and view.selector.implies(found.selector)
+    )
+
+
+def _held(scene: Scene, view: View, aim: Aim, peer: PodPeer, found: Sequence[Way]) -> list[Way]:
+    """Hold ways to a stage of another namespace to what grants there leave of them."""
+    left = []
+    for way in found:
+        ports = grants.held_ports(scene, view, peer, way.ports)
+        if ports != way.ports:
+            grants.note_ungranted(scene, aim.declared.because, aim.described, peer.namespace, closed=True)
+        if ports:
+            left.append(replace(way, ports=ports))
+    return left
