@@ -6,7 +6,7 @@ drift and which a segment's author could forge.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import kopf
 
@@ -55,19 +55,33 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def registry(access: Access, put: Take, drop: Take) -> kopf.OperatorRegistry:
-    """Make kopf's registry: every event of a segment goes to `put`, its deletion to `drop`."""
+class News(NamedTuple):
+    """Whom to tell of segments: what was made or changed, what is gone, and that a list told what exists."""
+
+    put: Take
+    drop: Take
+    listed: Callable[[], None]
+
+
+def registry(access: Access, news: News) -> kopf.OperatorRegistry:
+    """Make kopf's registry: every event of a segment goes on."""
     found = kopf.OperatorRegistry()
+    plural = names.KINDS[names.SEGMENT][0]
+
+    def fetched(path: str) -> None:
+        # kopf lists anew after a 410, and says nothing of what was deleted meanwhile.
+        if path.endswith(f"/{plural}"):
+            news.listed()
 
     @kopf.on.login(registry=found)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return kopf.AiohttpSession(server=access.host, aiohttp_session=session(access))
+        return kopf.AiohttpSession(server=access.host, aiohttp_session=session(access, fetched))
 
-    @kopf.on.event(names.GROUP, names.VERSION, names.KINDS[names.SEGMENT][0], registry=found)
+    @kopf.on.event(names.GROUP, names.VERSION, plural, registry=found)
     async def segment_changed(event: kopf.RawEvent, **_: Any) -> None:
         # Items of a list carry no apiVersion and kind of their own.
         obj: Json = {"apiVersion": names.API_VERSION, "kind": names.SEGMENT, **event["object"]}
-        (drop if event["type"] == "DELETED" else put)(obj)
+        (news.drop if event["type"] == "DELETED" else news.put)(obj)
 
     return found
 
@@ -91,12 +105,10 @@ def configuration(settings: Settings) -> kopf.OperatorSettings:
     return found
 
 
-async def watch(
-    settings: Settings, access: Access, put: Take, drop: Take, stop: asyncio.Event, ready: asyncio.Event
-) -> None:
+async def watch(settings: Settings, access: Access, news: News, stop: asyncio.Event, ready: asyncio.Event) -> None:
     """Run kopf's watch of the segments until `stop` is set; `ready` is set once it has begun."""
     await kopf.operator(
-        registry=registry(access, put, drop),
+        registry=registry(access, news),
         settings=configuration(settings),
         clusterwide=True,
         standalone=True,

@@ -192,7 +192,7 @@ class Corridor:
             }
             for namespace in namespaces
             for name, policy in snapshot.policies.get(namespace, {}).items()
-            if not policy.meta.deleting
+            if not policy.owned
         ]
         return [*foreign, *(deny for namespace in namespaces for deny in self._default_deny(namespace, snapshot))]
 

@@ -118,6 +118,10 @@ class Operator:
         meta = obj["metadata"]
         self.surroundings.drop_segment(meta["namespace"], meta["name"], meta.get("resourceVersion", ""))
 
+    def listed_segments(self) -> None:
+        """Notice that kopf's watch began anew with a list, which tells what exists and not what is gone."""
+        self.surroundings.refresh_segments()
+
     async def _look(self, work: Work) -> float | None:
         match work.kind:
             case names.SEGMENT:

@@ -129,7 +129,8 @@ async def _watch(
 ) -> None:
     await operator.served()
     await wait_served(access, kinds.SEGMENT)
-    await handlers.watch(settings, access, operator.put_segment, operator.drop_segment, stop, ready)
+    news = handlers.News(operator.put_segment, operator.drop_segment, operator.listed_segments)
+    await handlers.watch(settings, access, news, stop, ready)
 
 
 def _failure_of(task: asyncio.Task[None]) -> asyncio.Future[None]:

@@ -337,3 +337,30 @@ def worlds(draw: st.DrawFn, *, engines: bool = True) -> list[dict[str, Any]]:
     if draw(st.booleans()):
         objects.append(draw(classes()))
     return objects
+
+
+@st.composite
+def meshed_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a world in Istio's mesh: every pod of a pipeline has a sidecar, most stages a Service in front of them."""
+    objects = draw(worlds())
+    for obj in list(objects):
+        if obj["kind"] == "Namespace" and obj["metadata"]["name"] in {"ci", "cd"}:
+            obj["metadata"]["labels"] = {"istio-injection": "enabled"}
+        if obj["kind"] == "Pod" and obj["metadata"]["namespace"] in {"ci", "cd"}:
+            obj["spec"]["containers"].append({"name": "istio-proxy"})
+            if draw(st.integers(0, 3)):
+                objects.append(_front(obj))
+    objects.append(pod("istio-system", "istiod", {"app": "istiod"}, "10.0.8.1"))
+    return objects
+
+
+def _front(behind: dict[str, Any]) -> dict[str, Any]:
+    """Put a Service with every port in front of a pod's like."""
+    served = behind["spec"]["containers"][0]["ports"]
+    listed = [
+        {"name": p["name"], "port": 1000 + i, "targetPort": p["name"], "protocol": p.get("protocol", "TCP")}
+        for i, p in enumerate(served)
+    ]
+    listed += [{"name": f"tcp-{n}", "port": n, "targetPort": n} for n in (80, 443)]
+    meta = behind["metadata"]
+    return service(meta["namespace"], f"front-{meta['name']}", {"selector": dict(meta["labels"]), "ports": listed})

@@ -72,8 +72,11 @@ def _ordered(value: object) -> object:
     return value
 
 
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc] # libyaml's is many times faster
-    """Writes no aliases, and quotes every text that some YAML reader would take for a number or a boolean."""
+class _Dumper(yaml.CSafeDumper):
+    """Writes no aliases, and quotes every text that some YAML reader would take for a number or a boolean.
+
+    libyaml's emitter is many times faster than PyYAML's own, and writes the same bytes; PyYAML's wheels hold it.
+    """
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
         return True

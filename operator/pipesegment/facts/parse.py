@@ -35,6 +35,7 @@ from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
 
 Raw = Mapping[str, Any]
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _DONE: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -126,8 +127,19 @@ def network_policy(obj: Raw) -> NetworkPolicy:
     found = meta(obj)
     spec = obj.get("spec") or {}
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY
-    return NetworkPolicy(found, Selector.parse(spec.get("podSelector")), frozenset(types), spec, owned)
+    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj)
+    selector = Selector.parse(spec.get("podSelector"))
+    # What our own policies say is known from the segments; thousands of copies would only cost memory.
+    return NetworkPolicy(found, selector, frozenset(types), _NOTHING if owned else spec, owned)
+
+
+def _has_our_owner(obj: Raw) -> bool:
+    """Tell whether an object names an owner of our kinds: the label alone can be anybody's.
+
+    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it.
+    """
+    owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
+    return any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners)
 
 
 def service_account(obj: Raw) -> ServiceAccount:

@@ -120,13 +120,13 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class NetworkPolicy:
-    """networking.k8s.io/v1 NetworkPolicy, whoever wrote it. `spec` is as the API prints it, policyTypes defaulted."""
+    """networking.k8s.io/v1 NetworkPolicy, whoever wrote it. `spec` is as the API prints it; empty when `owned`."""
 
     meta: Meta
     selector: Selector
     policy_types: frozenset[str]
     spec: Mapping[str, Any]
-    owned: bool  # labelled app.kubernetes.io/managed-by=pipesegment
+    owned: bool  # labelled app.kubernetes.io/managed-by=pipesegment, and owned by one of our kinds
 
 
 @dataclass(frozen=True, slots=True)

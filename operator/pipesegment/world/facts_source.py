@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from pipesegment import names
 from pipesegment.facts.parse import PARSERS, meta
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.world import kinds
@@ -13,10 +12,8 @@ from pipesegment.world.informer import Informer, OnChange
 from pipesegment.world.kinds import Kind
 from pipesegment.world.port import EVERYTHING, Cluster, Json, Selection
 
-#: What the API server need not send. Our own policies would be most of the memory, and are in `OwnedObjects` already;
-#: pods that have ended hold no address, and pile up where pipelines run.
+#: What the API server need not send: pods that have ended hold no address, and pile up where pipelines run.
 _SELECTIONS: Final[Mapping[Kind, Selection]] = {
-    kinds.NETWORK_POLICY: Selection(labels=f"{names.MANAGED_BY_LABEL}!={names.MANAGED_BY}"),
     kinds.POD: Selection(fields="status.phase!=Succeeded,status.phase!=Failed"),
     kinds.CRD: Selection(metadata_only=True),
 }
@@ -31,7 +28,7 @@ class Surroundings(Fleet):
 
     `on_change(kind, old, new)` is told of every fact that changes, segments included. PipelineSegments are brought by
     kopf's watch through `put_segment` and `drop_segment`; a list of our own tells when the first ones are complete, and
-    finds every `segment_refresh` seconds what that watch missed. `snapshot.policies` are those of others alone.
+    finds every `segment_refresh` seconds what that watch missed.
     `followers` are other fleets that look again when a CustomResourceDefinition appears.
     """
 
@@ -69,6 +66,10 @@ class Surroundings(Fleet):
     def drop_segment(self, namespace: str, name: str, version: str = "") -> None:
         """Take out a PipelineSegment that was deleted at this resourceVersion."""
         self._by_kind[kinds.SEGMENT].remove(namespace, name, version)
+
+    def refresh_segments(self) -> None:
+        """Compare the list of segments as a whole now: whoever brings them may have missed that some are gone."""
+        self._by_kind[kinds.SEGMENT].wake()
 
     @property
     def snapshot(self) -> Snapshot:

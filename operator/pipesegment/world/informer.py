@@ -203,10 +203,14 @@ class Informer(Generic[T]):
         self._failures = max(self._failures, 1)
         self._denials += 1
         self._last_activity = self._clock.now()
-        if self._denials == _DENIALS or (self._denials == 1 and not self._versions):
-            self._forget_others(set(), 0)
-            self.synced.set()
+        if self._denials < _DENIALS and self._versions:
+            return
+        # The server answers, and the answer is that nothing is there: that is no trouble.
+        self.problem = ""
+        if self._versions or not self.synced.is_set():
             _log.info("%s: there is no such kind: waiting for it", self.kind.kind)
+        self._forget_others(set(), 0)
+        self.synced.set()
 
     def _failed(self, problem: str) -> None:
         self._failures = max(self._failures, 1)

@@ -3,6 +3,7 @@
 kopf closes its session with every open stream when it sees a 401; the session that writes is another one.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import aiohttp
@@ -11,8 +12,15 @@ from pipesegment import names
 from pipesegment.world.access import Access
 
 
-def session(access: Access) -> aiohttp.ClientSession:
-    """Open a session that authorizes each request anew, and once more after it was turned down."""
+def unheard(_path: str) -> None:
+    """Tell nobody."""
+
+
+def session(access: Access, fetched: Callable[[str], None] = unheard) -> aiohttp.ClientSession:
+    """Open a session that authorizes each request anew, and once more after it was turned down.
+
+    `fetched` is told the path of everything that was read at once, lists among them; of watches it is not.
+    """
 
     async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         token = await access.authorization()
@@ -24,7 +32,9 @@ def session(access: Access) -> aiohttp.ClientSession:
             if renewed != token:
                 response.release()
                 _set(request, renewed)
-                return await handler(request)
+                response = await handler(request)
+        if response.ok and "watch" not in request.url.query:
+            fetched(request.url.path)
         return response
 
     return aiohttp.ClientSession(

@@ -19,6 +19,9 @@ from tests.unit.world.test_world_memory import policy
 POLICY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "shop", "build")
 
 
+OURS = {"app.kubernetes.io/managed-by": "pipesegment"}
+
+
 def thing(kind, name, namespace="shop", *, labels=None, **body):
     meta = {"name": name, **({"namespace": namespace} if kind.namespaced else {}), "labels": labels or {}}
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, **body}
@@ -99,17 +102,22 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert len(view.surroundings.snapshot.crds) == 2
 
 
-async def test_ended_pods_and_our_own_policies_are_not_among_the_facts(view):
+async def test_ended_pods_are_no_facts_and_of_our_own_policies_nothing_is_kept_but_whom_they_select(view):
+    """A policy that only carries our label is somebody's: it is a fact as a whole, or it could widen a stage unseen."""
     view.cluster.seed(
         thing(kinds.POD, "runs", status={"phase": "Running"}),
         thing(kinds.POD, "over", status={"phase": "Succeeded"}),
-        policy("ours"),
+        policy("ours", owner="u1"),
+        thing(kinds.NETWORK_POLICY, "forged", labels=OURS, spec={"ingress": [{}]}),
         thing(kinds.NETWORK_POLICY, "theirs", spec={}),
     )
     await view.start()
     found = view.surroundings.snapshot
     assert set(found.pods["shop"]) == {"runs"}
-    assert set(found.policies["shop"]) == {"theirs"}
+    policies = found.policies["shop"]
+    assert {name: p.owned for name, p in policies.items()} == {"ours": True, "forged": False, "theirs": False}
+    assert policies["ours"].spec == {}
+    assert policies["forged"].spec == {"ingress": [{}]}
     view.cluster.edit(ObjectID("v1", "Pod", "shop", "runs"), lambda obj: obj["status"].update(phase="Failed"))
     await settle(50)
     assert found.pods == {}
