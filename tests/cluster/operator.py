@@ -25,7 +25,6 @@ from lab.process import popen
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "pipesegment-system"
 ACCOUNT = "pipesegment"
-CLUSTER_ROLE = "pipesegment-operator"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 #: The label of namespaces that a class of the tests keeps out of every mesh.
 PLAIN = "lab.example.com/plain"
@@ -211,12 +210,8 @@ class Record:
         ]
 
     def denied(self) -> list[AuditEvent]:
-        """Give its calls that RBAC refused, but for those that met an API server which had not read its roles yet."""
-        return [
-            event
-            for event in self.calls(denied=True)
-            if f'"{CLUSTER_ROLE}" not found' not in event.raw["annotations"]["authorization.k8s.io/reason"]
-        ]
+        """Give its calls that RBAC refused."""
+        return self.calls(denied=True)
 
 
 def segment(name: str, namespace: str, *stages: Object, **spec: Any) -> Object:

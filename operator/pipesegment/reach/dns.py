@@ -13,8 +13,6 @@ from pipesegment.reach.scene import Scene, View
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 _DNS: Final = 53
 _PORTS: Final = (PortRange("TCP", _DNS), PortRange("UDP", _DNS))
-#: Where distributions keep their resolver's Service, by its name; else by the label that all but OpenShift give it.
-_SERVICES: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _NODE_LOCAL: Final = Selector.of({"k8s-app": "node-local-dns"})
 
 
@@ -39,20 +37,18 @@ def edges(scene: Scene, view: View, *, names_needed: bool) -> Iterator[Edge]:
             "give the facts with --facts or --cluster, or set network.dns in the SegmentClass",
         )
         yield Edge(because, "egress", Target.DNS, "dns", open=False)
-    for peers, ports in found:
-        yield Edge(because, "egress", Target.DNS, "dns", open=True, peers=peers, ports=ports, hosts=_HOSTS)
+    for peers, ports, hosts in found:
+        yield Edge(because, "egress", Target.DNS, "dns", open=True, peers=peers, ports=ports, hosts=hosts)
 
 
-_HOSTS: Final = ("kube-system/kube-dns.kube-system.svc.cluster.local",)
-
-
-def _resolvers(scene: Scene) -> Iterator[tuple[tuple[Peer, ...], tuple[PortRange, ...]]]:
+def _resolvers(scene: Scene) -> Iterator[tuple[tuple[Peer, ...], tuple[PortRange, ...], tuple[str, ...]]]:
+    """Give each resolver's pods or addresses, its ports, and what the mesh calls it (nothing for bare addresses)."""
     own = scene.governance.spec.network.dns
     if own.pods or own.cidrs:
         ports = ranges(own.ports) or _PORTS
         pods = [PodPeer(p.namespace or "kube-system", canonical(p.pod_selector)) for p in own.pods]
         blocks = [AddressPeer(c) for c in sorted(own.cidrs)]
-        yield (*pods, *blocks), ports
+        yield (*pods, *blocks), ports, ()
         return
     service = _service(scene)
     if service is not None and service.selector is not None:
@@ -60,20 +56,20 @@ def _resolvers(scene: Scene) -> Iterator[tuple[tuple[Peer, ...], tuple[PortRange
             sorted({PortRange(p.protocol, p.target) for p in service.ports if p.port == _DNS}, key=sort_key)
         )
         if targets:
-            yield (PodPeer(service.meta.namespace, service.selector),), targets
+            namespace, name = service.meta.key
+            host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
+            yield (PodPeer(namespace, service.selector),), targets, (host,)
     if any(True for _ in scene.snapshot.pods_of("kube-system", _NODE_LOCAL)):
-        yield (AddressPeer(addresses.host(addresses.NODE_LOCAL_DNS)),), _PORTS
+        yield (AddressPeer(addresses.host(addresses.NODE_LOCAL_DNS)),), _PORTS, ()
 
 
 def _service(scene: Scene) -> Service | None:
-    for namespace, name in _SERVICES:
-        found = scene.service(namespace, name)
-        if found is not None:
-            return found
+    found = scene.service("kube-system", "kube-dns")
+    if found is not None:
+        return found
     scene.reads.add(("Service", "kube-system", "*"))
-    labelled = [
-        s
-        for _, s in sorted(scene.snapshot.services.get("kube-system", {}).items())
-        if s.meta.labels.get("k8s-app") == "kube-dns"
-    ]
-    return labelled[0] if labelled else None
+    for _, labelled in sorted(scene.snapshot.services.get("kube-system", {}).items()):
+        if labelled.meta.labels.get("k8s-app") == "kube-dns":
+            return labelled
+    # Last, because elsewhere than on OpenShift anybody who may make namespaces could make this one.
+    return scene.service("openshift-dns", "dns-default")
