@@ -11,6 +11,7 @@ from typing import Any
 from lab import cluster, crds, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
+from lab.oracle import cyclonus
 
 _CHECK_EVERY = 2.0
 
@@ -42,8 +43,8 @@ def main() -> int:
 
 
 def _build() -> None:
-    binaries = Binaries.built()
-    print(binaries.etcd.parent)
+    print(Binaries.built().etcd.parent)
+    print(cyclonus.program().parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:

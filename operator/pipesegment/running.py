@@ -5,7 +5,7 @@ Composition and nothing else: which change makes which key due, and in which ord
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -145,6 +145,7 @@ class Operator:
         if found is None or found.meta.deleting:
             left = await self._corridor.gone(key, going=found is not None)
             self._dependents.forget(key)
+            self._freed(left.done)
             self._add_grants(self._reporter.gone(key))
             _raise_first(left.failures)
             return NEVER
@@ -153,6 +154,7 @@ class Operator:
         outcome = await self._corridor.segment(found, self._reporter.inventory(found))
         if outcome.reach is not None:
             self._dependents.record(key, _reads(outcome.reach, outcome.changes), outcome.reach.watches)
+        self._freed(outcome.done)
         self._add_grants(await self._reporter.segment(found, outcome))
         if outcome.failures:
             raise Unreachable("; ".join(f"{f.verb} {f.id}: {f.message}" for f in outcome.failures[:3]))
@@ -233,6 +235,11 @@ class Operator:
         if owner.name:
             self._add_owner(owner)
         else:
+            self._add_all(self._dependents.due(target.kind, target.namespace, target.name))
+
+    def _freed(self, done: Mapping[ObjectID, str]) -> None:
+        """Tell those who wait for the name of an object that we deleted: what we do ourselves is no news otherwise."""
+        for target in (target for target, uid in done.items() if not uid):
             self._add_all(self._dependents.due(target.kind, target.namespace, target.name))
 
     def _add_owner(self, owner: Key) -> None:

@@ -65,7 +65,7 @@ class Gateway:
             request.method,
             f"{self._access.server}{request.raw_path}",
             headers=headers,
-            data=await request.read(),
+            data=await request.read() or None,
             ssl=self._access.ssl_context() or True,
         ) as answer:
             kept = {name: value for name, value in answer.headers.items() if name not in _HOPS}

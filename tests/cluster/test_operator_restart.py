@@ -279,7 +279,7 @@ async def test_watches_that_expire_are_begun_anew_and_nothing_is_missed(
         gateway.hold()
         await api.apply(segment("changed", namespace, stage("build"), stage("test")))
         await api.delete(VERSION, "PipelineSegment", "deleted", namespace)
-        await api.wait_gone(*POLICY, "deleted-build", namespace)
+        await api.wait_gone(VERSION, "PipelineSegment", "deleted", namespace)
         await api.patch(*POLICY, "opened-build", {"spec": {"egress": [{}]}}, namespace)
         await api.apply(small("made", namespace))
         gateway.expire()
@@ -289,9 +289,10 @@ async def test_watches_that_expire_are_begun_anew_and_nothing_is_missed(
         await api.wait(*POLICY, "opened-build", namespace, until=lambda obj: obj["spec"]["egress"] != [{}])
         # One more is made, one is gone.
         await until(lambda: operator.metric("segments") == known)
+        await api.wait_gone(*POLICY, "deleted-build", namespace)
         assert {name for kind, name in await owned(api, namespace) if kind == "NetworkPolicy"} == {
             *("changed-build", "changed-test", "made-build", "opened-build"),
         }
         assert operator.alive
         assert gateway.watches > watches
-        operator.stop()
+        await asyncio.to_thread(operator.stop)

@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lab.controlplane import Binaries
+from lab.controlplane import Binaries, ControlPlane, Options, start
 from lab.errors import LabError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +36,19 @@ def helm_program(request: pytest.FixtureRequest) -> Path:
         pytest.skip(f"no helm: {error}")
     assert program is not None
     return program
+
+
+@pytest.fixture(scope="module")
+def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A control plane for one file alone: CRDs and cluster roles belong to a whole cluster, others must not lose theirs."""
+    try:
+        started = start(Options(pods=True))
+    except LabError as error:
+        if request.config.getoption("--cluster-required"):
+            pytest.fail(f"no control plane: {error}", pytrace=False)
+        pytest.skip(f"no control plane: {error}")
+    with started:
+        yield started
 
 
 @pytest.fixture
@@ -65,3 +78,10 @@ def render(helm: Helm, tmp_path: Path) -> Callable[..., Objects]:
         return [obj for obj in yaml.safe_load_all(reply.stdout) if obj]
 
     return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the lab's helm, so that `make check` can leave it out."""
+    for item in items:
+        if "helm_program" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.tools)

@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from lab import crds
-from lab.controlplane import ControlPlane, Options, start
-from lab.errors import LabError
+from lab.controlplane import ControlPlane
 from pipesegment import names
 from tests.cluster.operator import (
     ACCOUNT,
@@ -79,18 +78,6 @@ class Life(NamedTuple):
     drift: dict[str, Any]
     owned: list[dict[str, Any]]
     record: Record
-
-
-@pytest.fixture(scope="module")
-def plane(request: pytest.FixtureRequest):
-    try:
-        started = start(Options())
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        yield started
 
 
 @pytest.fixture(scope="module")

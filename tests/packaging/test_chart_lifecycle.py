@@ -6,7 +6,6 @@ Of its own, because CRDs and cluster roles belong to a whole cluster: other test
 import asyncio
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ import pytest
 import yaml
 
 from lab.api import Api, ApiError
-from lab.controlplane import ControlPlane, Options, start
-from lab.errors import LabError
+from lab.controlplane import ControlPlane
 from pipesegment import names
 
 pytestmark = pytest.mark.cluster
@@ -46,18 +44,6 @@ SEGMENT = {
     "metadata": {"name": "shop", "namespace": NAMESPACE},
     "spec": {"stages": [{"name": "build"}]},
 }
-
-
-@pytest.fixture(scope="module")
-def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
-    try:
-        started = start(Options(pods=True))
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        yield started
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from pipesegment import names
@@ -24,6 +25,18 @@ from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 
 Document = Mapping[str, Any]
+
+
+def checked(examples: int) -> settings:
+    """Give the settings of a property: the same examples in every run, and no clock."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
+
 
 NAMESPACES = ("ci", "prod")
 SEGMENTS = (("ci", "shop"), ("ci", "pay"), ("prod", "api"))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final
 
-from pipesegment.reach import addresses
+from pipesegment import names
+from pipesegment.reach import addresses, engines
 from pipesegment.reach.addresses import network, touching
 from pipesegment.reach.scene import Declared, Scene
 from pipesegment.spec.segment import AcceptEntry, CidrBlock, ReachEntry
@@ -49,14 +50,24 @@ def check_segment(scene: Scene) -> None:
 
 
 def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
-    """Tell whether the class allows a reach; refuse it otherwise. What the class itself declares is allowed."""
-    if not declared.because.startswith("spec."):
+    """Tell whether the class allows a reach; refuse it otherwise. What the class itself declares is allowed.
+
+    What an engine needs is held to the class's targets as well: naming an engine must not be a way round them.
+    """
+    if declared.because.startswith(names.CLASS):
         return True
     entry, network_rules = declared.entry, scene.governance.spec.network
     targets = scene.governance.spec.guardrails.targets
-    path = f"{declared.because}.{entry.kind}"
+    path = "spec.engine.type" if declared.because == engines.BECAUSE else f"{declared.because}.{entry.kind}"
     if targets and entry.kind not in targets:
-        scene.refuse(path, "the SegmentClass does not allow the target", entry.kind, f"use one of {', '.join(targets)}")
+        if declared.because == engines.BECAUSE:
+            problem, fix = (
+                "needs a target that the SegmentClass does not allow,",
+                "have the platform team add it to guardrails.targets",
+            )
+        else:
+            problem, fix = "the SegmentClass does not allow the target", f"use one of {', '.join(targets)}"
+        scene.refuse(path, problem, entry.kind, fix)
         return False
     if entry.internet is not None and not network_rules.allow_internet:
         fix = "name what the stage needs as a destination of the class, or have the platform team set network.allowInternet"

@@ -129,8 +129,7 @@ def _jenkins(scene: Scene, view: View, controller: tuple[str | None, str, bool])
     if web_socket and service is not None:
         kept = [{"port": p.port, "protocol": p.protocol} for p in service.ports if p.port != _JENKINS_AGENT_PORT]
         entry["ports"] = kept or [{"port": 80}]
-    declared = Declared(engines.BECAUSE, ReachEntry.model_validate(entry))
-    yield from targets.service(scene, view, declared, namespace, name)
+    yield from targets.egress(scene, view, Declared(engines.BECAUSE, ReachEntry.model_validate(entry)))
 
 
 _JENKINS_AGENT_PORT = 50000

@@ -1,0 +1,46 @@
+"""What the compiled objects let through is what was declared: pair by pair, port by port, judged apart from one another.
+
+The declaration is judged by `reach.declared`, the objects by `evaluate`; neither knows the edges that `resolve` made.
+"""
+
+from hypothesis import assume, given
+
+from pipesegment.reach.declared import Declaration
+from tests.properties.worlds import Compiled, World, checked, questions, worlds
+
+
+@checked(60)
+@given(worlds())
+def test_objects_let_through_exactly_what_is_declared(world: World) -> None:
+    """Never more; less only where somebody was told that a grant is missing.
+
+    `ungranted` are ways into an isolated namespace: declared without a grant, and closed there until one exists.
+    """
+    compiled = Compiled(world)
+    assume(not compiled.refused)
+    declaration, judge = Declaration(compiled.snapshot), compiled.judge()
+    ungranted = any(": Ungranted: " in finding for finding in compiled.findings)
+    wider, narrower = [], []
+    for source, destination, port in questions(compiled.ends):
+        declared = declaration.judge(source, destination, port)
+        enforced = judge.judge(source, destination, port)
+        way = f"{source} -> {destination} {port}: declared {declared.because}; enforced {enforced.because}"
+        if enforced.enforced and not declared.allowed:
+            wider.append(way)
+        elif declared.allowed and not enforced.enforced and not declared.ungranted and not ungranted:
+            narrower.append(way)
+    assert not wider
+    assert not narrower
+
+
+@checked(40)
+@given(worlds(engines=False))
+def test_what_stays_closed_for_lack_of_the_other_side_is_told(world: World) -> None:
+    """An edge of a stage that is not open is never silent: something with its path is told."""
+    compiled = Compiled(world)
+    assume(not compiled.refused)
+    told = "\n".join(compiled.findings)
+    for reach in compiled.reaches:
+        for stage in reach.stages:
+            for edge in (*stage.egress, *stage.ingress):
+                assert edge.open or edge.because in told, edge
