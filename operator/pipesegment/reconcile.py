@@ -40,8 +40,11 @@ class Corridor:
         self._audited = audited
         self._applier = Applier(cluster, owned)
 
-    async def segment(self, segment: Segment, inventory: Iterable[Entry]) -> Outcome:
-        """Bring one segment's objects to what it declares."""
+    async def segment(self, segment: Segment, inventory: Iterable[Entry], resolved: Callable[[Reach], None]) -> Outcome:
+        """Bring one segment's objects to what it declares.
+
+        `resolved` hears of the Reach before anything is awaited: what changes from then on must make the segment due.
+        """
         snapshot = self._surroundings.snapshot
         generation = segment.meta.generation
         try:
@@ -49,6 +52,7 @@ class Corridor:
             desired = compile_segment(reach)
         except Refused as refused:
             return Outcome(generation, refusals=refused.refusals)
+        resolved(reach)
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
         live = self._live(desired)
@@ -134,6 +138,10 @@ class Corridor:
             if other is not None:
                 found[target] = other
         return found
+
+    def is_free(self, target: ObjectID) -> bool:
+        """Tell whether nobody holds a name, as far as is known."""
+        return self._holder(target) is None
 
     def _has_heir(self, owner: Key, target: ObjectID) -> bool:
         """Tell whether a class's isolation goes on under another class: then that one takes it over as it stands."""

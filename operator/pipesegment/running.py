@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from pipesegment import names
@@ -14,7 +15,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Unreachable
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment
-from pipesegment.plan.changes import Action, ChangeSet
+from pipesegment.plan.changes import Action
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.overlap import selectors
 from pipesegment.reconcile import Corridor
@@ -22,7 +23,7 @@ from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
-from pipesegment.world.dependents import Dependents, Read
+from pipesegment.world.dependents import Dependents
 from pipesegment.world.facts_source import Surroundings
 from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster, Json
@@ -151,14 +152,26 @@ class Operator:
             return NEVER
         # Our own last status may say which class governed while its watch event is still on the way.
         found = replace(found, class_uid=self._reporter.recorded_class(found))
-        outcome = await self._corridor.segment(found, self._reporter.inventory(found))
-        if outcome.reach is not None:
-            self._dependents.record(key, _reads(outcome.reach, outcome.changes), outcome.reach.watches)
+        outcome = await self._corridor.segment(found, self._reporter.inventory(found), partial(self._note, key))
+        taken = [change.id for change in outcome.changes.of(Action.CONFLICT)]
+        if outcome.reach is not None and taken:
+            self._note(key, outcome.reach, taken)
         self._freed(outcome.done)
         self._add_grants(await self._reporter.segment(found, outcome))
         if outcome.failures:
             raise Unreachable("; ".join(f"{f.verb} {f.id}: {f.message}" for f in outcome.failures[:3]))
+        if any(map(self._corridor.is_free, taken)):
+            # It was given up while we looked.
+            return 0.0
         return _CONFLICT_RETRY if outcome.conflicts else None
+
+    def _note(self, key: Key, reach: Reach, taken: Iterable[ObjectID] = ()) -> None:
+        """Keep what a segment's objects depend on: names that somebody else holds too."""
+        reads = {(target.kind, target.namespace, target.name) for target in taken} | reach.reads
+        if reach.governance.spec.network.isolation.mode != "Namespace":
+            # Any pod there may be one that nobody fences in.
+            reads.add(("Pod", key.namespace, "*"))
+        self._dependents.record(key, frozenset(reads), reach.watches)
 
     async def _look_at_class(self, work: Work) -> float | None:
         found = self.surroundings.snapshot.classes.get(work.name)
@@ -269,15 +282,6 @@ class Operator:
     def _add_all(self, keys: Iterable[Key], priority: Priority = Priority.CHANGE) -> None:
         for key in keys:
             self.queue.add(Work(names.SEGMENT, *key), priority=priority)
-
-
-def _reads(reach: Reach, changes: ChangeSet) -> frozenset[Read]:
-    """Give what a segment's objects depend on, names that somebody else holds included."""
-    held = {(c.id.kind, c.id.namespace, c.id.name) for c in changes.of(Action.CONFLICT)}
-    if reach.governance.spec.network.isolation.mode != "Namespace":
-        # Any pod there may be one that nobody fences in.
-        held.add(("Pod", reach.segment.namespace, "*"))
-    return reach.reads | held
 
 
 def _identity(found: Meta) -> tuple[object, ...]:

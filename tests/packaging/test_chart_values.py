@@ -72,17 +72,14 @@ def test_every_value_is_in_the_schema_and_every_object_in_it_is_closed():
     check(yaml.safe_load((CHART / "values.yaml").read_text()), SCHEMA, "")
 
 
-@pytest.mark.cluster
 def test_install_yaml_is_the_chart_with_its_default_values(helm_program):
     assert charts_render.INSTALL.read_text() == charts_render.install_manifest(helm_program), "run `make chart`"
 
 
-@pytest.mark.cluster
 def test_helm_finds_nothing_to_complain_about(helm):
     helm("lint", "--strict", CHART)
 
 
-@pytest.mark.cluster
 def test_the_crds_survive_uninstall_and_carry_the_releases_labels(render):
     crds = [obj for obj in render() if obj["kind"] == "CustomResourceDefinition"]
     sources = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml"))]
@@ -93,12 +90,10 @@ def test_the_crds_survive_uninstall_and_carry_the_releases_labels(render):
         assert obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
 
 
-@pytest.mark.cluster
 def test_crds_can_be_somebody_elses(render):
     assert not [obj for obj in render({"crds": {"install": False}}) if obj["kind"] == "CustomResourceDefinition"]
 
 
-@pytest.mark.cluster
 def test_a_digest_wins_over_a_tag_and_the_tag_over_the_version(render):
     image = {"repository": "registry.example.com/x"}
 
@@ -108,7 +103,6 @@ def test_a_digest_wins_over_a_tag_and_the_tag_over_the_version(render):
     assert pinned["image"] == f"registry.example.com/x@{DIGEST}"
 
 
-@pytest.mark.cluster
 def test_settings_become_environment_variables_that_the_program_accepts(render):
     given = {"workers": 4, "log_level": "DEBUG", "resync_max": 86400, "drain_timeout": 40.5, "coalesce": 0}
     objects = render({"settings": given})
@@ -119,7 +113,6 @@ def test_settings_become_environment_variables_that_the_program_accepts(render):
     assert one(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 51
 
 
-@pytest.mark.cluster
 def test_another_account_is_bound_and_not_made(render):
     objects = render({"serviceAccount": {"create": False, "name": "mine"}})
     bindings = [obj for obj in objects if obj["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
@@ -129,7 +122,6 @@ def test_another_account_is_bound_and_not_made(render):
     assert {subject["name"] for obj in bindings for subject in obj["subjects"]} == {"mine"}
 
 
-@pytest.mark.cluster
 def test_the_fence_can_be_narrowed_or_left_out(render):
     narrow = render({"networkPolicy": {"apiServer": {"cidrs": ["192.0.2.10/32"], "ports": [6443]}}})
     rule = one(narrow, "NetworkPolicy")["spec"]["egress"][1]
@@ -140,7 +132,6 @@ def test_the_fence_can_be_narrowed_or_left_out(render):
     assert not [obj for obj in without if obj["kind"] in {"NetworkPolicy", "PodDisruptionBudget"}]
 
 
-@pytest.mark.cluster
 def test_another_admin_port_reaches_program_service_fence_and_probes(render):
     objects = render({"adminPort": 9090})
 
@@ -150,7 +141,6 @@ def test_another_admin_port_reaches_program_service_fence_and_probes(render):
     assert one(objects, "NetworkPolicy")["spec"]["ingress"][0]["ports"][0]["port"] == 9090
 
 
-@pytest.mark.cluster
 def test_the_lease_that_the_role_names_is_the_one_that_the_program_takes(render):
     objects = render(release="edge")
     environment = {item["name"]: item.get("value") for item in container(objects)["env"]}
@@ -160,7 +150,6 @@ def test_the_lease_that_the_role_names_is_the_one_that_the_program_takes(render)
     assert [rule["resourceNames"] for rule in rules if "resourceNames" in rule] == [["edge-pipesegment"]]
 
 
-@pytest.mark.cluster
 def test_notes_name_what_comes_next(helm):
     notes = helm("install", "pipesegment", CHART, "--dry-run=client", "--namespace", "pipesegment-system").stdout
 
@@ -190,7 +179,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.cluster
 @pytest.mark.parametrize(("values", "named"), REFUSED.values(), ids=REFUSED.keys())
 def test_nonsense_is_refused_by_name(helm, tmp_path, values, named):
     given = tmp_path / "values.json"

@@ -126,6 +126,7 @@ def test_the_installed_program_runs_and_writes_nothing_beside_itself(wheel, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.tools
 def test_the_locked_packages_are_to_be_had_and_match_their_hashes(tmp_path):
     if not os.environ.get("CI"):
         pytest.skip("downloads 40 packages; runs where CI is set")

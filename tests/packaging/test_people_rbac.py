@@ -55,7 +55,6 @@ def test_each_role_is_part_of_what_is_safe(install, name, roles):
     assert part_of(people(install)[name]) == roles
 
 
-@pytest.mark.cluster
 def test_a_cluster_may_decide_that_editors_are_authors(render):
     objects = render({"rbac": {"aggregate": {"author": ["edit"], "granter": [], "viewer": []}}})
 

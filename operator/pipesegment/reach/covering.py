@@ -9,7 +9,6 @@ from ipaddress import ip_address, ip_network
 from typing import Final
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address
-from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Protocol, Service, ServicePort, Snapshot
 from pipesegment.reach.graph import PortRange
 from pipesegment.reach.ports import ranges
@@ -151,16 +150,8 @@ def destination_block(found: Destination, wanted: Iterable[spec.Port], end: End,
     return at(tuple(wanted) or found.ports or _HTTPS, port, end)
 
 
-def is_granted(to: GrantTo, namespace: str, end: End, snapshot: Snapshot) -> bool:
-    """Tell whether a grant is about an end, at whatever port."""
-    if to.pod_selector is not None:
-        return isinstance(end, PodEnd) and end.namespace == namespace and canonical(to.pod_selector).matches(end.labels)
-    found = _granted_service(to, namespace, snapshot)
-    return found is not None and is_behind(found, end, snapshot)
-
-
 def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port, snapshot: Snapshot) -> Ways:
-    """Mean what a grant opens of an end that it is about."""
+    """Mean the ports that a grant opens of an end that it covers."""
     if spec_.to.pod_selector is not None:
         return at(spec_.ports, port, end)
     found = _granted_service(spec_.to, namespace, snapshot)

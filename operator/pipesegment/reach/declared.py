@@ -15,13 +15,12 @@ from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port, is_same
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering
+from pipesegment.reach.consent import Consent, Meant, admits
 from pipesegment.reach.implied import Implied, is_sibling
-from pipesegment.reach.leaving import Leaving, admits, comes_from
+from pipesegment.reach.leaving import Leaving, comes_from
 from pipesegment.reach.members import Member, Members, Said
 from pipesegment.reach.question import Answer, Question, Request
 from pipesegment.spec.segment import AcceptEntry
-
-_POD_TARGETS = frozenset({"service", "pods", "destination"})
 
 
 class Declaration:
@@ -29,8 +28,10 @@ class Declaration:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._members = Members(snapshot)
-        self._leaving = Leaving(snapshot, self._members)
-        self._implied = Implied(snapshot, self._leaving)
+        self._consent = Consent(snapshot)
+        self._leaving = Leaving(snapshot, self._members, self._consent)
+        self._implied = Implied(snapshot, self._consent)
+        self._callers_of: dict[str, tuple[tuple[Member, Meant], ...]] = {}
 
     def judge(self, source: End, destination: End, port: Port, http: Request | None = None) -> Answer:
         """Judge one connection, or one HTTP request on it; without `http` the ports alone count."""
@@ -70,7 +71,7 @@ class Declaration:
         destination = question.destination
         if isinstance(destination, AddressEnd):
             return Answer(True, f"{destination} is no pod")
-        fence = self._members.restricted_by(destination) or self._leaving.isolated_by(destination)
+        fence = self._members.restricted_by(destination) or self._isolated_by(destination)
         if not fence:
             return Answer(True, f"nothing declared closes {destination}")
         for target in self._members.speaking(destination):
@@ -130,15 +131,35 @@ class Declaration:
         """
         ungranted = False
         for caller in self._callers(question):
-            if not caller.enforced:
-                continue
-            said = [s for s in caller.reaches() if s.entry.kind in _POD_TARGETS]
-            ways = frozenset(way for s in said for way in self._leaving.means(caller, s, question))
-            grants = self._leaving.grants(caller, question, destination.namespace)
-            if any(granted & ways for granted in grants.values()):
-                return Answer(True, f"a SegmentGrant in namespace {destination.namespace}")
-            required = caller.governance.spec.network.require_grants
-            ungranted |= bool(ways) and caller.namespace != destination.namespace and not grants and not required
+            for said in caller.reaches() if caller.enforced else ():
+                meant, ways = self._leaving.meant(caller, said.entry), self._leaving.means(caller, said, question)
+                if meant is None or not ways:
+                    continue
+                if self._consent.covered(caller, meant, question) & ways:
+                    return Answer(True, f"a SegmentGrant in namespace {destination.namespace}")
+                ungranted |= meant.namespace != caller.namespace and not self._consent.holds(caller, meant)
         if ungranted:
             return Answer(True, f"no SegmentGrant is required, but {fence}", ungranted=True)
         return Answer(False, f"{destination} is closed by {fence}, and no SegmentGrant there opens it")
+
+    def _isolated_by(self, pod: PodEnd) -> str:
+        """Name the grant that closes a pod to everyone but the stages that it lets in; '' when none does."""
+        for member, meant in self._speaking_of(pod.namespace):
+            found = self._consent.isolates(pod, member, meant)
+            if found:
+                return found
+        return ""
+
+    def _speaking_of(self, namespace: str) -> tuple[tuple[Member, Meant], ...]:
+        """Give what enforced stages anywhere mean of a namespace's pods and Services."""
+        found = self._callers_of.get(namespace)
+        if found is None:
+            found = tuple(
+                (member, meant)
+                for member in self._members.everyone()
+                if member.enforced and not self._members.yields(member)
+                for said in member.reaches()
+                if (meant := self._leaving.meant(member, said.entry)) is not None and meant.namespace == namespace
+            )
+            self._callers_of[namespace] = found
+        return found

@@ -7,8 +7,8 @@ from pipesegment.facts.ends import End, PodEnd, Port
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service, Snapshot
 from pipesegment.reach import covering, mesh
+from pipesegment.reach.consent import Consent, Meant
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.leaving import Leaving
 from pipesegment.reach.members import Member
 from pipesegment.reach.question import Question
 from pipesegment.spec import ports as spec
@@ -24,9 +24,9 @@ _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 class Implied:
     """The ways of a Snapshot's stages that nobody wrote an entry for."""
 
-    def __init__(self, snapshot: Snapshot, leaving: Leaving) -> None:
+    def __init__(self, snapshot: Snapshot, consent: Consent) -> None:
         self._snapshot = snapshot
-        self._leaving = leaving
+        self._consent = consent
 
     def because(self, member: Member, question: Question) -> Iterator[str]:
         """Give the reasons why such a way is open."""
@@ -43,8 +43,11 @@ class Implied:
         namespace, name, http_alone = member.needs.jenkins
         namespace = namespace or member.namespace
         found = self._snapshot.service(namespace, name)
-        ways = self._controller(found, question, http_alone=http_alone) if found else NO_WAY
-        return bool(ways) and not self._leaving.ungranted(member, ways, question, namespace)
+        if found is None:
+            return False
+        ways = self._controller(found, question, http_alone=http_alone)
+        meant = Meant(namespace, found.selector, name, covering.service_ports(found, ()))
+        return bool(ways) and not self._consent.missing(member, meant, ways, question)
 
     def _controller(self, found: Service, question: Question, *, http_alone: bool) -> Ways:
         end, port = question.destination, question.port

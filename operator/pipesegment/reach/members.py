@@ -131,6 +131,11 @@ class Members:
         self.within(pod.namespace)
         return next((name for name, selector in self._closing[pod.namespace] if selector.matches(pod.labels)), "")
 
+    def everyone(self) -> Iterator[Member]:
+        """Give every stage of the cluster."""
+        for namespace in sorted(self._snapshot.segments):
+            yield from self.within(namespace)
+
     def within(self, namespace: str) -> tuple[Member, ...]:
         """Give every stage of a namespace."""
         found = self._members.get(namespace)
