@@ -202,7 +202,9 @@ class Operator:
 
     def _fact_changed(self, kind: str, old: Any, new: Any) -> None:
         changed = _meta(new if new is not None else old)
-        due = self._dependents.due(kind, changed.namespace, changed.name)
+        # Our own policies come and go by the thousand: they concern who waits for their name, and nobody else.
+        ours = kind == "NetworkPolicy" and all(policy is None or policy.owned for policy in (old, new))
+        due = self._dependents.due(kind, changed.namespace, changed.name, exactly=ours)
         match kind:
             case names.SEGMENT:
                 self._segment_changed(changed.key, old, new)

@@ -5,12 +5,9 @@ neither of them uses.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, settings
 
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
@@ -45,8 +42,8 @@ def compiled(snap: Snapshot) -> list[Any]:
     return objects
 
 
-def disagreements(raw: list[Object], met: Counter[bool]) -> list[str]:
-    """Ask both about every pair of ends at every port.
+def disagreements(raw: list[Object], met: Counter[bool], *, exactly: bool = True) -> list[str]:
+    """Ask both about every pair of ends at every port; unless `exactly`, only what is open beyond the declaration counts.
 
     A way into an isolated namespace that nobody granted counts as declared by contract, and stays closed.
     """
@@ -65,23 +62,42 @@ def disagreements(raw: list[Object], met: Counter[bool]) -> list[str]:
                 declared = declaration.judge(source, destination, port)
                 enforced = world.judge(source, destination, port)
                 met[declared.allowed] += 1
-                wrong = declared.allowed != enforced.enforced or (enforced.enforced and not enforced.certain)
-                if wrong and not (declared.ungranted and not enforced.enforced):
-                    found.append(
-                        f"{source} → {destination} {port}: {declared} but {enforced.because} ({enforced.enforced})"
-                    )
+                missing = declared.allowed and not (enforced.enforced and enforced.certain) and not declared.ungranted
+                if (enforced.enforced and not declared.allowed) or (missing and exactly):
+                    found.append(f"{source} → {destination} {port}: {declared} but {enforced.because}")
     return found
 
 
-@pytest.mark.parametrize("drawn", [worlds, meshed_worlds])
-def test_objects_allow_what_is_declared(drawn: Callable[[], st.SearchStrategy[list[Object]]]) -> None:
-    """Every answer agrees, and neither answer is rare."""
+# Shrinking a whole world takes minutes and the message names the way: the first example found is shown as it is.
+THOROUGH = settings(
+    max_examples=40,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def test_objects_allow_what_is_declared() -> None:
+    """Without a mesh every answer agrees, and neither answer is rare."""
     met: Counter[bool] = Counter()
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-    @given(raw=drawn())
+    @THOROUGH
+    @given(raw=worlds())
     def agree(raw: list[Object]) -> None:
         assert disagreements(raw, met) == []
+
+    agree()
+    assert min(met[True], met[False]) > met.total() / 20
+
+
+def test_objects_allow_no_more_than_declared_in_a_mesh() -> None:
+    """In the mesh ways stay closed that it cannot express (a gap each), but nothing is open that was not declared."""
+    met: Counter[bool] = Counter()
+
+    @THOROUGH
+    @given(raw=meshed_worlds())
+    def agree(raw: list[Object]) -> None:
+        assert disagreements(raw, met, exactly=False) == []
 
     agree()
     assert min(met[True], met[False]) > met.total() / 20

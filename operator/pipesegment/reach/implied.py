@@ -106,7 +106,7 @@ def _needs_names(member: Member) -> bool:
 
 
 def _speaks(member: Member) -> bool:
-    """Tell whether a stage declares anything: its sidecar is let out then."""
-    return (
-        any(True for _ in member.reaches()) or any(True for _ in member.accepts()) or member.needs.jenkins is not None
-    )
+    """Tell whether a stage takes part in anything, by its own word or its neighbours': its sidecar is let out then."""
+    own = any(True for _ in member.reaches()) or any(True for _ in member.accepts())
+    meant = (e.stage for _, e in member.spec.each_reach() if e.stage and e.stage.segment in {None, member.segment})
+    return own or member.needs.jenkins is not None or any(s.name == member.stage.name for s in meant)

@@ -36,10 +36,11 @@ class Dependents:
         self._forget_reads(key)
         self._forget_watches(key)
 
-    def due(self, kind: str, namespace: str, name: str) -> set[Key]:
-        """Give the segments that read this object, every object of its namespace, or every one of its kind."""
+    def due(self, kind: str, namespace: str, name: str, *, exactly: bool = False) -> set[Key]:
+        """Give the segments that read this object, and unless `exactly` every object of its namespace or kind."""
         reads = ((kind, namespace, name), (kind, namespace, "*"), (kind, "*", "*"))
-        return set().union(*(self._by_read[read] for read in reads if read in self._by_read))
+        asked = reads[:1] if exactly else reads
+        return set().union(*(self._by_read[read] for read in asked if read in self._by_read))
 
     def selecting(self, namespace: str, labels: Iterable[Mapping[str, str]]) -> set[Key]:
         """Give the segments that look at pods with these labels (before and after a change)."""

@@ -17,6 +17,7 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def whole(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _said(text: str) -> Iterator[Said]:
     found = blocks(text)
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in zip_longest(found, found[1:]):
         if block.role == "file":
             Path(block.name).write_text(block.text)
         elif block.role == "refused":
