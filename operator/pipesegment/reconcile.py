@@ -125,7 +125,7 @@ class Corridor:
         if not changes.writes:
             return changes, Results(), ()
         whole = await self._read(needs(changes, restraint))
-        sequence = safe_sequence(changes, whole, self._around(changes), restraint)
+        sequence = safe_sequence(changes, whole, await self._around(changes), restraint)
         return changes, await self._applier.run(sequence, told), sequence.withheld
 
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:
@@ -187,7 +187,7 @@ class Corridor:
             if not change.writes and change.live is not None and change.live.object is not None:
                 self._applier.verified(change.live)
 
-    def _around(self, changes: ChangeSet) -> list[Object]:
+    async def _around(self, changes: ChangeSet) -> list[Object]:
         """Give the policies of others in the namespaces concerned: they keep isolated what ours leave."""
         namespaces = sorted({change.id.namespace for change in changes.writes})
         snapshot = self._surroundings.snapshot
@@ -202,16 +202,20 @@ class Corridor:
             for name, policy in snapshot.policies.get(namespace, {}).items()
             if not policy.owned
         ]
-        return [*foreign, *(deny for namespace in namespaces for deny in self._default_deny(namespace, snapshot))]
+        return [*foreign, *[deny for name in namespaces if (deny := await self._default_deny(name)) is not None]]
 
-    def _default_deny(self, namespace: str, snapshot: Snapshot) -> tuple[Object, ...]:
-        """Give the class's isolation of a namespace, where it is in place."""
+    async def _default_deny(self, namespace: str) -> Object | None:
+        """Give the isolation of a namespace, where it is in place."""
         target = ObjectID("networking.k8s.io/v1", "NetworkPolicy", namespace, names.DEFAULT_DENY)
         held = self._owned.get(target)
-        governing = governance.govern(namespace, snapshot)
-        if held is None or held.deleting or held.owner_uid != governing.uid:
-            return ()
-        return isolation(governing.name, governing.uid, governing.spec, [namespace]).objects
+        if held is None or held.deleting:
+            return None
+        governing = governance.govern(namespace, self._surroundings.snapshot)
+        made = isolation(governing.name, governing.uid, governing.spec, [namespace]).objects if governing.uid else ()
+        if made and made[0]["metadata"]["annotations"][names.HASH_ANNOTATION] == held.hash:
+            return made[0]
+        # Of a class that governs no more, or not yet: it closes all the same.
+        return await self._cluster.get(target)
 
 
 def _stripped(desired: Desired, live: Mapping[ObjectID, Live], inventory: Iterable[Entry]) -> list[ObjectID]:

@@ -23,7 +23,7 @@ from tests.cluster.operator import (
 )
 
 #: So short that a successor need not wait long for a leader that was killed.
-SHORT_LEASE = {"lease_duration": 5, "lease_renew": 4, "lease_retry": 0.3, "lease_timeout": 2}
+SHORT_LEASE = {"lease_duration": 8, "lease_renew": 6.5, "lease_retry": 0.3, "lease_timeout": 3}
 #: So long that a leader outlives an API server that is restarted on a busy machine.
 LONG_LEASE = {"lease_duration": 90, "lease_renew": 80}
 

@@ -41,7 +41,7 @@ def _without(world: World, number: int, owner: Any, field: str, index: int) -> W
     return replace(world, segments=(*world.segments[:number], found, *world.segments[number + 1 :]))
 
 
-@checked(30)
+@checked(25)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_removing_a_permission_never_opens_anything(world: World, chance: Any) -> None:
     """Whatever is open afterwards was open before."""

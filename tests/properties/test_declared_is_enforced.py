@@ -9,7 +9,7 @@ from pipesegment.reach.declared import Declaration
 from tests.properties.worlds import Compiled, World, checked, questions, worlds
 
 
-@checked(60)
+@checked(30)
 @given(worlds())
 def test_objects_let_through_exactly_what_is_declared(world: World) -> None:
     """Never more; less only where somebody was told that a grant is missing.
@@ -33,7 +33,7 @@ def test_objects_let_through_exactly_what_is_declared(world: World) -> None:
     assert not narrower
 
 
-@checked(40)
+@checked(30)
 @given(worlds(engines=False))
 def test_what_stays_closed_for_lack_of_the_other_side_is_told(world: World) -> None:
     """An edge of a stage that is not open is never silent: something with its path is told."""

@@ -18,7 +18,7 @@ def _policies(compiled: Compiled) -> Iterator[Mapping[str, Any]]:
     return (obj for obj in compiled.objects if obj["kind"] == "NetworkPolicy")
 
 
-@checked(80)
+@checked(40)
 @given(worlds())
 def test_no_rule_means_everything(world: World) -> None:
     """Every rule names whom it is about, and what it says of ports it says in full."""
@@ -35,7 +35,7 @@ def test_no_rule_means_everything(world: World) -> None:
                 )
 
 
-@checked(80)
+@checked(40)
 @given(worlds())
 def test_a_peer_is_pods_of_one_namespace_or_addresses(world: World) -> None:
     """Two selectors in two items would be an OR, one without the other would be too many pods."""
@@ -50,7 +50,7 @@ def test_a_peer_is_pods_of_one_namespace_or_addresses(world: World) -> None:
                     assert peer["podSelector"], policy
 
 
-@checked(80)
+@checked(40)
 @given(worlds())
 def test_only_the_class_closes_a_whole_namespace(world: World) -> None:
     """No policy of a segment selects every pod."""
@@ -59,7 +59,7 @@ def test_only_the_class_closes_a_whole_namespace(world: World) -> None:
             assert policy["spec"]["podSelector"], policy
 
 
-@checked(80)
+@checked(40)
 @given(worlds())
 def test_names_are_legal_and_unique(world: World) -> None:
     """Names and label values are what the API server takes; no two objects share one."""

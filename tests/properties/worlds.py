@@ -418,8 +418,8 @@ def worlds(draw: st.DrawFn, *, governed: bool = True, engines: bool = True) -> W
         for stage in s["spec"]["stages"]
     ]
     for namespace in NAMESPACES:
-        for labels in draw(st.lists(_labels(), max_size=3, unique_by=str)):
-            pods.append(_pod("-".join(labels.values()), namespace, labels, 0))
+        strays = draw(st.lists(_labels(), max_size=3, unique_by=str))
+        pods += [_pod("-".join(labels.values()), namespace, labels, 0) for labels in strays]
     if draw(st.integers(0, 3)) == 0:
         pods.append(_pod("task", "ci", {"tekton.dev/pipeline": "shop", "tekton.dev/pipelineTask": "stray"}, 0))
     for number, pod in enumerate(pods, start=1):

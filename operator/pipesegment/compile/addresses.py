@@ -5,12 +5,14 @@ Some engines handle `except` badly (facts, security §4): there the complement i
 
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pipesegment.reach.graph import AddressPeer
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 Style = Literal["Except", "Prefixes"]
+
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 
 def style_of(spec: SegmentClassSpec) -> Style:
@@ -29,9 +31,15 @@ def ip_blocks(peer: AddressPeer, style: Style) -> list[dict[str, Any]]:
     if style == "Prefixes":
         return [{"ipBlock": {"cidr": block}} for block in left]
     block: dict[str, Any] = {"cidr": peer.block}
-    if peer.excepts:
-        block["except"] = sorted(peer.excepts)
+    # The API server refuses IPv4-mapped blocks, and no packet carries such an address.
+    excepts = sorted(text for text in peer.excepts if not _is_mapped(text))
+    if excepts:
+        block["except"] = excepts
     return [{"ipBlock": block}]
+
+
+def _is_mapped(text: str) -> bool:
+    return text.startswith("::ffff:") and ip_network(text).subnet_of(_MAPPED)  # type: ignore[arg-type] # IPv6, by its text
 
 
 @lru_cache(maxsize=1024)

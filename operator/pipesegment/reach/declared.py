@@ -30,7 +30,7 @@ class Declaration:
         self._members = Members(snapshot)
         self._consent = Consent(snapshot)
         self._leaving = Leaving(snapshot, self._members, self._consent)
-        self._implied = Implied(snapshot, self._consent)
+        self._implied = Implied(snapshot, self._members, self._consent, self._leaving)
         self._callers_of: dict[str, tuple[tuple[Member, Meant], ...]] = {}
 
     def judge(self, source: End, destination: End, port: Port, http: Request | None = None) -> Answer:
@@ -118,10 +118,7 @@ class Declaration:
         """Give the words of callers in the same segment: theirs are enough."""
         for caller in self._callers(question):
             if caller.is_of(target.namespace, target.segment):
-                for said in caller.reaches():
-                    ways = self._leaving.means(caller, said, question)
-                    if ways and self._leaving.agrees(target, caller, ways, question):
-                        yield said.because
+                yield from (s.because for s in caller.reaches() if self._leaving.calls(caller, target, s, question))
 
     def _granted(self, question: Question, destination: PodEnd, fence: str) -> Answer:
         """Judge a pod that only its namespace's class or owner closes: a grant opens it, to stages that say they reach it.

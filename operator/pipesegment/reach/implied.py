@@ -9,7 +9,8 @@ from pipesegment.facts.snapshot import Service, Snapshot
 from pipesegment.reach import covering, mesh
 from pipesegment.reach.consent import Consent, Meant
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.members import Member
+from pipesegment.reach.leaving import Leaving
+from pipesegment.reach.members import Member, Members
 from pipesegment.reach.question import Question
 from pipesegment.spec import ports as spec
 
@@ -24,9 +25,11 @@ _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 class Implied:
     """The ways of a Snapshot's stages that nobody wrote an entry for."""
 
-    def __init__(self, snapshot: Snapshot, consent: Consent) -> None:
+    def __init__(self, snapshot: Snapshot, members: Members, consent: Consent, leaving: Leaving) -> None:
         self._snapshot = snapshot
+        self._members = members
         self._consent = consent
+        self._leaving = leaving
 
     def because(self, member: Member, question: Question) -> Iterator[str]:
         """Give the reasons why such a way is open."""
@@ -34,8 +37,31 @@ class Implied:
             yield f"{member.path('engine')} (engine)"
         if self._is_resolver(member, question):
             yield member.path("dns")
-        if member.meshed and _speaks(member) and _is_control_plane(question):
+        if member.meshed and _is_control_plane(question) and self._takes_part(member):
             yield f"{member.path('mesh')} (mesh)"
+
+    def _needs_names(self, member: Member) -> bool:
+        named = any(said.entry.kind not in _WITHOUT_NAMES for said in member.reaches())
+        return named or member.needs.names or (member.meshed and self._takes_part(member))
+
+    def _takes_part(self, member: Member) -> bool:
+        """Tell whether a stage has any way, by its own word or a neighbour's: its sidecar is let out then."""
+        if member.needs.jenkins is not None or any(True for _ in (*member.reaches(), *member.accepts())):
+            return True
+        return any(self._may_mean(other, member) for other in self._members.within(member.namespace))
+
+    def _may_mean(self, caller: Member, target: Member) -> bool:
+        if not caller.is_of(target.namespace, target.segment):
+            return False
+        for said in caller.reaches():
+            stage = said.entry.stage
+            if stage is not None and stage.name == target.stage.name and stage.segment in {None, target.segment}:
+                return True
+            meant = self._leaving.meant(caller, said.entry)
+            pods = meant.selector if meant is not None and meant.namespace == target.namespace else None
+            if pods is not None and not pods.disjoint(target.selector):
+                return True
+        return False
 
     def _is_controller(self, member: Member, question: Question) -> bool:
         if member.needs.jenkins is None:
@@ -58,7 +84,7 @@ class Implied:
 
     def _is_resolver(self, member: Member, question: Question) -> bool:
         wish = member.stage.dns
-        if wish == "None" or (wish == "Auto" and not _needs_names(member)):
+        if wish == "None" or (wish == "Auto" and not self._needs_names(member)):
             return False
         end, port = question.destination, question.port
         own = member.governance.spec.network.dns
@@ -98,15 +124,3 @@ def _is_control_plane(question: Question) -> bool:
     pods, port = mesh.CONTROL_PLANE, mesh.CONTROL_PLANE_PORT
     there = _is_pod(question.destination, pods.namespace, pods.selector)
     return there and question.port == (port.protocol, port.port)
-
-
-def _needs_names(member: Member) -> bool:
-    named = any(said.entry.kind not in _WITHOUT_NAMES for said in member.reaches())
-    return named or member.needs.names or (member.meshed and _speaks(member))
-
-
-def _speaks(member: Member) -> bool:
-    """Tell whether a stage takes part in anything, by its own word or its neighbours': its sidecar is let out then."""
-    own = any(True for _ in member.reaches()) or any(True for _ in member.accepts())
-    meant = (e.stage for _, e in member.spec.each_reach() if e.stage and e.stage.segment in {None, member.segment})
-    return own or member.needs.jenkins is not None or any(s.name == member.stage.name for s in meant)

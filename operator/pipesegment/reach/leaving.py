@@ -37,7 +37,27 @@ class Leaving:
         meant = self.meant(member, entry)
         if meant is None or self._is_block(member, entry, question):
             return ""
+        if meant.namespace == member.namespace:
+            return self._closed_here(member, meant, ways, question)
         return self._consent.missing(member, meant, ways, question)
+
+    def calls(self, caller: Member, target: Member, said: Said[ReachEntry], question: Question) -> bool:
+        """Tell whether an entry means the destination as a pod of a stage that takes it."""
+        ways = self.means(caller, said, question)
+        if not ways or (said.entry.kind == "stage" and target not in self._targets(caller, said.entry, question)):
+            return False
+        return self.agrees(target, caller, ways, question)
+
+    def _closed_here(self, member: Member, meant: Meant, ways: Ways, question: Question) -> str:
+        """Say that nothing opens pods of the own namespace that its class isolates and no stage names."""
+        isolation = member.governance.spec.network.isolation
+        end = question.destination
+        free = meant.selector is None or any(meant.selector.implies(canonical(e)) for e in isolation.except_pods)
+        if isolation.mode != "Namespace" or free or (isinstance(end, PodEnd) and self._members.is_of_a_pipeline(end)):
+            return ""
+        if self._consent.covered(member, meant, question) & ways:
+            return ""
+        return f"SegmentClass/{member.governance.name} isolates namespace {meant.namespace}, and no SegmentGrant there covers it"
 
     def reached(self, member: Member, question: Question) -> Ways:
         """Tell in which ways any entry of a stage means the destination."""
@@ -130,13 +150,13 @@ class Leaving:
 
     def agrees(self, target: Member, caller: Member, ways: Ways, question: Question) -> bool:
         """Tell whether a stage takes what another one reaches of it: by its own word, or by none in the same segment."""
-        said = [s.entry for s in target.accepts() if comes_from(target, s.entry, caller)]
+        said = [s.entry for s in target.accepts() if means_all_of(target, s.entry, caller)]
         if not said and target.is_of(caller.namespace, caller.segment):
             return True
         agreed = (
             covering.at(e.ports, question.port, question.destination) & ways for e in said if admits(e.http, question)
         )
-        return any(agreed) and not self._members.yields(target)
+        return any(agreed)
 
     def _allowed(self, member: Member, entry: ReachEntry) -> bool:
         """Tell whether the class allows an author's entry at all."""
@@ -158,6 +178,14 @@ class Leaving:
             and not addresses.touching(block, holes, mine)
             and (not rails.cidrs or any(within(block, allowed) for allowed in rails.cidrs))
         )
+
+
+def means_all_of(target: Member, entry: AcceptEntry, caller: Member) -> bool:
+    """Tell whether an `accepts` entry means a stage: by its name, or by a selector that provably has all of its pods."""
+    if entry.pods is None:
+        return comes_from(target, entry, caller)
+    there = caller.namespace == (entry.pods.namespace or target.namespace)
+    return there and caller.selector.implies(canonical(entry.pods.pod_selector))
 
 
 def comes_from(target: Member, entry: AcceptEntry, caller: Member) -> bool:

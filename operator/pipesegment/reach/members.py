@@ -32,7 +32,8 @@ class Said(Generic[E]):
 class Member:
     """A stage as pods belong to it; `runner` stands for ARC's runner pods, which have the engine's needs alone.
 
-    `age` orders segments: the greater one is the younger, and one without a time of creation does not exist yet.
+    `age` orders segments: the greater one is the younger, and one without a time of creation does not exist yet; of
+    two such neither is older.
     """
 
     namespace: str
@@ -166,8 +167,7 @@ class Members:
     def _gives_way(self, member: Member, other: Member) -> bool:
         if other.segment == member.segment:
             return False
-        unborn = member.age[0] and other.age[0]
-        if not unborn and member.age < other.age:
+        if member.age < other.age:
             return False
         if member.account == other.account:
             return True

@@ -15,6 +15,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._calls: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, namespace=_PREFIX, registry=registry)
@@ -45,8 +46,13 @@ class Metrics:
 
     def api_called(self, verb: str, kind: str, code: int, seconds: float) -> None:
         """Count one exchange with the API server."""
-        self.api_requests.labels(verb, kind, code).inc()
-        self.api_seconds.labels(verb).observe(seconds)
+        known = self._calls.get((verb, kind, code))
+        if known is None:
+            # Finding a metric by its labels costs more than counting.
+            known = (self.api_requests.labels(verb, kind, code), self.api_seconds.labels(verb))
+            self._calls[verb, kind, code] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def count_segments(self, verdicts: Mapping[tuple[str, str], int]) -> None:
         """Set how many segments have which (status, reason) of Ready; those that nobody has any more are dropped."""

@@ -36,12 +36,13 @@ _BLOCK: Final = re.compile(r"(<!-- (fields|rules) (\w+)(?: (\S+))? -->\n).*?(<!-
 _HEADING: Final = re.compile(r"#+ (.+)")
 _FIELD_HEAD: Final = "| field | type | required | bounds | description |\n|---|---|---|---|---|\n"
 _RULE_HEAD: Final = "| where | refused, because it |\n|---|---|\n"
-_SPANS: Final = (
-    ("minimum", "maximum", ""),
-    ("minLength", "maxLength", " characters"),
-    ("minItems", "maxItems", " items"),
-    ("minProperties", "maxProperties", " entries"),
-)
+#: type -> where its bounds stand, and what they count.
+_SPANS: Final = {
+    "integer": ("minimum", "maximum", ""),
+    "string": ("minLength", "maxLength", " characters"),
+    "array": ("minItems", "maxItems", " items"),
+    "object": ("minProperties", "maxProperties", " entries"),
+}
 _FORMATS: Final = {"cidr": "a CIDR block", "date-time": "a time"}
 
 
@@ -210,9 +211,9 @@ def _bounds(node: Schema, grammars: Mapping[str, str]) -> Iterator[str]:
 def _size(node: Schema) -> Iterator[str]:
     if "enum" in node:
         yield "one of " + ", ".join(f"`{value}`" for value in node["enum"])
-    for least, most, what in _SPANS:
-        if span := _span(node, least, most):
-            yield span + what
+    least, most, what = _SPANS.get(node["type"], ("", "", ""))
+    if span := _span(node, least, most):
+        yield span + what
     if node.get("x-kubernetes-list-type") == "map":
         yield f"unique by `{node['x-kubernetes-list-map-keys'][0]}`"
     if node.get("x-kubernetes-list-type") == "set":

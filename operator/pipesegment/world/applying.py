@@ -33,7 +33,8 @@ class Failure:
         """Tell it in the report's words."""
         status = self.error.status if isinstance(self.error, Rejected) else 0
         conflict = status == HTTPStatus.CONFLICT and self.step.verb == "create"
-        return Failed(self.step.id, self.step.verb, status, str(self.error), conflict=conflict)
+        text = f"{self.error.reason}: {self.error.message}" if isinstance(self.error, Rejected) else str(self.error)
+        return Failed(self.step.id, self.step.verb, status, text, conflict=conflict)
 
 
 @dataclass(slots=True)
@@ -81,10 +82,11 @@ class Applier:
 
     async def _call(self, step: Step, results: Results, told: OnCall) -> None:
         try:
-            if step.verb == "delete":
-                await self._delete(step, results)
-            else:
-                await self._apply(step, results)
+            with self._owned.writing(step.id):
+                if step.verb == "delete":
+                    await self._delete(step, results)
+                else:
+                    await self._apply(step, results)
         except Unreachable as error:
             failure = Failure(step, error)
             results.failures.append(failure)

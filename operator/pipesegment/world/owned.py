@@ -1,6 +1,7 @@
 """What we own in the cluster: metadata alone, found by label, by segment or by class."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from sys import intern
 from typing import Final
@@ -52,8 +53,7 @@ OnOwned = Callable[[Key, ObjectID], None]
 class OwnedObjects(Fleet):
     """Every object of the owned kinds with our label, by segment; of kinds that are no facts, everybody's objects.
 
-    `on_change` is told of every change that was not announced by `wrote` or `deleted`: drift, or our own write that the
-    watch reported before its answer came.
+    `on_change` is told of every change that was not announced by `wrote` or `deleted` while `writing`: drift.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class OwnedObjects(Fleet):
     ) -> None:
         self._tell = on_change
         self._announced = False
+        self._writing: dict[ObjectID, set[Key]] = {}
         self._by_segment: dict[Key, dict[ObjectID, Owned]] = {}
         ours = Selection(labels=_LABEL, metadata_only=True)
         self._by_kind = {
@@ -93,13 +94,32 @@ class OwnedObjects(Fleet):
         """Everybody who has objects, whether they still exist or not."""
         return frozenset(self._by_segment)
 
+    @contextmanager
+    def writing(self, target: ObjectID) -> Iterator[None]:
+        """Hold back what the watch says of an object during a call of ours: it may be that very call.
+
+        When the answer is not the newest that is known in the end, somebody else was there too, and it is told.
+        """
+        self._writing[target] = set()
+        try:
+            yield
+        finally:
+            for segment in self._writing.pop(target):
+                self._tell(segment, target)
+
     def wrote(self, obj: Json) -> None:
         """Take in the answer of a write of ours, so that its watch event is no news."""
-        self._announce(lambda: self._informer(ObjectID.of(obj)).put(obj))
+        target = ObjectID.of(obj)
+        self._announce(lambda: self._informer(target).put(obj))
+        held = self.get(target)
+        if held is not None and held.resource_version == obj["metadata"]["resourceVersion"]:
+            self._writing.get(target, set()).clear()
 
     def deleted(self, target: ObjectID) -> None:
         """Take in that we deleted an object, so that its watch event is no news."""
         self._announce(lambda: self._informer(target).remove(target.namespace, target.name))
+        if self.get(target) is None:
+            self._writing.get(target, set()).clear()
 
     def _informer(self, target: ObjectID) -> Informer[Owned]:
         return self._by_kind[target.api_version.rpartition("/")[0], target.kind]
@@ -122,7 +142,10 @@ class OwnedObjects(Fleet):
         if self._announced:
             return
         for segment, target in {(owned.segment, owned.id) for owned in (old, new) if owned is not None}:
-            self._tell(segment, target)
+            if target in self._writing:
+                self._writing[target].add(segment)
+            else:
+                self._tell(segment, target)
 
 
 def project(obj: Json) -> Owned:

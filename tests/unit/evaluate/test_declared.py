@@ -359,6 +359,33 @@ class TestStages:
         willing = segment(f"stages: [{{name: sign, accepts: {accepts}}}]", "pay")
         assert World(shop, willing).open("ci/shop-build", "ci/pay-sign", "TCP/8080")
 
+    @pytest.mark.parametrize(
+        ("selector", "opens"),
+        [
+            ("{matchLabels: {pipesegment.dev/stage: build}}", True),
+            ("{matchExpressions: [{key: app, operator: DoesNotExist}]}", False),
+        ],
+    )
+    def test_a_word_for_all_of_a_stages_pods_is_a_word_for_the_stage(self, selector: str, opens: bool) -> None:
+        """When it provably has them all; that it has the pods that are there is not enough."""
+        shop = segment("stages: [{name: build, reaches: [{stage: {name: sign, segment: pay}, ports: [{port: 8080}]}]}]")
+        pay = segment(
+            f"stages: [{{name: sign, accepts: [{{pods: {{podSelector: {selector}}}, ports: [{{port: 8080}}]}}]}}]",
+            "pay",
+        )
+        assert World(shop, pay).open("ci/shop-build", "ci/pay-sign", "TCP/8080") is opens
+
+    def test_a_word_for_one_stage_is_none_for_another_with_the_same_pods(self) -> None:
+        """An entry that names another segment's stage does not come in by the own segment's door."""
+        both = "podSelector: {matchLabels: {app: stray}}"
+        reach = "{stage: {name: sign, segment: pay}, ports: [{port: 8080}]}"
+        shop = segment(
+            f"stages: [{{name: build, mode: Observe, reaches: [{reach}]}}, {{name: test, {both}}}]",
+            creationTimestamp="2030-01-01T00:00:00Z",
+        )
+        pay = segment(f"stages: [{{name: sign, mode: Observe, {both}}}]", "pay")
+        assert not World(shop, pay).open("ci/shop-build", "ci/stray", "TCP/8080")
+
     def test_pods_and_addresses_may_come_in(self) -> None:
         """By labels and namespace, by block."""
         accepts = (
@@ -509,6 +536,14 @@ class TestGrants:
         assert one(self.REACH, given).open("ci/stray", "prod/api", "TCP/8080") is opens
         assert one("{kubernetesAPI: {}}", given).open("ci/stray", "prod/api", "TCP/8080")
 
+    def test_a_grant_for_some_of_the_pods_covers_none(self) -> None:
+        """A grant counts for an entry whose pods are all the grant's."""
+        given = grant("{from: [{namespace: ci}], to: {podSelector: {matchLabels: {app: api}}}, ports: [{port: 8080}]}")
+        wide = "{pods: {podSelector: {matchExpressions: [{key: app, operator: In, values: [api, payments]}]}, namespace: prod}, ports: [{port: 8080}]}"
+        assert not one(wide, class_(self.REQUIRE), given).open(BUILD, "prod/api", "TCP/8080")
+        exact = "{pods: {podSelector: {matchLabels: {app: api, tier: web}}, namespace: prod}, ports: [{port: 8080}]}"
+        assert not one(exact, class_(self.REQUIRE), given).open(BUILD, "prod/api", "TCP/8080")
+
     def test_a_grant_is_bound_to_the_namespaces_uid(self) -> None:
         """A namespace made again under its name must be granted anew."""
         spec = "{from: [{namespace: ci}], to: {service: {name: api}}}"
@@ -524,6 +559,12 @@ class TestGrants:
         assert one(self.REACH, isolating).ask(BUILD, "prod/api", "TCP/8080").ungranted
         answer = one(self.REACH, isolating, granted).ask(BUILD, "prod/api", "TCP/8080")
         assert (answer.allowed, answer.ungranted) == (True, False)
+        observing = segment(f"stages: [{{name: build, mode: Observe, reaches: [{self.REACH}]}}]", namespace="cd")
+        let_in = grant("{from: [{namespace: cd}], to: {service: {name: api}}}")
+        outside = class_(
+            "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: prod}}, network: {isolation: {mode: Namespace}}}"
+        )
+        assert not World(observing, let_in, outside).open("cd/shop-build", "prod/api", "TCP/8080")
         world = one("{pods: {podSelector: {matchLabels: {app: stray}}}, ports: [{port: 8080}]}", isolating)
         assert not world.open(BUILD, "ci/stray", "TCP/8080")
         assert not world.open("1.1.1.1", "ci/stray", "TCP/8080")

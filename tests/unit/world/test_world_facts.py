@@ -268,3 +268,21 @@ def test_an_owner_of_our_kinds_is_the_owner():
     grant = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentGrant", "uid": "y"}
     obj["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "Pod", "uid": "x", "controller": True}, grant]
     assert project(obj).owner_uid == "y"
+
+
+async def test_what_the_watch_says_during_our_own_write_is_no_news_unless_somebody_else_was_there(view):
+    view.cluster.seed(ours())
+    await view.start()
+    target = POLICY
+    before = len(view.drift)
+    with view.owned.writing(target):
+        answer = await view.cluster.apply({**ours(), "spec": {"podSelector": {}, "policyTypes": ["Egress"]}})
+        await settle(50)
+        view.owned.wrote(answer)
+    assert len(view.drift) == before
+    with view.owned.writing(target):
+        answer = await view.cluster.apply({**ours(), "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}})
+        view.cluster.edit(target, lambda obj: obj["spec"].update(policyTypes=["Egress"]))
+        await settle(50)
+        view.owned.wrote(answer)
+    assert len(view.drift) == before + 1

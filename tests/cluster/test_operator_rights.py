@@ -1,0 +1,161 @@
+"""An operator on a cluster that is not ready for it yet, and the rights that it has used in the end: all of them.
+
+On a control plane of this file's own: elsewhere our kinds and Istio's are there already.
+"""
+
+import asyncio
+import json
+
+import pytest
+
+from lab import crds
+from lab.controlplane import Options, start
+from lab.errors import LabError
+from tests.cluster.operator import (
+    ACCOUNT,
+    NAMESPACE,
+    OWNED,
+    POLICY,
+    VERSION,
+    Operator,
+    Record,
+    install,
+    install_crds,
+    owned,
+    rights,
+    segment,
+    segment_class,
+    settled,
+    stage,
+    to_cidr,
+)
+
+#: Granted and never seen in the audit log, with the reason.
+UNSEEN = {}
+
+
+@pytest.fixture(scope="module")
+def fresh(request, tmp_path_factory):
+    """A control plane that knows none of our kinds, an operator on it that runs already, and its record."""
+    try:
+        started = start(Options())
+    except LabError as error:
+        if request.config.getoption("--cluster-required"):
+            pytest.fail(f"no control plane: {error}", pytrace=False)
+        pytest.skip(f"no control plane: {error}")
+    with started as plane:
+        install(plane, crds=False)
+        record = Record(plane)
+        kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))
+        operator = Operator(plane, kubeconfig, tmp_path_factory.mktemp("operator")).start()
+        yield plane, operator, record
+        operator.stop()
+
+
+@pytest.fixture
+async def api(fresh):
+    async with fresh[0].api() as client:
+        yield client
+
+
+async def namespace_of(api, name):
+    await api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+async def test_kinds_that_come_late_are_taken_in(fresh, api):
+    """First our own kinds, then a mesh: no restart is needed, and what exists gets what it lacks."""
+    plane, operator, _ = fresh
+    namespace = await namespace_of(api, "late")
+    await asyncio.to_thread(install_crds, plane)
+    await api.apply(segment("shop", namespace, stage("build", to_cidr("198.51.100.0/24", 443))))
+    await settled(api, "shop", namespace)
+    assert {kind for kind, _ in await owned(api, namespace)} == {"NetworkPolicy", "ServiceAccount"}
+
+    documents = {"apiVersion": "v1", "kind": "List", "items": crds.istio()}
+    await asyncio.to_thread(plane.kubectl, "apply", "--server-side", "--filename=-", stdin=json.dumps(documents))
+    for version, kind in OWNED:
+        await wait_served(api, version, kind, "shop-build", namespace)
+
+    assert operator.alive
+    # The mesh's objects are followed like all others.
+    await api.delete("networking.istio.io/v1", "Sidecar", "shop-build", namespace)
+    await api.wait("networking.istio.io/v1", "Sidecar", "shop-build", namespace)
+
+
+async def wait_served(api, version, kind, name, namespace):
+    """Wait for an object of a kind that may just be appearing."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await api.wait(version, kind, name, namespace)
+            except LabError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
+    """What the chart grants and what the audit log shows are the same set, verb by verb."""
+    plane, operator, record = fresh
+    await asyncio.to_thread(install_crds, plane)
+    await asyncio.to_thread(
+        plane.kubectl,
+        *("apply", "--server-side", "--filename=-"),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": crds.istio()}),
+    )
+    namespace = await namespace_of(api, "rights")
+    await api.apply(segment_class("rights", "lab.example.com/nobody"))
+    grant = {
+        "from": [{"namespace": namespace}],
+        "to": {"podSelector": {"matchLabels": {"a": "b"}}},
+        "ports": [{"port": 1}],
+    }
+    metadata = {"name": "rights", "namespace": namespace}
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentGrant", "metadata": metadata, "spec": grant})
+    await api.apply(segment("shop", namespace, stage("build"), stage("test")))
+    await settled(api, "shop", namespace)
+    for version, kind in OWNED:
+        await wait_served(api, version, kind, "shop-test", namespace)
+    # After a restart everything is read as a whole.
+    operator.terminate()
+    await asyncio.to_thread(operator.ended)
+    await asyncio.to_thread(operator.start)
+    await api.apply(segment("shop", namespace, stage("build")))
+    await api.wait_gone(*POLICY, "shop-test", namespace)
+    await settled(api, "shop", namespace)
+    for kind in ("SegmentGrant", "SegmentClass"):
+        place = namespace if kind == "SegmentGrant" else None
+        await api.wait(VERSION, kind, "rights", place, until=lambda obj: obj.get("status"))
+    # A watch is in the log when it is over.
+    operator.terminate()
+    assert await asyncio.to_thread(operator.ended) == 0
+
+    assert record.denied() == []
+    used = set()
+    for event in record.calls():
+        resource = f"{event.resource}/{event.subresource}" if event.subresource else event.resource
+        used.add((resource, event.verb))
+        if event.verb == "patch" and event.code == 201:
+            # An apply that makes an object is asked for both rights; the log names one.
+            used.add((resource, "create"))
+    assert granted() - used == set(UNSEEN)
+    # Discovery needs no right of its own.
+    assert {right for right in used if right[0]} - granted() == set()
+
+
+def granted():
+    """Give every (resource, verb) of the operator's own roles."""
+    found = set()
+    for role in rights():
+        if role["kind"] in {"ClusterRole", "Role"} and role["metadata"]["name"] in {
+            "pipesegment-operator",
+            "pipesegment-leader",
+        }:
+            for rule in role["rules"]:
+                for group in rule["apiGroups"]:
+                    for resource in rule["resources"]:
+                        plural, _, sub = resource.partition("/")
+                        name = f"{plural}.{group}" if group else plural
+                        found |= {(f"{name}/{sub}" if sub else name, verb) for verb in rule["verbs"]}
+    return found
