@@ -62,12 +62,15 @@ type: $(STAMP) ## Check types
 	@$(BIN)/mypy
 
 .PHONY: golden
-golden: $(STAMP) ## Rewrite the golden files from what the code does now; review the diff
+golden: $(STAMP) ## Rewrite the golden files and the outputs shown in the docs from what the code does now; review the diff
 	@$(PYTEST) -q tests/golden --update-golden
+	@PYTHONPATH=operator:. $(BIN)/python -m tests.unit.spec.docs_pages
 
 .PHONY: crds
-crds: $(STAMP) ## Regenerate the CRDs from the models
+crds: $(STAMP) ## Regenerate the CRDs and the reference tables from the models
 	@$(BIN)/python -m pipesegment.spec.crd crds
+	@$(BIN)/python -m pipesegment.spec.reference docs/spec/v1alpha1
+	@$(BIN)/python -m pipesegment.lint.page > docs/lint.md
 
 .PHONY: chart
 chart: crds ## Bring the chart's CRDs and manifests/install.yaml in step with the code

@@ -8,6 +8,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -35,6 +36,8 @@ from pipesegment.world.port import Cluster, Json
 _audit = logging.getLogger("pipesegment.audit")
 #: What the API server answers when the object with this uid is not there any more.
 _GONE: Final = frozenset({404, 409})
+#: Lists of a status that are maps for the API server (`x-kubernetes-list-map-keys`).
+_KEYS: Final = {"stages": "name", "conditions": "type", "namespaces": "namespace"}
 #: Events that wait to be posted; more are dropped, the status says it all.
 _MAX_WAITING: Final = 1000
 _POSTERS: Final = 2
@@ -162,12 +165,14 @@ class Reporter:
 
     def _said(self, kind: str, meta: Meta, recorded: bytes) -> bytes:
         uid, text = self._statuses.get((kind, meta.key), ("", b""))
-        return text if uid == meta.uid else recorded
+        if uid == meta.uid:
+            return text
+        return _canonical(orjson.loads(recorded)) if recorded else b""
 
     async def _write(self, kind: str, meta: Meta, status: Model, recorded: bytes) -> None:
         """Write a status if it says something else than the last one."""
         wire = status.wire()
-        text = orjson.dumps(wire, option=orjson.OPT_SORT_KEYS)
+        text = _canonical(wire)
         if self._said(kind, meta, recorded) == text:
             return
         body = {
@@ -238,6 +243,13 @@ class Reporter:
     async def _post(self) -> None:
         while True:
             await self._cluster.post_event(await self._waiting.get())
+
+
+def _canonical(status: Mapping[str, Any]) -> bytes:
+    """Write a status so that equal ones are equal texts: the API server keeps lists that are maps in an order of its own."""
+    lists = {name: status[name] for name in _KEYS if isinstance(status.get(name), list)}
+    ordered = {name: sorted(items, key=itemgetter(_KEYS[name])) for name, items in lists.items()}
+    return orjson.dumps({**status, **ordered}, option=orjson.OPT_SORT_KEYS)
 
 
 def _because(reach: Reach) -> dict[str, tuple[str, ...]]:

@@ -82,6 +82,7 @@ def town() -> list[dict[str, Any]]:
         pod("prod", "api", {"app": "api"}, "10.0.1.1"),
         pod("prod", "payments", {"app": "payments"}, "10.0.1.2"),
         pod("ci", "stray", {"app": "stray"}, "10.0.2.9"),
+        pod("ci", "agent", {"app": "agent"}, "10.0.2.8"),
     ]
 
 
@@ -109,7 +110,8 @@ pod_selectors = st.sampled_from(
         {"matchLabels": {"app": "api"}},
         {"matchExpressions": [{"key": "app", "operator": "In", "values": ["api", "stray"]}]},
         {"matchExpressions": [{"key": "pipesegment.dev/stage", "operator": "Exists"}]},
-        {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["payments"]}]},
+        {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["payments", "agent"]}]},
+        {"matchLabels": {"app": "agent"}},
     )
 )
 places = st.sampled_from((None, "ci", "cd", "prod"))
@@ -289,7 +291,7 @@ def classes(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         network["isolation"] = {
             "mode": "Namespace",
-            "exceptPods": draw(st.sampled_from(([], [{"matchLabels": {"app": "stray"}}]))),
+            "exceptPods": draw(st.sampled_from(([], [{"matchLabels": {"app": "agent"}}]))),
         }
     spec = {
         "network": network,

@@ -132,6 +132,10 @@ class NetworkPolicies:
         assert refusal is not None
         return refusal
 
+    def isolated(self, pod: PodEnd, direction: Direction) -> bool:
+        """Tell whether any policy restricts a pod in a direction."""
+        return bool(self._of(pod, direction))
+
     def _one_way(self, direction: Direction, subject: End, peer: End, ip: Address | None, port: Port) -> Verdict:
         if isinstance(subject, AddressEnd):
             return Verdict(True, f"{subject} is no pod: nothing restricts its {direction}")
@@ -152,7 +156,7 @@ class NetworkPolicies:
     def _of(self, pod: PodEnd, direction: Direction) -> tuple[_Policy, ...]:
         found = self._selecting.get((direction, pod))
         if found is None:
-            here = self._policies[direction].get(pod.namespace, ())
+            here = () if pod.host_network else self._policies[direction].get(pod.namespace, ())
             found = tuple(p for p in here if p.selector.matches(pod.labels))
             self._selecting[direction, pod] = found
         return found

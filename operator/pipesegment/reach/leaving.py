@@ -37,8 +37,6 @@ class Leaving:
         meant = self.meant(member, entry)
         if meant is None or self._is_block(member, entry, question):
             return ""
-        if meant.namespace == member.namespace:
-            return self._closed_here(member, meant, ways, question)
         return self._consent.missing(member, meant, ways, question)
 
     def calls(self, caller: Member, target: Member, said: Said[ReachEntry], question: Question) -> bool:
@@ -47,17 +45,6 @@ class Leaving:
         if not ways or (said.entry.kind == "stage" and target not in self._targets(caller, said.entry, question)):
             return False
         return self.agrees(target, caller, ways, question)
-
-    def _closed_here(self, member: Member, meant: Meant, ways: Ways, question: Question) -> str:
-        """Say that nothing opens pods of the own namespace that its class isolates and no stage names."""
-        isolation = member.governance.spec.network.isolation
-        end = question.destination
-        free = meant.selector is None or any(meant.selector.implies(canonical(e)) for e in isolation.except_pods)
-        if isolation.mode != "Namespace" or free or (isinstance(end, PodEnd) and self._members.is_of_a_pipeline(end)):
-            return ""
-        if self._consent.covered(member, meant, question) & ways:
-            return ""
-        return f"SegmentClass/{member.governance.name} isolates namespace {meant.namespace}, and no SegmentGrant there covers it"
 
     def reached(self, member: Member, question: Question) -> Ways:
         """Tell in which ways any entry of a stage means the destination."""

@@ -106,6 +106,8 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     observing = [stage.key.stage for stage in reach.stages if stage.mode is Mode.OBSERVE]
     if observing:
         would = f"would open {edges} and close everything else; nothing blocks yet in stages {', '.join(observing)}"
+        if reach.governance.spec.network.isolation.mode == "Namespace":
+            would += f", but the SegmentClass isolates namespace {reach.segment.namespace}, which closes their pods"
         return ConditionType.READY, True, Reason.OBSERVING, would
     for reason in (Reason.COARSE, Reason.UNGRANTED):
         if by.get(reason):

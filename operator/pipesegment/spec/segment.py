@@ -209,7 +209,8 @@ class PipelineSegmentSpec(Model):
 
     mode: Mode = Field(
         "Enforce",
-        description="Enforce, or Observe: accounts and roles are made, but nothing that blocks. Enforce when absent.",
+        description="Enforce, or Observe: accounts and roles are made, but nothing that blocks. The class's default when"
+        " absent.",
     )
     suspend: Bool = Field(
         False,

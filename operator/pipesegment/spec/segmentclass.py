@@ -94,7 +94,7 @@ class Network(Model):
     require_grants: Bool = Field(
         False, description="Whether edges to other namespaces stay closed without a grant there. False when absent."
     )
-    cluster_cidrs: Annotated[Cidrs, size(64)] = Field(
+    cluster_cidrs: Cidrs = Field(
         (), description="Ranges of pods, services and nodes beside those that are seen: never part of the internet."
     )
     except_style: Literal["Auto", "Except", "Prefixes"] = Field(

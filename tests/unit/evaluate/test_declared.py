@@ -565,6 +565,9 @@ class TestGrants:
             "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: prod}}, network: {isolation: {mode: Namespace}}}"
         )
         assert not World(observing, let_in, outside).open("cd/shop-build", "prod/api", "TCP/8080")
+        mixed = "{pods: {podSelector: {matchExpressions: [{key: app, operator: Exists}]}}, ports: [{port: 8080}]}"
+        free = class_("{network: {isolation: {mode: Namespace, exceptPods: [{matchLabels: {app: stray}}]}}}")
+        assert one(mixed, free).open(BUILD, "ci/stray", "TCP/8080")
         world = one("{pods: {podSelector: {matchLabels: {app: stray}}}, ports: [{port: 8080}]}", isolating)
         assert not world.open(BUILD, "ci/stray", "TCP/8080")
         assert not world.open("1.1.1.1", "ci/stray", "TCP/8080")

@@ -46,6 +46,17 @@ def test_a_verdict_names_the_policies_that_lack_a_rule() -> None:
     assert verdict == (False, "no ingress rule of NetworkPolicy x/one, x/two allows it")
 
 
+def test_a_pod_is_isolated_by_any_policy_that_selects_it() -> None:
+    """Direction by direction; never on the host network."""
+    policies = NetworkPolicies(
+        [policy({"podSelector": {"matchLabels": {"app": "a"}}, "policyTypes": ["Egress"], "egress": [{}]})]
+    )
+    one, other = PodEnd("x", "a", {"app": "a"}), PodEnd("x", "b")
+    host = PodEnd("x", "host", {"app": "a"}, host_network=True)
+    assert [policies.isolated(pod, "egress") for pod in (one, other, host)] == [True, False, False]
+    assert not policies.isolated(one, "ingress")
+
+
 def test_two_addresses_are_restricted_by_nobody() -> None:
     """Policies are about pods."""
     verdict = NetworkPolicies([policy(CLOSED)]).verdict(AddressEnd("192.0.2.1"), AddressEnd("192.0.2.2"), PORT)
