@@ -44,7 +44,7 @@ test: check tools ## Run everything: the checks, then the tests on a real contro
 
 .PHONY: check
 check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (under 2 minutes)
-	@$(PYTEST) -q -m "not cluster and not oracle and not tools" tests
+	@$(PYTEST) -q -n auto -m "not cluster and not oracle and not tools" tests
 
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code

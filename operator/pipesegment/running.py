@@ -35,10 +35,12 @@ _log = logging.getLogger(__name__)
 _CONFLICT_RETRY: Final = 60.0
 #: How long segments that come and go are gathered before their class's status says how many there are.
 _COUNT_DELAY: Final = 1.0
+#: How long pods and our own policies that come and go are gathered before statuses tell which pods nobody fences in.
+_TELLING_DELAY: Final = 5.0
 
 
 class Work(NamedTuple):
-    """What a worker looks at: a segment, a class or a grant."""
+    """What a worker looks at: a segment, a class, a grant, or the unfenced pods of a namespace."""
 
     kind: str
     namespace: str
@@ -129,8 +131,10 @@ class Operator:
                 return await self._look_at_segment(work.key)
             case names.CLASS:
                 return await self._look_at_class(work)
-            case _:
+            case names.GRANT:
                 return await self._look_at_grant(work)
+            case _:
+                return self._look_at_namespace(work.name)
 
     async def _look_at_segment(self, key: Key) -> float | None:
         try:
@@ -200,6 +204,12 @@ class Operator:
         await self._reporter.grant(found, self.surroundings.snapshot)
         return None
 
+    def _look_at_namespace(self, name: str) -> float:
+        """Make everybody due who tells which pods of a namespace nobody fences in."""
+        if self.surroundings.snapshot.pods.get(name):
+            self._add_all(self._dependents.due("Pod", name, "*"), Priority.RESYNC)
+        return NEVER
+
     def _fact_changed(self, kind: str, old: Any, new: Any) -> None:
         changed = _meta(new if new is not None else old)
         # Our own policies come and go by the thousand: they concern who waits for their name, and nobody else.
@@ -218,20 +228,24 @@ class Operator:
                 self._add_classes()
                 self._add_grants(self._naming(changed.name))
             case "Pod":
-                due = self._concerned(changed.namespace, _labels(old, new), due)
-            case "NetworkPolicy" if changed.name == names.DEFAULT_DENY:
-                self._add_classes()
+                due = self._pod_changed(changed.namespace, _labels(old, new))
+            case "NetworkPolicy":
+                if changed.name == names.DEFAULT_DENY:
+                    self._add_classes()
+                if ours and (old is None or new is None or old.selector != new.selector):
+                    self._add_namespace(changed.namespace)
             case kinds.CRD.kind if changed.name == kinds.SEGMENT.crd:
                 self._served.set()
             case kinds.CRD.kind if changed.name.endswith((".istio.io", ".linkerd.io")):
                 due = {Key(n, s) for n, by in self.surroundings.snapshot.segments.items() for s in by}
         self._add_all(due)
 
-    def _concerned(self, namespace: str, states: list[Any], everybody: set[Key]) -> set[Key]:
-        """Give whose stages a pod was or is in; everybody there when it was or is in none, and perhaps unfenced."""
+    def _pod_changed(self, namespace: str, states: list[Any]) -> set[Key]:
+        """Give whose stages a pod was or is in. One that was or is in none may be unfenced: everybody there tells of it."""
         found = [self._dependents.selecting(namespace, [labels]) for labels in states]
-        fenced = all(any(key.namespace == namespace for key in keys) for keys in found)
-        return set().union(*found, () if fenced else everybody)
+        if not all(any(key.namespace == namespace for key in keys) for keys in found):
+            self._add_namespace(namespace)
+        return set().union(*found)
 
     def _segment_changed(self, key: Key, old: Segment | None, new: Segment | None) -> None:
         self.queue.add(Work(names.SEGMENT, *key))
@@ -266,6 +280,9 @@ class Operator:
     def _add_classes(self, delay: float = 0.0) -> None:
         for name in self.surroundings.snapshot.classes:
             self.queue.add(Work(names.CLASS, "", name), delay)
+
+    def _add_namespace(self, name: str) -> None:
+        self.queue.add(Work("Namespace", "", name), _TELLING_DELAY, Priority.RESYNC)
 
     def _add_every_grant(self) -> None:
         self._add_grants(Key(n, name) for n, by in self.surroundings.snapshot.grants.items() for name in by)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings, Phase, HealthCheck
 from hypothesis import strategies as st
 
 from pipesegment.evaluate.endpoints import AddressEnd, End, Port, live
@@ -114,7 +114,7 @@ async def walked(world: World, step: Step, prepare: Callable[[MemoryCluster], No
     return cluster, before, writes
 
 
-@checked(400)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(histories(), st.data())
 def test_after_every_write_and_every_death_what_is_open_was_or_will_be(
     history: tuple[World, Step], data: st.DataObject
@@ -126,7 +126,11 @@ def test_after_every_write_and_every_death_what_is_open_was_or_will_be(
     seen = list(states(before, writes))
     allowed = eyes.open(seen[0]) | eyes.open(policies(cluster).values())
     for number, objects in enumerate(seen[1:-1], start=1):
-        assert eyes.open(objects) <= allowed, f"after write {number} of {writes}"
+        more = eyes.open(objects) - allowed
+        if more:
+            import json
+            open('/tmp/op/cex.json','w').write(json.dumps({'kind':'prefix','n':number,'more':sorted(more)[:8],'writes':[(w.verb,str(w.target)) for w in writes],'old':step.old,'new':step.new,'docs':[d for d in world.documents if d['kind'] not in ('Service','EndpointSlice','Namespace')]},indent=1))
+            raise AssertionError('prefix')
 
     if writes:
         at = data.draw(st.integers(1, len(writes)))
@@ -141,17 +145,25 @@ async def dies_and_is_succeeded(
     at, after = death
     allowed, end = expected
     cluster, before, writes = await walked(world, step, lambda c: c.crash(at, after=after))
+    import json
+    def dump(kind, more=(), w2=()):
+        open('/tmp/op/cex.json','w').write(json.dumps({'kind':kind,'at':at,'after':after,'more':sorted(more)[:8],'writes':[(w.verb,str(w.target)) for w in writes],'w2':[(w.verb,str(w.target)) for w in w2],'old':step.old,'new':step.new,'docs':[d for d in world.documents if d['kind'] not in ('Service','EndpointSlice','Namespace')]},indent=1))
     for objects in states(before, writes):
-        assert eyes.open(objects) <= allowed
+        m=eyes.open(objects)-allowed
+        if m: dump('crashprefix',m); raise AssertionError
     cluster.mend()
     left = policies(cluster)
     with recorded(cluster) as more:
         async with leading(cluster):
             pass
     for objects in states(left, more):
-        assert eyes.open(objects) <= allowed
-    assert shapes(cluster) == end
+        m=eyes.open(objects)-allowed
+        if m: dump('successor',m,more); raise AssertionError
+    if shapes(cluster) != end:
+        a,b=shapes(cluster),end
+        dump('end '+str([str(k) for k in set(a)^set(b)])+str([(str(k),a[k],b[k]) for k in a if k in b and a[k]!=b[k]]), (), more); raise AssertionError('end')
     with recorded(cluster) as idle:
         async with leading(cluster):
             pass
-    assert [write for write in idle if write.before != write.after] == []
+    if idle:
+        dump('idle '+str([(w.verb,str(w.target),w.before,w.after) for w in idle]), (), more); raise AssertionError('idle')

@@ -91,7 +91,7 @@ def pod(obj: Raw) -> Pod:
         ports=ports,
         live=status.get("phase") not in _DONE,
         has_owner=bool((obj.get("metadata") or {}).get("ownerReferences")),
-        containers=tuple(c.get("name", "") for c in containers),
+        containers=tuple(c.get("name", "") for c in serving),
     )
 
 

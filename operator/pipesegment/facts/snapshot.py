@@ -76,7 +76,7 @@ class Pod:
     ports: tuple[ContainerPort, ...]
     live: bool
     has_owner: bool
-    containers: tuple[str, ...]
+    containers: tuple[str, ...]  # native sidecars among them
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,3 +145,32 @@ def test_nothing_in_common_is_told_on_both_sides_and_in_one_segment_once():
     )
     assert reasons(reach(one))[:1] == [("spec.stages[0].reaches[0]", "NothingInCommon")]
     assert not [r for r in reasons(reach(one)) if "accepts" in r[0]]
+
+
+BY_SERVICE = segment([{"name": "deploy", "reaches": [{"service": {"name": "api", "namespace": "prod"}}]}])
+API = service("prod", "api", {"app": "cache"})
+
+
+def test_a_service_whose_pods_are_a_stage_that_does_not_accept_stays_closed():
+    found = reach(BY_SERVICE, API, theirs())
+    assert [e.open for e in way(found, "deploy")] == [False]
+    assert ("spec.stages[0].reaches[0]", "HalfOpen") in reasons(found)
+
+
+def test_a_stage_that_only_observes_has_no_say_about_its_pods():
+    """Nothing closes them yet: its policy does not exist."""
+    observing = theirs()
+    observing["spec"]["mode"] = "Observe"
+    found = reach(BY_SERVICE, API, observing)
+    assert [e.open for e in way(found, "deploy")] == [True]
+    assert ("spec.stages[0].reaches[0]", "HalfOpen") not in reasons(found)
+
+
+def test_in_an_isolated_namespace_the_own_stage_among_a_services_pods_is_enough():
+    """The class keeps the others closed; nothing else has to open them."""
+    part = {"name": "cache", "podSelector": {"matchLabels": {"app": "cache", "tier": "x"}}}
+    mine = segment([{"name": "build", "reaches": [{"service": {"name": "cache"}}]}, part])
+    fenced = segment_class(network={"isolation": {"mode": "Namespace"}})
+    found = reach(mine, fenced, service("ci", "cache", {"app": "cache"}))
+    assert open_ports(way(found, "build")) == open_ports(stage(found, "cache").ingress) == [("TCP", "8080")]
+    assert not [r for r in reasons(found) if r[1] == "HalfOpen"]

@@ -75,6 +75,16 @@ def test_of_one_age_the_greater_uid_gives_way():
     assert not closed(*pair, name="pay")
 
 
+@pytest.mark.parametrize("age", ["", OLD])
+def test_where_nobody_can_be_told_to_be_first_both_give_way(age):
+    """Neither exists yet, or files without uids: a name must not decide."""
+    pair = one("shop", labels(app="a"), age), one("pay", labels(app="a"), age)
+    for each in pair if age else ():
+        del each["metadata"]["uid"]
+    assert closed(*pair, name="shop")
+    assert closed(*pair, name="pay")
+
+
 def test_another_namespace_is_no_neighbour():
     other = segment([{"name": "build", "podSelector": labels(app="a")}], "pay", "elsewhere")
     assert not closed(one("shop", labels(app="a")), other)

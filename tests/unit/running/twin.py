@@ -50,9 +50,9 @@ class Twin:
         still = 0
         for _ in range(_PATIENCE):
             before = (self.cluster.calls.total(), self.cluster.version)
-            await self.clock.advance(0.25)
+            await self.clock.advance(0.5)
             still = still + 1 if before == (self.cluster.calls.total(), self.cluster.version) else 0
-            if still == (12 if leading else 2):
+            if still == (13 if leading else 2):
                 return
         raise AssertionError(f"it does not come to rest: {self.cluster.writes[-8:]}")
 

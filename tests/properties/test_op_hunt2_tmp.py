@@ -1,0 +1,169 @@
+"""The whole operator on the in-memory twin: whatever one document changes, wherever the process dies.
+
+After every single write, what is open was open before or is open after; and from wherever a process died, the next one
+comes to the same end.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given, settings, Phase, HealthCheck
+from hypothesis import strategies as st
+
+from pipesegment.evaluate.endpoints import AddressEnd, End, Port, live
+from pipesegment.evaluate.world import World as Judge
+from pipesegment.facts.parse import snapshot
+from pipesegment.world.memory import MemoryCluster
+from tests.properties.worlds import World, checked, classes, grants, segments, worlds
+from tests.unit.running.twin import change, leading, policies, recorded, seeded, shapes, states
+
+ASKED = (Port("TCP", 80), Port("TCP", 8080), Port("UDP", 8080))
+ADDRESSES = ("192.0.2.1", "8.8.8.8")
+
+Document = Mapping[str, Any]
+Ways = frozenset[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One document as it was and as it becomes; None: it is not there."""
+
+    old: Document | None
+    new: Document | None
+
+    def __str__(self) -> str:
+        """Render for a failure."""
+        return f"{self.old}\n -> {self.new}"
+
+
+class Eyes:
+    """Sees what is open."""
+
+    def __init__(self, world: World) -> None:
+        facts = snapshot(world.documents)
+        self._ends: list[End] = [e for e in live(facts) if e.namespace != "kube-system"]
+        self._ends += [AddressEnd(address) for address in ADDRESSES]
+        self._services = [s for by in facts.services.values() for s in by.values()]
+
+    def open(self, objects: Iterable[Document]) -> Ways:
+        """Give every way that is open."""
+        judge = Judge(objects, self._services)
+        return frozenset(
+            (str(a), str(b), str(port))
+            for a in self._ends
+            for b in self._ends
+            if a is not b and not (isinstance(a, AddressEnd) and isinstance(b, AddressEnd))
+            for port in ASKED
+            if judge.judge(a, b, port).enforced
+        )
+
+
+@st.composite
+def steps(draw: st.DrawFn, world: World) -> Step:
+    """Draw what somebody does to one document of a world."""
+    kind = draw(st.sampled_from(("segment", "segment", "segment", "grant", "class")))
+    if kind == "segment" or (kind == "grant" and not world.grants and draw(st.booleans())):
+        old = draw(st.sampled_from(world.segments))
+        meta = old["metadata"]
+        if draw(st.integers(0, 4)) == 0:
+            return Step(old, None)
+        new = draw(segments(meta["namespace"], meta["name"]))
+        if draw(st.integers(0, 4)) == 0:
+            new["spec"]["suspend"] = True
+        return Step(old, {**new, "metadata": meta})
+    if kind == "grant":
+        old = draw(st.sampled_from((None, *world.grants)))
+        if old is None:
+            return Step(None, draw(grants(9)))
+        if draw(st.booleans()):
+            return Step(old, None)
+        return Step(old, {**draw(grants(0)), "metadata": old["metadata"]})
+    old = world.classes[0] if world.classes else None
+    if old is not None and draw(st.integers(0, 3)) == 0:
+        return Step(old, None)
+    new = draw(classes())
+    return Step(old, new if old is None else {**new, "metadata": old["metadata"]})
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[World, Step]:
+    """Draw a world and what happens in it."""
+    world = draw(worlds(engines=False))
+    return world, draw(steps(world))
+
+
+async def converged(world: World) -> MemoryCluster:
+    """Make a cluster where an operator has done everything, and was stopped."""
+    cluster = seeded(world.documents)
+    async with leading(cluster):
+        pass
+    return cluster
+
+
+async def walked(world: World, step: Step, prepare: Callable[[MemoryCluster], None] = lambda _: None) -> Any:
+    """Change one document under a running operator; give the cluster, its policies before, and the writes."""
+    cluster = await converged(world)
+    async with leading(cluster) as twin:
+        before = policies(cluster)
+        prepare(cluster)
+        with recorded(cluster) as writes:
+            change(twin, step.old, step.new)
+            await twin.quiet()
+    return cluster, before, writes
+
+
+@settings(max_examples=1200, deadline=None, derandomize=False, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(histories(), st.data())
+def test_after_every_write_and_every_death_what_is_open_was_or_will_be(
+    history: tuple[World, Step], data: st.DataObject
+) -> None:
+    world, step = history
+    eyes = Eyes(world)
+    cluster, before, writes = asyncio.run(walked(world, step))
+    end = shapes(cluster)
+    seen = list(states(before, writes))
+    allowed = eyes.open(seen[0]) | eyes.open(policies(cluster).values())
+    for number, objects in enumerate(seen[1:-1], start=1):
+        more = eyes.open(objects) - allowed
+        if more:
+            import json
+            open('/tmp/op/cex2.json','w').write(json.dumps({'kind':'prefix','n':number,'more':sorted(more)[:8],'writes':[(w.verb,str(w.target)) for w in writes],'old':step.old,'new':step.new,'docs':[d for d in world.documents if d['kind'] not in ('Service','EndpointSlice','Namespace')]},indent=1))
+            raise AssertionError('prefix')
+
+    if writes:
+        at = data.draw(st.integers(1, len(writes)))
+        after = data.draw(st.booleans())
+        asyncio.run(dies_and_is_succeeded(world, step, eyes, (at, after), (allowed, end)))
+
+
+async def dies_and_is_succeeded(
+    world: World, step: Step, eyes: Eyes, death: tuple[int, bool], expected: tuple[Ways, Any]
+) -> None:
+    """Let the process die at a write, and look at what its successor makes of it."""
+    at, after = death
+    allowed, end = expected
+    cluster, before, writes = await walked(world, step, lambda c: c.crash(at, after=after))
+    import json
+    def dump(kind, more=(), w2=()):
+        open('/tmp/op/cex2.json','w').write(json.dumps({'kind':kind,'at':at,'after':after,'more':sorted(more)[:8],'writes':[(w.verb,str(w.target)) for w in writes],'w2':[(w.verb,str(w.target)) for w in w2],'old':step.old,'new':step.new,'docs':[d for d in world.documents if d['kind'] not in ('Service','EndpointSlice','Namespace')]},indent=1))
+    for objects in states(before, writes):
+        m=eyes.open(objects)-allowed
+        if m: dump('crashprefix',m); raise AssertionError
+    cluster.mend()
+    left = policies(cluster)
+    with recorded(cluster) as more:
+        async with leading(cluster):
+            pass
+    for objects in states(left, more):
+        m=eyes.open(objects)-allowed
+        if m: dump('successor',m,more); raise AssertionError
+    if shapes(cluster) != end:
+        a,b=shapes(cluster),end
+        dump('end '+str([str(k) for k in set(a)^set(b)])+str([(str(k),a[k],b[k]) for k in a if k in b and a[k]!=b[k]]), (), more); raise AssertionError('end')
+    with recorded(cluster) as idle:
+        async with leading(cluster):
+            pass
+    if idle:
+        dump('idle '+str([(w.verb,str(w.target),w.before,w.after) for w in idle]), (), more); raise AssertionError('idle')

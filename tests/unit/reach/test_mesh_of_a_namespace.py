@@ -1,0 +1,60 @@
+"""Which mesh a namespace is in: the class's word, else what the facts show, and nothing on the strength of an absence."""
+
+import pytest
+
+from pipesegment.reach.graph import Mesh
+from tests.unit.reach.reaching import namespace, reach, reasons, segment, segment_class, stage
+
+ISTIO = {"kind": "CustomResourceDefinition", "metadata": {"name": "authorizationpolicies.security.istio.io"}}
+LINKERD = {"kind": "CustomResourceDefinition", "metadata": {"name": "servers.policy.linkerd.io"}}
+SHOP = segment([{"name": "build"}, {"name": "image", "mesh": "None"}])
+
+
+def labelled(key, value):
+    found = namespace("ci")
+    found["metadata"]["labels"] = {key: value}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([], Mesh.NONE),
+        ([ISTIO], Mesh.ISTIO),
+        ([labelled("istio-injection", "enabled")], Mesh.ISTIO),
+        ([labelled("istio.io/rev", "stable")], Mesh.ISTIO),
+        ([labelled("istio-injection", "disabled")], Mesh.NONE),
+        ([labelled("istio.io/dataplane-mode", "none")], Mesh.NONE),
+        ([LINKERD], Mesh.NONE),
+        ([ISTIO, segment_class(mesh={"provider": "None"})], Mesh.NONE),
+        ([segment_class(mesh={"provider": "Istio"})], Mesh.ISTIO),
+        ([ISTIO, labelled("istio.io/dataplane-mode", "ambient")], Mesh.NONE),
+        ([labelled("istio.io/dataplane-mode", "ambient"), segment_class(mesh={"dataPlane": "Sidecar"})], Mesh.ISTIO),
+    ],
+)
+def test_the_mesh_of_a_namespace(facts, expected):
+    found = reach(SHOP, *facts)
+    assert stage(found, "build").mesh is expected
+    assert stage(found, "image").mesh is Mesh.NONE
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ([LINKERD], True),
+        ([labelled("istio.io/dataplane-mode", "ambient")], True),
+        ([LINKERD, segment_class(mesh={"provider": "None"})], False),
+        # Both are installed: this namespace has sidecars of Istio's.
+        ([LINKERD, ISTIO], False),
+        ([ISTIO], False),
+    ],
+)
+def test_a_mesh_that_is_not_rendered_for_is_told(facts, told):
+    assert (("metadata.namespace", "NotYetSupported") in reasons(reach(SHOP, *facts))) is told
+
+
+def test_a_sidecar_reaches_its_control_plane_once_its_stage_declares_anything():
+    talking = {"name": "talk", "reaches": [{"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 443}]}]}
+    found = reach(segment([talking, {"name": "silent"}]), ISTIO)
+    assert "service istio-system/istiod" in [e.described for e in stage(found, "talk").egress]
+    assert stage(found, "silent").egress == ()
