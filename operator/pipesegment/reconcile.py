@@ -234,10 +234,11 @@ def governed(name: str, snapshot: Snapshot) -> tuple[str, ...]:
 def _restraint(segment: Segment, reach: Reach, snapshot: Snapshot) -> Restraint:
     governing = reach.governance
     wished = segment.spec is not None and segment.spec.suspend and governing.spec.guardrails.allow_suspend
-    # The API server makes nothing in a namespace that is going.
-    if wished or _is_going(reach.segment.namespace, snapshot):
+    # The API server makes nothing in a namespace that is going. And what an unknown class would make of the mesh is not
+    # known either: nothing new is made on the strength of its absence.
+    if wished or governing.stalled or _is_going(reach.segment.namespace, snapshot):
         return Restraint.SUSPENDED
-    if reach.refusals or governing.stalled:
+    if reach.refusals:
         return Restraint.NO_WIDENING
     return Restraint.SUSPENDED if reach.suspended else Restraint.NONE
 

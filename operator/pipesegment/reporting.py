@@ -34,8 +34,7 @@ from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, S
 from pipesegment.world.port import Cluster, Json
 
 _audit = logging.getLogger("pipesegment.audit")
-#: What the API server answers when the object with this uid is not there any more.
-_GONE: Final = frozenset({404, 409})
+_NOT_FOUND: Final = 404
 #: Lists of a status that are maps for the API server (`x-kubernetes-list-map-keys`).
 _KEYS: Final = {"stages": "name", "conditions": "type", "namespaces": "namespace"}
 #: Events that wait to be posted; more are dropped, the status says it all.
@@ -178,19 +177,15 @@ class Reporter:
         body = {
             "apiVersion": names.API_VERSION,
             "kind": kind,
-            "metadata": {
-                "name": meta.name,
-                "uid": meta.uid,
-                **({"namespace": meta.namespace} if meta.namespace else {}),
-            },
+            "metadata": {"name": meta.name, **({"namespace": meta.namespace} if meta.namespace else {})},
             "status": wire,
         }
         try:
             await self._cluster.patch_status(body)
         except Rejected as error:
-            if error.status not in _GONE:
+            if error.status != _NOT_FOUND:
                 raise
-            # Deleted meanwhile, perhaps made anew: the news of it is on the way to us.
+            # Deleted meanwhile: its deletion is on the way to us.
             return
         self._statuses[kind, meta.key] = (meta.uid, text)
 

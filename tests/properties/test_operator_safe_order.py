@@ -5,22 +5,19 @@ comes to the same end.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipesegment.evaluate.endpoints import AddressEnd, End, Port, live
-from pipesegment.evaluate.world import World as Judge
-from pipesegment.facts.parse import snapshot
+from pipesegment.evaluate.endpoints import Port
 from pipesegment.world.memory import MemoryCluster
 from tests.properties.worlds import World, checked, classes, grants, segments, worlds
-from tests.unit.running.twin import change, leading, policies, recorded, seeded, shapes, states
+from tests.unit.running.twin import Eyes, change, leading, policies, recorded, seeded, shapes, states
 
 ASKED = (Port("TCP", 80), Port("TCP", 8080), Port("UDP", 8080))
-ADDRESSES = ("192.0.2.1", "8.8.8.8")
 
 Document = Mapping[str, Any]
 Ways = frozenset[tuple[str, str, str]]
@@ -36,28 +33,6 @@ class Step:
     def __str__(self) -> str:
         """Render for a failure."""
         return f"{self.old}\n -> {self.new}"
-
-
-class Eyes:
-    """Sees what is open."""
-
-    def __init__(self, world: World) -> None:
-        facts = snapshot(world.documents)
-        self._ends: list[End] = [e for e in live(facts) if e.namespace != "kube-system"]
-        self._ends += [AddressEnd(address) for address in ADDRESSES]
-        self._services = [s for by in facts.services.values() for s in by.values()]
-
-    def open(self, objects: Iterable[Document]) -> Ways:
-        """Give every way that is open."""
-        judge = Judge(objects, self._services)
-        return frozenset(
-            (str(a), str(b), str(port))
-            for a in self._ends
-            for b in self._ends
-            if a is not b and not (isinstance(a, AddressEnd) and isinstance(b, AddressEnd))
-            for port in ASKED
-            if judge.judge(a, b, port).enforced
-        )
 
 
 @st.composite
@@ -94,17 +69,9 @@ def histories(draw: st.DrawFn) -> tuple[World, Step]:
     return world, draw(steps(world))
 
 
-async def converged(world: World) -> MemoryCluster:
-    """Make a cluster where an operator has done everything, and was stopped."""
-    cluster = seeded(world.documents)
-    async with leading(cluster):
-        pass
-    return cluster
-
-
 async def walked(world: World, step: Step, prepare: Callable[[MemoryCluster], None] = lambda _: None) -> Any:
     """Change one document under a running operator; give the cluster, its policies before, and the writes."""
-    cluster = await converged(world)
+    cluster = seeded(world.documents)
     async with leading(cluster) as twin:
         before = policies(cluster)
         prepare(cluster)
@@ -120,7 +87,7 @@ def test_after_every_write_and_every_death_what_is_open_was_or_will_be(
     history: tuple[World, Step], data: st.DataObject
 ) -> None:
     world, step = history
-    eyes = Eyes(world)
+    eyes = Eyes(world.documents, ASKED)
     cluster, before, writes = asyncio.run(walked(world, step))
     end = shapes(cluster)
     seen = list(states(before, writes))

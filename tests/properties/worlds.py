@@ -245,7 +245,7 @@ def accepts(draw: st.DrawFn, key: tuple[str, str], own: Sequence[str]) -> dict[s
 def segments(draw: st.DrawFn, namespace: str, name: str, *, engines: bool = True) -> dict[str, Any]:
     """Draw a segment; what it says about itself alone is right."""
     key = (namespace, name)
-    own = draw(st.lists(st.sampled_from(STAGES), min_size=1, max_size=3, unique=True))
+    own = draw(st.lists(st.sampled_from(STAGES), min_size=2, max_size=3, unique=True))
     stages = []
     for stage in own:
         found: dict[str, Any] = {"name": stage}
@@ -265,8 +265,8 @@ def segments(draw: st.DrawFn, namespace: str, name: str, *, engines: bool = True
             found["mode"] = "Observe"
         if draw(st.integers(0, 3)) == 0:
             found["dns"] = draw(st.sampled_from(("Cluster", "None")))
-        declared = draw(st.lists(reaches(key, own), max_size=3))
-        admitted = draw(st.lists(accepts(key, own), max_size=2))
+        declared = draw(st.lists(reaches(key, own), min_size=draw(st.sampled_from((0, 2, 3))), max_size=4))
+        admitted = draw(st.lists(accepts(key, own), min_size=draw(st.sampled_from((0, 1, 2))), max_size=3))
         stages.append(found | ({"reaches": declared} if declared else {}) | ({"accepts": admitted} if admitted else {}))
     spec: dict[str, Any] = {"stages": stages}
     if draw(st.integers(0, 4)) == 0:
@@ -410,7 +410,7 @@ def _stage_labels(segment: Document, stage: Document) -> dict[str, str]:
 @st.composite
 def worlds(draw: st.DrawFn, *, governed: bool = True, engines: bool = True) -> World:
     """Draw a world; every stage has a pod, and there are pods that are nobody's."""
-    keys = draw(st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3, unique=True))
+    keys = draw(st.lists(st.sampled_from(SEGMENTS), min_size=2, max_size=3, unique=True))
     drawn = [draw(segments(*key, engines=engines)) for key in keys]
     pods = [
         _pod(f"{s['metadata']['name']}-{stage['name']}", s["metadata"]["namespace"], _stage_labels(s, stage), 0)
@@ -418,7 +418,7 @@ def worlds(draw: st.DrawFn, *, governed: bool = True, engines: bool = True) -> W
         for stage in s["spec"]["stages"]
     ]
     for namespace in NAMESPACES:
-        strays = draw(st.lists(_labels(), max_size=3, unique_by=str))
+        strays = draw(st.lists(_labels(), min_size=2, max_size=4, unique_by=str))
         pods += [_pod("-".join(labels.values()), namespace, labels, 0) for labels in strays]
     if draw(st.integers(0, 3)) == 0:
         pods.append(_pod("task", "ci", {"tekton.dev/pipeline": "shop", "tekton.dev/pipelineTask": "stray"}, 0))
@@ -427,7 +427,7 @@ def worlds(draw: st.DrawFn, *, governed: bool = True, engines: bool = True) -> W
     services = [s for n in NAMESPACES for s in _services(n)]
     return World(
         segments=tuple(drawn),
-        grants=tuple(draw(grants(n)) for n in range(draw(st.integers(0, 3)))),
+        grants=tuple(draw(grants(n)) for n in range(draw(st.sampled_from((0, 2, 4))))),
         classes=(draw(classes()),) if governed and draw(st.booleans()) else (),
         facts=(*_cluster(), *services, *pods),
     )

@@ -1,24 +1,34 @@
 """`pipesegment plan`."""
 
-import json
+import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import click
 
+from pipesegment import names
 from pipesegment.cli import inputs, output
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options, surroundings
 from pipesegment.cli.walk import Surroundings, refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.facts.snapshot import Key
+from pipesegment.plan import render
 from pipesegment.plan.changes import Action, Change, plan
 from pipesegment.plan.live import Entry, Live
 from pipesegment.world import kinds
 
 _VERSIONS: Final = {(kind.group, kind.kind): kind.api_version for kind in kinds.OWNED}
-#: What a line of text shows of one side of a difference.
-_CUT: Final = 60
+_COLOURS: Final[Mapping[render.Style, str]] = {
+    "created": "bold green",
+    "configured": "bold yellow",
+    "deleted": "bold red",
+    "conflict": "bold magenta",
+    "added": "green",
+    "removed": "red",
+    "place": "cyan",
+}
 
 
 @click.command("plan", short_help="Show what would be created, changed and deleted.")
@@ -47,9 +57,10 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
     for each in walked.walked:
         if each.reach.suspended:
             output.say(f"{each.reach.segment} is suspended: what creates, widens or repairs waits")
-    existing = _live(_objects(live, options) if live else found.facts)
+    existing = _Existing(_objects(live, options) if live else found.facts)
+    inventories = _inventories(found)
     desired = (*(w.desired for w in walked.walked), *walked.classes)
-    changes = [c for d in desired for c in plan(d, existing, _inventory(d, found)).changes]
+    changes = [c for d in desired for c in plan(d, existing.around(d), inventories.get(d.segment, ())).changes]
     _print(changes, style)
     ctx.exit(1 if any(change.action is not Action.UNCHANGED for change in changes) else 0)
 
@@ -61,62 +72,70 @@ def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:
     return found.facts
 
 
-def _live(objects: Iterable[Object]) -> dict[ObjectID, Live]:
-    """Read what may be ours, under the API versions that we write, whatever version it was printed in."""
-    found = {}
-    for obj in objects:
-        version = _VERSIONS.get((str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj["kind"])))
-        if version is not None:
-            live = Live.of({**obj, "apiVersion": version})
-            found[live.id] = live
-    return found
+class _Existing:
+    """What exists and may be ours, under the API versions that we write, whatever version it was printed in."""
+
+    def __init__(self, objects: Iterable[Object]) -> None:
+        self._all: dict[ObjectID, Live] = {}
+        for obj in objects:
+            version = _VERSIONS.get((str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj["kind"])))
+            if version is not None:
+                live = Live.of({**obj, "apiVersion": version})
+                self._all[live.id] = live
+        # `plan` looks at all that it is given: a thousand segments must not each look at every other's objects.
+        self._claimed: dict[str | Key, list[Live]] = {}
+        for live in self._all.values():
+            for owner in _claims(live):
+                self._claimed.setdefault(owner, []).append(live)
+
+    def around(self, desired: Desired) -> dict[ObjectID, Live]:
+        """Give what has the name of a desired object, and what may have been made for the same segment or class."""
+        named = (ObjectID.of(obj) for obj in desired.objects)
+        found = {target: self._all[target] for target in named if target in self._all}
+        namespace, name = desired.segment
+        for owner in (desired.uid, Key(namespace, name if namespace else names.label_value(name))):
+            found |= {live.id: live for live in self._claimed.get(owner, ())}
+        return found
 
 
-def _inventory(desired: Desired, found: Surroundings) -> tuple[Entry, ...]:
-    """Read the inventory that the segment's status recorded."""
+def _claims(live: Live) -> set[str | Key]:
+    """Name whom an object says that it was made for: by uid, and by the names in its labels."""
+    labels = live.labels
+    origin = labels.get(names.ORIGIN_LABEL, live.id.namespace)
+    said = (Key(origin, labels.get(names.SEGMENT_LABEL, "")), Key("", labels.get(names.CLASS_LABEL, "")))
+    return {*(uid for uid in (live.owner, live.segment_uid) if uid), *(key for key in said if key.name)}
+
+
+def _inventories(found: Surroundings) -> dict[Key, tuple[Entry, ...]]:
+    """Read the inventories that the segments' statuses recorded."""
+    inventories: dict[Key, tuple[Entry, ...]] = {}
     for obj in found.facts:
-        meta = obj.get("metadata") or {}
-        if obj.get("kind") == kinds.SEGMENT.kind and (meta.get("namespace"), meta.get("name")) == desired.segment:
-            recorded = (obj.get("status") or {}).get("inventory") or ()
-            return tuple(
+        meta, status = obj.get("metadata") or {}, obj.get("status") or {}
+        if obj.get("kind") == kinds.SEGMENT.kind:
+            recorded = tuple(
                 Entry(ObjectID(i["apiVersion"], i["kind"], i.get("namespace", ""), i["name"]), i.get("uid", ""))
-                for i in recorded
+                for i in status.get("inventory") or ()
             )
-    return ()
+            inventories.setdefault(Key(meta.get("namespace", ""), meta.get("name", "")), recorded)
+    return inventories
 
 
 def _print(changes: list[Change], style: str) -> None:
-    counts = {action.value: sum(c.action is action for c in changes) for action in Action}
     if style != "text":
-        output.write_data({"changes": [_data(change) for change in changes], "counts": counts}, style)
+        output.write_data(render.as_json(changes), style)
         return
-    rows = []
-    for change in changes:
-        if change.action is not Action.UNCHANGED:
-            first, *more = [*_details(change), ""]
-            rows.append([change.action.value, str(change.id), change.why.value, first])
-            rows += [["", "", "", detail] for detail in more if detail]
-    if rows:
-        output.write_table(["ACTION", "OBJECT", "WHY", "DIFFERENCE"], rows)
-    output.say(", ".join(f"{number} {action}" for action, number in counts.items() if number) or "nothing to do")
+    lines = list(render.spans(changes))
+    if lines and sys.stdout.isatty():
+        _paint(lines)
+    elif lines:
+        output.write("\n".join(line.text for line in lines))
+    output.say(render.summary(changes))
 
 
-def _data(change: Change) -> Mapping[str, Any]:
-    return {
-        "action": change.action.value,
-        "apiVersion": change.id.api_version,
-        "kind": change.id.kind,
-        "namespace": change.id.namespace,
-        "name": change.id.name,
-        "why": change.why.value,
-        "differences": [{"path": d.path, "old": d.old, "new": d.new} for d in change.differences],
-    }
+def _paint(lines: list[render.Span]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - piped output never pays for it
+    from rich.text import Text  # noqa: PLC0415
 
-
-def _details(change: Change) -> list[str]:
-    return [f"{d.path}: {_short(d.old)} → {_short(d.new)}" for d in change.differences]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=True)
-    return text if len(text) <= _CUT else f"{text[:_CUT]}…"
+    # Text, never markup: a line may hold what somebody wrote into a segment.
+    painted = (Text(line.text, style=_COLOURS.get(line.style, "")) for line in lines)
+    Console().print(Text("\n").join(painted), soft_wrap=True)

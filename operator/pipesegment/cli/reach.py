@@ -97,8 +97,8 @@ def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
 
 
 def _print(found: Sequence[Verdict]) -> None:
-    rows = list(dict.fromkeys(str(v.source) for v in found))
-    columns = list(dict.fromkeys(str(v.destination) for v in found))
+    rows = [str(end) for end in dict.fromkeys(v.source for v in found)]
+    columns = [str(end) for end in dict.fromkeys(v.destination for v in found)]
     cells: dict[tuple[str, str], list[str]] = {}
     for verdict in found:
         if verdict.enforced or verdict.differs:

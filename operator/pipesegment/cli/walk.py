@@ -3,7 +3,9 @@
 The rooms are the operator's own; only the surroundings come from files.
 """
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -86,6 +88,19 @@ class Walk:
     problems: tuple[Problem, ...] = field(default=())
 
 
+@contextmanager
+def _keeping() -> Iterator[None]:
+    """Hold the garbage collector off: what is read and compiled stays, and looking through it costs as much again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_keeping()
 def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
     """Read everything that the options name; `optional` lets a verb go without documents when it asks the cluster."""
     if not options.files and not (optional and options.cluster):
@@ -108,12 +123,18 @@ def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
             output.say(f"{problem.place}: {problem.title} is refused, and counts for nothing among the facts:")
             for refusal in problem.refusals:
                 output.say(f"  {refusal}")
-    facts = read.facts
+    return Surroundings(documents, tuple(read.facts), snapshot(_all(read.facts, documents)), tuple(read.problems))
+
+
+def _all(facts: Sequence[Object], documents: Sequence[Given]) -> list[Object]:
+    """Give the facts with the documents in the place of what they replace, so that nothing is read for nothing."""
     known = {_identity(obj): obj for obj in facts}
-    given = [_remembered(item.raw, known.get(_identity(item.raw))) for item in documents]
-    return Surroundings(documents, tuple(facts), snapshot([*facts, *given]), tuple(read.problems))
+    given = {_identity(item.raw): item.raw for item in documents}
+    every = {**known, **given}.items()
+    return [_remembered(obj, known.get(key)) if key in given else obj for key, obj in every]
 
 
+@_keeping()
 def walk(found: Surroundings, *, taken: bool = True) -> Walk:
     """Resolve and compile every segment; what is refused on the way is in `problems`.
 
@@ -147,11 +168,13 @@ def _walked(found: Surroundings) -> tuple[list[Walked], list[Problem]]:
 def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
     """Compile the isolation of classes: of those given with -f (`own`), or of every class there is."""
     given = {item.raw["metadata"]["name"] for item in found.documents if item.kind == names.CLASS}
-    spaces = {*found.snapshot.namespaces, *found.snapshot.segments}
-    for name, each in sorted(found.snapshot.classes.items()):
-        if each.spec is not None and (name in given or not own):
-            governed = [s for s in sorted(spaces) if govern(s, found.snapshot).name == name]
-            yield isolation(name, each.meta.uid, each.spec, governed)
+    meant = [(name, c) for name, c in sorted(found.snapshot.classes.items()) if name in given or not own]
+    governed: dict[str, list[str]] = {}
+    for space in sorted({*found.snapshot.namespaces, *found.snapshot.segments}) if meant else ():
+        governed.setdefault(govern(space, found.snapshot).name, []).append(space)
+    for name, each in meant:
+        if each.spec is not None:
+            yield isolation(name, each.meta.uid, each.spec, governed.get(name, []))
 
 
 def refuse(problems: Sequence[Problem]) -> NoReturn:
@@ -213,7 +236,8 @@ def _by_objects(walked: Walked, existing: Mapping[tuple[str, ...], Object]) -> I
     for obj in walked.desired.objects:
         there = existing.get(_place(obj))
         if there is not None:
-            live[ObjectID.of(obj)] = Live.of({**there, "apiVersion": obj["apiVersion"]})
+            # Whose it is its metadata says; what is in it need not be compared.
+            live[ObjectID.of(obj)] = Live.of({**there, "apiVersion": obj["apiVersion"]}, whole=False)
     for finding in plan(walked.desired, live).conflicts(_paths(walked.reach)):
         yield _conflict(walked, finding.path, "needs a name that is not free:", finding.target)
 

@@ -1,6 +1,7 @@
 """Ends for evaluators: from the pods of the facts, or made up where there are none; and the ways between two ends."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address, is_same
@@ -99,8 +100,13 @@ def routes(source: End, destination: End) -> tuple[tuple[Address | None, Address
     Ends that share no family are judged by each pair of addresses, as if they did; an end without an address (a pod
     that has not got one yet) counts as None.
     """
-    mine: list[Address | None] = [address(ip) for ip in source.ips]
-    theirs: list[Address | None] = [address(ip) for ip in destination.ips]
+    return _routes(source.ips, destination.ips)
+
+
+@lru_cache(maxsize=65536)
+def _routes(source: tuple[str, ...], destination: tuple[str, ...]) -> tuple[tuple[Address | None, Address | None], ...]:
+    mine: list[Address | None] = [address(ip) for ip in source]
+    theirs: list[Address | None] = [address(ip) for ip in destination]
     every = tuple((a, b) for a in mine or [None] for b in theirs or [None])
     same = tuple((a, b) for a, b in every if a is not None and b is not None and a.version == b.version)
     return same or every

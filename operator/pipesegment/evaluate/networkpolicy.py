@@ -100,6 +100,14 @@ class _Policy:
     rules: tuple[_Rule, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Selecting:
+    """The policies that restrict a pod in a direction, and the verdict where none of their rules allows it."""
+
+    policies: tuple[_Policy, ...]
+    otherwise: Verdict
+
+
 class NetworkPolicies:
     """A set of NetworkPolicies, read once and asked often.
 
@@ -113,7 +121,7 @@ class NetworkPolicies:
             if obj.get("kind") == KIND:
                 for direction, policy in _read(obj):
                     self._policies[direction].setdefault(policy.namespace, []).append(policy)
-        self._selecting: dict[tuple[Direction, PodEnd], tuple[_Policy, ...]] = {}
+        self._selecting: dict[tuple[Direction, PodEnd], _Selecting] = {}
 
     def verdict(self, source: End, destination: End, port: Port) -> Verdict:
         """Judge one connection: the source's egress and the destination's ingress must both let it through."""
@@ -134,30 +142,33 @@ class NetworkPolicies:
 
     def isolated(self, pod: PodEnd, direction: Direction) -> bool:
         """Tell whether any policy restricts a pod in a direction."""
-        return bool(self._of(pod, direction))
+        return bool(self._of(pod, direction).policies)
 
     def _one_way(self, direction: Direction, subject: End, peer: End, ip: Address | None, port: Port) -> Verdict:
         if isinstance(subject, AddressEnd):
             return Verdict(True, f"{subject} is no pod: nothing restricts its {direction}")
         if subject.host_network:
             return Verdict(True, f"{subject} is on the host network: nothing restricts its {direction}")
-        policies = self._of(subject, direction)
-        if not policies:
-            return Verdict(True, f"no {KIND} restricts {direction} of {subject}")
+        selecting = self._of(subject, direction)
         destination = peer if direction == "egress" else subject
-        for policy in policies:
+        for policy in selecting.policies:
             for rule in policy.rules:
                 if _covers(rule.ports, port, destination) and (
                     rule.peers is None or any(p.matches(peer, ip, self._cidr_matches_pods) for p in rule.peers)
                 ):
                     return Verdict(True, f"allowed by {KIND} {rule.name}")
-        return Verdict(False, f"no {direction} rule of {KIND} {', '.join(p.name for p in policies)} allows it")
+        return selecting.otherwise
 
-    def _of(self, pod: PodEnd, direction: Direction) -> tuple[_Policy, ...]:
+    def _of(self, pod: PodEnd, direction: Direction) -> _Selecting:
         found = self._selecting.get((direction, pod))
         if found is None:
             here = () if pod.host_network else self._policies[direction].get(pod.namespace, ())
-            found = tuple(p for p in here if p.selector.matches(pod.labels))
+            policies = tuple(p for p in here if p.selector.matches(pod.labels))
+            if policies:
+                because = f"no {direction} rule of {KIND} {', '.join(p.name for p in policies)} allows it"
+            else:
+                because = f"no {KIND} restricts {direction} of {pod}"
+            found = _Selecting(policies, Verdict(not policies, because))
             self._selecting[direction, pod] = found
         return found
 

@@ -74,9 +74,11 @@ class World:
     def judge(self, source: End, destination: End, port: Port, http: Http | None = None) -> Judged:
         """Judge one connection, or one HTTP request on it; without `http` any request that passes will do."""
         wide = self._wide.verdict(source, destination, port)
+        if not wide.allowed:
+            return Judged(source, destination, port, False, wide.because)
         mesh = self._mesh(source, destination, port, http)
-        if not wide.allowed or not mesh.allowed:
-            return Judged(source, destination, port, False, (mesh if wide.allowed else wide).because)
+        if not mesh.allowed:
+            return Judged(source, destination, port, False, mesh.because)
         narrow = self._narrow.verdict(source, destination, port)
         because = (narrow if narrow.allowed else wide).because
         if mesh.because:

@@ -1,33 +1,36 @@
-"""A ChangeSet for people and for machines. Structured spans, so that only the terminal's own code knows colours."""
+"""Changes for people and for machines. Structured spans, so that only the terminal's own code knows colours."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from pipesegment import names
 from pipesegment.compile.canonical import to_yaml
 from pipesegment.compile.desired import Object
-from pipesegment.plan.changes import Action, Change, ChangeSet, Why
+from pipesegment.plan.changes import Action, Change, Why
 from pipesegment.plan.diff import Difference, project
 
-Style = Literal["created", "configured", "unchanged", "deleted", "conflict", "added", "removed", "context", "place"]
+Style = Literal["created", "configured", "deleted", "conflict", "added", "removed", "context", "place"]
 
-_SIGNS: Final = {
-    Action.CREATED: "+",
-    Action.CONFIGURED: "~",
-    Action.UNCHANGED: "=",
-    Action.DELETED: "-",
-    Action.CONFLICT: "!",
+_HEADINGS: Final[Mapping[Action, tuple[Style, str]]] = {
+    Action.CREATED: ("created", "+"),
+    Action.CONFIGURED: ("configured", "~"),
+    Action.DELETED: ("deleted", "-"),
+    Action.CONFLICT: ("conflict", "!"),
 }
 _REASONS: Final = {
-    Why.NEW: "",
-    Why.CHANGED: "",
-    Why.SAME: "",
     Why.DRIFT: "somebody changed or deleted it",
     Why.REMOVED: "nothing declares it any more",
-    Why.TERMINATING: "it is being deleted already",
     Why.FOREIGN: "it exists and is not managed by pipesegment: rename the stage, or delete it",
     Why.OTHER_OWNER: "it exists and belongs to another owner: rename the stage or the segment",
+}
+_COUNTED: Final = {
+    Action.CREATED: "to create",
+    Action.CONFIGURED: "to change",
+    Action.DELETED: "to delete",
+    Action.CONFLICT: "in conflict",
+    Action.UNCHANGED: "unchanged",
 }
 
 
@@ -38,57 +41,57 @@ class Span(NamedTuple):
     text: str
 
 
-def spans(changes: ChangeSet, *, unchanged: bool = False) -> Iterator[Span]:
-    """Give the plan line by line: a heading for each object, below it a unified diff of the fields that are ours."""
-    for change in changes.changes:
-        if change.action is Action.UNCHANGED and not unchanged:
-            continue
-        yield _heading(change)
-        yield from _body(change)
+def spans(changes: Iterable[Change]) -> Iterator[Span]:
+    """Give the plan line by line: a heading for each object, below it a unified diff of the fields that are ours.
+
+    What is unchanged is left out.
+    """
+    for change in changes:
+        heading = _HEADINGS.get(change.action)
+        if heading is not None:
+            yield _heading(change, *heading)
+            yield from _body(change)
 
 
-def text(changes: ChangeSet, *, unchanged: bool = False) -> str:
-    """Give the plan as plain lines, the summary last."""
-    return "\n".join([*(span.text for span in spans(changes, unchanged=unchanged)), summary(changes)])
+def summary(changes: Iterable[Change]) -> str:
+    """Count in one line: `2 to create, 1 in conflict, 7 unchanged`; what there is none of is left out."""
+    counts = Counter(change.action for change in changes)
+    said = [f"{counts[action]} {words}" for action, words in _COUNTED.items() if counts[action]]
+    return ", ".join(said) or "nothing to do"
 
 
-def summary(changes: ChangeSet) -> str:
-    """Give the last line: `2 to create, 1 to change, 0 to delete`, and the conflicts if there are any."""
-    counts = changes.counts
-    said = (
-        f"{counts.get(Action.CREATED, 0)} to create, {counts.get(Action.CONFIGURED, 0)} to change, "
-        f"{counts.get(Action.DELETED, 0)} to delete"
-    )
-    conflicts = counts.get(Action.CONFLICT, 0)
-    return f"{said}, {conflicts} in conflict" if conflicts else said
+def as_json(changes: Iterable[Change]) -> dict[str, Any]:
+    """Give the plan as JSON.
 
-
-def as_json(changes: ChangeSet) -> dict[str, Any]:
-    """Give the plan as JSON: `changes[] {action, why, object, stage, diff[] {path, old, new}}` and `summary`."""
-    return {
-        "changes": [_json(change) for change in changes.changes],
-        "summary": {action.value: changes.counts.get(action, 0) for action in Action},
-    }
+    `changes[] {action, apiVersion, kind, namespace, name, stage, why, differences[] {path, old, new}}`, and how many
+    there are of each action in `counts`.
+    """
+    counts: Counter[Action] = Counter()
+    shown = []
+    for change in changes:
+        counts[change.action] += 1
+        shown.append(_json(change))
+    return {"changes": shown, "counts": {action.value: counts[action] for action in Action}}
 
 
 def _json(change: Change) -> dict[str, Any]:
     target = change.id
-    shown: dict[str, Any] = {"apiVersion": target.api_version, "kind": target.kind}
-    if target.namespace:
-        shown["namespace"] = target.namespace
     return {
         "action": change.action.value,
-        "why": change.why.value,
-        "object": {**shown, "name": target.name},
+        "apiVersion": target.api_version,
+        "kind": target.kind,
+        "namespace": target.namespace,
+        "name": target.name,
         "stage": change.stage,
-        "diff": [{"path": d.path, "old": d.old, "new": d.new} for d in _telling(change.differences)],
+        "why": change.why.value,
+        "differences": [{"path": d.path, "old": d.old, "new": d.new} for d in _telling(change.differences)],
     }
 
 
-def _heading(change: Change) -> Span:
-    why = _REASONS[change.why]
+def _heading(change: Change, style: Style, sign: str) -> Span:
+    why = _REASONS.get(change.why)
     said = f"{change.action} ({why})" if why else change.action
-    return Span(change.action.value, f"{_SIGNS[change.action]} {change.id}: {said}")
+    return Span(style, f"{sign} {change.id}: {said}")
 
 
 def _body(change: Change) -> Iterator[Span]:

@@ -95,7 +95,9 @@ class Applier:
             told(step, None)
 
     async def _delete(self, step: Step, results: Results) -> None:
-        await self._cluster.delete(step.id, uid=step.uid, resource_version=step.resource_version)
+        # What an earlier step of the sequence made has a uid since then.
+        uid = step.uid or results.done[step.id]
+        await self._cluster.delete(step.id, uid=uid, resource_version=step.resource_version)
         results.writes += 1
         self.forget(step.id)
         self._owned.deleted(step.id)

@@ -1,6 +1,7 @@
 """`plan`, and facts from a cluster: what is compared with what, and how it ends."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -49,14 +50,54 @@ def test_everything_is_created_where_nothing_is(run, segment: str, tmp_path: Pat
     assert json.loads(result.stdout)["counts"]["created"] == 4
 
 
-def test_what_differs_is_named_field_by_field(run, segment: str, live: str, tmp_path: Path) -> None:
+@pytest.fixture
+def drifted(live: str, tmp_path: Path) -> str:
+    """The same file, with another port in one policy."""
     (tmp_path / live).write_text((tmp_path / live).read_text().replace("port: 8080", "port: 8081", 1))
+    return live
 
-    result = run("plan", "-f", segment, "--live", live)
+
+def test_what_differs_is_shown_as_a_diff(run, segment: str, drifted: str) -> None:
+    result = run("plan", "-f", segment, "--live", drifted)
 
     assert result.exit_code == 1
-    assert "configured   NetworkPolicy ci/shop-build" in result.stdout
-    assert "spec.egress[0].ports[0].port: 8081 → 8080" in result.stdout
+    assert result.stdout.startswith("~ NetworkPolicy ci/shop-build: configured (somebody changed or deleted it)\n")
+    changed = [line for line in result.stdout.splitlines() if line.startswith(("    +", "    -"))]
+    assert changed == ["    -    - port: 8081", "    +    - port: 8080"]
+    assert "\x1b" not in result.stdout
+    assert "1 to change, 3 unchanged" in result.stderr
+
+
+def test_what_differs_is_named_by_its_path_for_machines(run, segment: str, drifted: str) -> None:
+    for style, parse in (("json", json.loads), ("yaml", yaml.safe_load)):
+        found = parse(run("plan", "-f", segment, "--live", drifted, "-o", style).stdout)
+
+        assert found["counts"] == {"created": 0, "configured": 1, "unchanged": 3, "deleted": 0, "conflict": 0}
+        assert [c for c in found["changes"] if c["action"] == "configured"] == [
+            {
+                "action": "configured",
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "NetworkPolicy",
+                "namespace": "ci",
+                "name": "shop-build",
+                "stage": "build",
+                "why": "drift",
+                "differences": [{"path": "spec.egress[0].ports[0].port", "old": 8081, "new": 8080}],
+            }
+        ]
+
+
+def test_a_terminal_gets_colours(run, segment: str, drifted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    plain = run("plan", "-f", segment, "--live", drifted)
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True, raising=False)
+
+    painted = run("plan", "-f", segment, "--live", drifted)
+
+    assert "\x1b[31m    -    - port: 8081\x1b[0m" in painted.stdout
+    assert re.sub(r"\x1b\[[0-9;]*m", "", painted.stdout) == plain.stdout
 
 
 def test_what_nothing_declares_any_more_is_deleted(run, segment: str, live: str, tmp_path: Path) -> None:
@@ -65,6 +106,32 @@ def test_what_nothing_declares_any_more_is_deleted(run, segment: str, live: str,
     (tmp_path / live).write_text(yaml.safe_dump_all([*objects, old]))
 
     assert actions(run("plan", "-f", segment, "--live", live, "-o", "json")) == {"NetworkPolicy shop-old": "deleted"}
+
+
+def test_an_object_that_names_its_owner_needs_no_labels(run, segment: str, tmp_path: Path) -> None:
+    ours = yaml.safe_load((tmp_path / segment).read_text())
+    ours["metadata"] |= {"uid": "u1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    ours["status"] = {"inventory": [{**policy, "namespace": "ci", "name": "bare", "uid": "o1"}]}
+    (tmp_path / "facts.yaml").write_text(yaml.safe_dump(ours))
+    owner = {"apiVersion": ours["apiVersion"], "kind": ours["kind"], "name": "shop", "uid": "u1"}
+    grant = {**owner, "kind": "SegmentGrant", "name": "g", "uid": "u2"}
+    granted = {
+        "name": "granted",
+        "namespace": "prod",
+        "uid": "o2",
+        "labels": {"app.kubernetes.io/managed-by": "pipesegment"},
+        "annotations": {"pipesegment.dev/segment-uid": "u1"},
+        "ownerReferences": [grant],
+    }
+    bare = {"name": "bare", "namespace": "ci", "uid": "o1", "ownerReferences": [owner]}
+    others = [{**policy, "spec": {"podSelector": {}}, "metadata": meta} for meta in (bare, granted)]
+    compiled = run("compile", "-f", segment, "--facts", "facts.yaml").stdout
+    (tmp_path / "live.yaml").write_text(f"{compiled}---\n{yaml.safe_dump_all(others)}")
+
+    result = run("plan", "-f", segment, "--facts", "facts.yaml", "--live", "live.yaml", "-o", "json")
+
+    assert actions(result) == {"NetworkPolicy bare": "deleted", "NetworkPolicy granted": "deleted"}
 
 
 def test_what_is_not_ours_is_a_conflict_and_never_touched(run, segment: str, live: str, tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
+from pipesegment.evaluate.endpoints import AddressEnd, End, Port, live
+from pipesegment.evaluate.world import World
+from pipesegment.facts.parse import snapshot
 from pipesegment.report.metrics import Metrics
 from pipesegment.reporting import Reporter
 from pipesegment.running import Operator
@@ -156,3 +159,95 @@ def recorded(cluster: MemoryCluster) -> Iterator[list[Write]]:
         yield found
     finally:
         found += cluster.writes[begin:]
+
+
+def document(kind: str, name: str, spec: Document, namespace: str = "", **meta: Any) -> dict[str, Any]:
+    """Write a document of our kinds."""
+    placed = {"namespace": namespace} if namespace else {}
+    return {"apiVersion": names.API_VERSION, "kind": kind, "metadata": {"name": name, **placed, **meta}, "spec": spec}
+
+
+def segment(*stages: Document, name: str = "shop", namespace: str = "ci", **spec: Any) -> dict[str, Any]:
+    """Write a PipelineSegment."""
+    return document(names.SEGMENT, name, {"stages": list(stages), **spec}, namespace, uid=f"u-{name}")
+
+
+def stage(name: str, *reaches: Document, app: str = "", **more: Any) -> dict[str, Any]:
+    """Write a stage; with `app` it selects the pods of that label."""
+    selector = {"podSelector": {"matchLabels": {"app": app}}} if app else {}
+    return {"name": name, **selector, **({"reaches": list(reaches)} if reaches else {}), **more}
+
+
+def to(name: str, *ports: int) -> dict[str, Any]:
+    """Write an entry of reaches that names a stage."""
+    return {"stage": {"name": name}, "ports": [{"port": port} for port in ports]}
+
+
+def to_api(*, namespace: str = "prod") -> dict[str, Any]:
+    """Write an entry of reaches that names the Service of namespace `prod`."""
+    return {"service": {"name": "api", "namespace": namespace}}
+
+
+def grant(name: str = "deploy", **spec: Any) -> dict[str, Any]:
+    """Write a grant of the Service of namespace `prod` to everybody in `ci`."""
+    given = {"from": [{"namespace": "ci"}], "to": {"service": {"name": "api"}}, **spec}
+    return document(names.GRANT, name, given, "prod", uid=f"u-{name}")
+
+
+def segment_class(name: str = "default", **spec: Any) -> dict[str, Any]:
+    """Write a class of every namespace but the system's own."""
+    own = {"key": names.NAMESPACE_NAME_LABEL, "operator": "In", "values": ["ci", "prod"]}
+    return document(names.CLASS, name, {"namespaceSelector": {"matchExpressions": [own]}, **spec}, uid=f"u-{name}")
+
+
+def surroundings(*, mesh: bool = False) -> list[dict[str, Any]]:
+    """Write two namespaces with pods `a` to `d`, a Service in the second one, and the cluster's resolver."""
+    found = [_core("Namespace", name) for name in ("ci", "prod", "kube-system")]
+    dns = [{"name": "dns", "port": 53, "protocol": "UDP"}]
+    found.append(_core("Service", "kube-dns", "kube-system", {"selector": {"k8s-app": "kube-dns"}, "ports": dns}))
+    http = [{"name": "http", "port": 80, "targetPort": 8080}]
+    found.append(_core("Service", "api", "prod", {"selector": {"app": "d"}, "ports": http}))
+    for number, app in enumerate("abcd", start=1):
+        namespace = "prod" if app == "d" else "ci"
+        containers = [{"name": "main"}, *([{"name": "istio-proxy"}] if mesh and app != "d" else [])]
+        made = _core("Pod", app, namespace, {"containers": containers, "serviceAccountName": f"shop-{app}"})
+        made["metadata"]["labels"] = {"app": app}
+        made["status"] = {"phase": "Running", "podIP": f"10.244.0.{number}"}
+        found.append(made)
+        if mesh and app != "d":
+            port = [{"name": "http", "port": 80, "targetPort": 80}, {"name": "more", "port": 81, "targetPort": 81}]
+            found.append(_core("Service", app, namespace, {"selector": {"app": app}, "ports": port}))
+    if mesh:
+        crd = {"name": "authorizationpolicies.security.istio.io"}
+        found.append({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": crd})
+    return found
+
+
+def _core(kind: str, name: str, namespace: str = "", spec: Document | None = None) -> dict[str, Any]:
+    meta = {"name": name, "uid": f"u-{namespace}-{name}", **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": "v1", "kind": kind, "metadata": meta, **({"spec": spec} if spec is not None else {})}
+
+
+class Eyes:
+    """Sees what is open between the pods of a cluster, and to two addresses outside."""
+
+    def __init__(
+        self, documents: Iterable[Document], ports: Iterable[Port] = (Port("TCP", 80), Port("TCP", 81))
+    ) -> None:
+        facts = snapshot([{"apiVersion": "v1", **found} for found in documents])
+        outside = [AddressEnd(address) for address in ("192.0.2.1", "8.8.8.8")]
+        self._ends: list[End] = [*(e for e in live(facts) if e.namespace != "kube-system"), *outside]
+        self._services = [s for by in facts.services.values() for s in by.values()]
+        self._ports = tuple(ports)
+
+    def open(self, objects: Iterable[Document]) -> frozenset[tuple[str, str, str]]:
+        """Give every way that these policies leave open."""
+        judge = World(objects, self._services)
+        return frozenset(
+            (str(a), str(b), str(port))
+            for a in self._ends
+            for b in self._ends
+            if a is not b and not (isinstance(a, AddressEnd) and isinstance(b, AddressEnd))
+            for port in self._ports
+            if judge.judge(a, b, port).enforced
+        )

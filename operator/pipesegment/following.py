@@ -1,0 +1,225 @@
+"""What is followed, and which change of it makes which key due.
+
+Facts, our own objects, and what each segment's last look depended on; nothing is decided or written here.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from pipesegment import names
+from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
+from pipesegment.reach.graph import Reach
+from pipesegment.reach.overlap import selectors
+from pipesegment.settings import Settings
+from pipesegment.world import kinds
+from pipesegment.world.clock import Clock
+from pipesegment.world.dependents import Dependents
+from pipesegment.world.facts_source import Surroundings
+from pipesegment.world.owned import OwnedObjects
+from pipesegment.world.port import Cluster
+from pipesegment.world.queue import Priority
+
+#: How long segments that come and go are gathered before their class's status says how many there are.
+_COUNT_DELAY: Final = 1.0
+#: How long pods and our own policies that come and go are gathered before statuses tell which pods nobody fences in.
+_TELLING_DELAY: Final = 5.0
+
+_NAMESPACE: Final = kinds.NAMESPACE.kind
+_MESHES: Final = (".istio.io", ".linkerd.io")
+
+
+class Work(NamedTuple):
+    """What a worker looks at: a segment, a class, a grant, or a namespace for the pods there that nobody fences in."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+
+#: Makes a key due: after how many seconds at the earliest, and how urgently.
+Add = Callable[[Work, float, Priority], None]
+
+
+class Following:
+    """Follows a cluster. `add` is given every key that becomes due, `forget` every object of ours that is gone."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        add: Add,
+        forget: Callable[[ObjectID], None],
+        clock: Clock | None = None,
+    ) -> None:
+        self._add = add
+        self._forget = forget
+        self._dependents = Dependents()
+        self._served = asyncio.Event()
+        self.owned = OwnedObjects(cluster, self._owned_changed, clock=clock)
+        self.surroundings = Surroundings(
+            cluster,
+            self._fact_changed,
+            followers=(self.owned,),
+            segment_refresh=settings.segment_refresh,
+            clock=clock,
+        )
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The facts as of now; read and use them without awaiting in between."""
+        return self.surroundings.snapshot
+
+    def start(self) -> None:
+        """Follow everything."""
+        self.surroundings.start()
+        self.owned.start()
+
+    async def stop(self) -> None:
+        """Follow nothing any more."""
+        await asyncio.gather(self.surroundings.stop(), self.owned.stop())
+
+    async def wait_synced(self) -> None:
+        """Wait until everything was read once."""
+        await self.surroundings.wait_synced()
+        await self.owned.wait_synced()
+
+    async def wait_served(self) -> None:
+        """Wait until the CustomResourceDefinition of segments is there."""
+        await self._served.wait()
+
+    def note(self, reach: Reach, taken: Iterable[ObjectID] = ()) -> None:
+        """Keep what a segment's objects depend on: names that somebody else holds too."""
+        reads = {(target.kind, target.namespace, target.name) for target in taken} | reach.reads
+        if reach.governance.spec.network.isolation.mode != "Namespace":
+            # Any pod there may be one that nobody fences in.
+            reads.add(("Pod", reach.segment.namespace, "*"))
+        self._dependents.record(reach.segment, frozenset(reads), reach.watches)
+
+    def drop(self, segment: Key) -> None:
+        """Forget what a segment that is gone depended on."""
+        self._dependents.forget(segment)
+
+    def freed(self, done: Mapping[ObjectID, str]) -> None:
+        """Tell those who wait for the name of an object that we deleted: what we do ourselves is no news otherwise."""
+        for target in (target for target, uid in done.items() if not uid):
+            self._add_segments(self._dependents.due(target.kind, target.namespace, target.name))
+
+    def add_everything(self) -> None:
+        """Make due every class, every segment and everybody who has objects; grants say what segments made of them."""
+        self._add_classes()
+        self._add_segments(Key(n, name) for n, found in self.snapshot.segments.items() for name in found)
+        for owner in self.owned.segments:
+            self._add_owner(owner)
+
+    def add_every_grant(self) -> None:
+        """Make every grant due."""
+        self.add_grants(Key(n, name) for n, found in self.snapshot.grants.items() for name in found)
+
+    def add_grants(self, grants: Iterable[Key]) -> None:
+        """Make grants due, after everything that is enforced."""
+        for grant in grants:
+            self._add(Work(names.GRANT, *grant), 0.0, Priority.RESYNC)
+
+    def add_tellers(self, namespace: str) -> None:
+        """Make everybody due who tells which pods of a namespace nobody fences in."""
+        if self.snapshot.pods.get(namespace):
+            self._add_segments(self._dependents.due("Pod", namespace, "*"), Priority.RESYNC)
+
+    def _fact_changed(self, kind: str, old: Any, new: Any) -> None:
+        changed = _meta(new if new is not None else old)
+        # Our own policies come and go by the thousand: they concern who waits for their name, and nobody else.
+        ours = kind == "NetworkPolicy" and all(policy is None or policy.owned for policy in (old, new))
+        due = self._dependents.due(kind, changed.namespace, changed.name, exactly=ours or kind == "Pod")
+        match kind:
+            case names.SEGMENT:
+                self._segment_changed(changed.key, old, new)
+            case names.GRANT:
+                self._add(Work(kind, changed.namespace, changed.name), 0.0, Priority.CHANGE)
+            case names.CLASS:
+                self._add(Work(kind, "", changed.name), 0.0, Priority.CHANGE)
+                # What one class no longer governs, another may.
+                self._add_classes()
+            case "Namespace":
+                self._add_classes()
+                self.add_grants(self._naming(changed.name))
+            case "Pod":
+                due |= self._pod_changed(changed.namespace, _labels(old, new))
+            case "NetworkPolicy":
+                self._policy_changed(changed, old, new, ours=ours)
+            case kinds.CRD.kind:
+                due |= self._crd_changed(changed.name)
+        self._add_segments(due)
+
+    def _segment_changed(self, key: Key, old: Segment | None, new: Segment | None) -> None:
+        self._add_segments([key])
+        concerned = {s for segment in (old, new) if segment is not None for s in selectors(segment)}
+        self._add_segments(self._dependents.meeting(key.namespace, concerned) - {key}, Priority.RESYNC)
+        if old is None or new is None:
+            # Classes count their segments: once for many that come together.
+            self._add_classes(_COUNT_DELAY)
+
+    def _pod_changed(self, namespace: str, states: list[Any]) -> set[Key]:
+        """Give whose stages a pod was or is in. One that was or is in none may be unfenced: everybody there tells of it."""
+        found = [self._dependents.selecting(namespace, [labels]) for labels in states]
+        if not all(any(key.namespace == namespace for key in keys) for keys in found):
+            self._add(Work(_NAMESPACE, "", namespace), _TELLING_DELAY, Priority.RESYNC)
+        return set().union(*found)
+
+    def _policy_changed(self, changed: Meta, old: Any, new: Any, *, ours: bool) -> None:
+        if changed.name == names.DEFAULT_DENY:
+            self._add_classes()
+        if ours and (old is None or new is None or old.selector != new.selector):
+            self._add(Work(_NAMESPACE, "", changed.namespace), _TELLING_DELAY, Priority.RESYNC)
+
+    def _crd_changed(self, name: str) -> set[Key]:
+        if name == kinds.SEGMENT.crd:
+            self._served.set()
+        if not name.endswith(_MESHES):
+            return set()
+        return {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
+
+    def _owned_changed(self, owner: Key, target: ObjectID) -> None:
+        if self.owned.get(target) is None:
+            self._forget(target)
+        if target.name == names.DEFAULT_DENY:
+            self._add_classes()
+        if owner.name:
+            self._add_owner(owner)
+        else:
+            self._add_segments(self._dependents.due(target.kind, target.namespace, target.name))
+
+    def _add_owner(self, owner: Key) -> None:
+        if owner.namespace and owner.name:
+            self._add_segments([owner])
+        elif owner.name:
+            self._add(Work(names.CLASS, "", owner.name), 0.0, Priority.CHANGE)
+
+    def _add_classes(self, delay: float = 0.0) -> None:
+        for name in self.snapshot.classes:
+            self._add(Work(names.CLASS, "", name), delay, Priority.CHANGE)
+
+    def _add_segments(self, keys: Iterable[Key], priority: Priority = Priority.CHANGE) -> None:
+        for key in keys:
+            self._add(Work(names.SEGMENT, *key), 0.0, priority)
+
+    def _naming(self, namespace: str) -> Iterator[Key]:
+        """Give the grants that name a namespace: they are bound to its uid."""
+        for found in self.snapshot.grants.values():
+            for grant in found.values():
+                if grant.spec is not None and any(source.namespace == namespace for source in grant.spec.from_):
+                    yield grant.meta.key
+
+
+def _meta(value: Any) -> Meta:
+    return value if isinstance(value, Meta) else value.meta
+
+
+def _labels(*pods: Pod | None) -> list[Any]:
+    return [pod.labels for pod in pods if pod is not None]

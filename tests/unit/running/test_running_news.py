@@ -1,0 +1,197 @@
+"""News that comes at an awkward moment is not lost, and what was said before is not taken for said of another object."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipesegment.compile.desired import Object, ObjectID
+from pipesegment.errors import Rejected
+from pipesegment.world.memory import MemoryCluster
+from pipesegment.world.port import Json
+from tests.unit.running.twin import (
+    change,
+    grant,
+    leading,
+    recorded,
+    seeded,
+    segment,
+    segment_class,
+    shapes,
+    stage,
+    surroundings,
+    target_of,
+    to,
+    to_api,
+)
+
+POLICY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "shop-a")
+ACCOUNT = ObjectID("v1", "ServiceAccount", "ci", "shop-a")
+
+
+class Interrupted(MemoryCluster):
+    """A cluster where something happens just before the first write of an object."""
+
+    def __init__(self, target: ObjectID, happening: Callable[["Interrupted"], None]) -> None:
+        super().__init__()
+        self._target = target
+        self._happening = happening
+        self.happened = False
+
+    async def apply(self, obj: Object, *, dry_run: bool = False, force: bool = True) -> Json:
+        if not self.happened and ObjectID.of(obj) == self._target:
+            self.happened = True
+            self._happening(self)
+        return await super().apply(obj, dry_run=dry_run, force=force)
+
+
+def filled(cluster, documents):
+    for document in sorted(documents, key=lambda found: found["kind"] != "Namespace"):
+        cluster.seed({"apiVersion": "v1", **document})
+    return cluster
+
+
+def ready(cluster, document):
+    found = cluster.peek(target_of(document))
+    conditions = {c["type"]: c["reason"] for c in found["status"]["conditions"]}
+    return conditions["Ready"]
+
+
+async def test_a_grant_that_comes_while_the_first_look_writes_is_seen():
+    """What a look depends on is known before it first waits for anything."""
+    shop = segment(stage("a", to_api(), app="a"))
+    cluster = filled(Interrupted(POLICY, lambda c: c.seed(grant())), [*surroundings(), shop])
+
+    async with leading(cluster):
+        assert cluster.happened
+        assert ready(cluster, shop) == "Enforced"
+
+
+async def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken():
+    """The look that found it taken is repeated at once, and not after the pause for conflicts."""
+    foreign = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "shop-a", "namespace": "ci"}}
+    shop = segment(stage("a", app="a"))
+    cluster = filled(Interrupted(POLICY, lambda c: c.remove(ACCOUNT)), [*surroundings(), foreign, shop])
+
+    async with leading(cluster) as twin:
+        assert cluster.happened
+        assert ACCOUNT in shapes(cluster)
+        assert twin.clock.now() < 1000 + 60
+        assert ready(cluster, shop) == "Enforced"
+
+
+async def test_an_account_that_somebody_else_makes_at_the_same_moment_stays_theirs():
+    """A bare account conflicts with no field of ours: what an apply put on it is taken off again."""
+    theirs = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "shop-a", "namespace": "ci"}}
+    bare = theirs | {"metadata": {**theirs["metadata"], "labels": {"their": "own"}}}
+    shop = segment(stage("a", app="a"))
+    cluster = filled(Interrupted(ACCOUNT, lambda c: c.seed(bare)), [*surroundings(), shop])
+
+    async with leading(cluster):
+        found = cluster.peek(ACCOUNT)
+        assert found["metadata"]["labels"] == {"their": "own"}
+        assert "ownerReferences" not in found["metadata"]
+        assert "automountServiceAccountToken" not in found
+        assert ready(cluster, shop) == "Conflict"
+        cluster.remove(ACCOUNT)
+
+
+async def test_a_class_is_known_to_have_governed_as_soon_as_we_said_so():
+    """Our own status names it, even while the watch has not brought that status back."""
+    forbidding = segment_class(network={"allowInternet": False})
+    shop = segment(stage("a", {"internet": {}, "ports": [{"port": 80}]}, app="a"))
+    cluster = seeded([*surroundings(), forbidding, shop])
+
+    async with leading(cluster) as twin:
+        # Nobody plays kopf's part here: the watch never brings a status back.
+        change(twin, forbidding, None)
+        await twin.quiet()
+
+        assert ready(cluster, shop) == "Unresolved"
+        assert "0.0.0.0/0" not in str(cluster.peek(POLICY)["spec"])
+
+
+@pytest.mark.parametrize("made", [grant(), segment_class(), segment(stage("a", app="a"))], ids=lambda d: d["kind"])
+async def test_a_namesake_made_anew_gets_a_status_of_its_own(made):
+    """A status is remembered by uid: equal words about another object have not been said yet."""
+    cluster = seeded([*surroundings(), made])
+    again = {**made, "metadata": {**made["metadata"], "uid": "another"}}
+
+    async with leading(cluster) as twin:
+        first = cluster.peek(target_of(made))["status"]["conditions"]
+        # So fast that no look falls between the two.
+        change(twin, made, None)
+        change(twin, None, again)
+        await twin.quiet()
+
+        found = cluster.peek(target_of(made))
+        assert found["metadata"]["uid"] == "another"
+        assert {c["type"] for c in found["status"]["conditions"]} >= {c["type"] for c in first}
+
+
+async def test_a_namespace_made_anew_has_to_be_granted_anew():
+    """The grant is bound to the uid that it named first, and a grant made anew to the one of its own time."""
+    shop = segment(stage("a", to_api(), app="a"))
+    cluster = seeded([*surroundings(), grant(isolate="Everyone"), shop])
+    another = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ci", "uid": "another"}}
+
+    async with leading(cluster) as twin:
+        assert ready(cluster, shop) == "Enforced"
+        change(twin, {"kind": "Namespace", "metadata": {"name": "ci"}}, None)
+        cluster.seed(another)
+        await twin.quiet()
+        assert ready(cluster, shop) == "Ungranted"
+        assert [t for t in shapes(cluster) if t.namespace == "prod"] == []
+        assert ready(cluster, grant()) == "NamespaceChanged"
+
+        change(twin, grant(isolate="Everyone"), None)
+        await twin.quiet()
+        cluster.seed({**grant(isolate="Everyone"), "metadata": {**grant()["metadata"], "uid": "new-grant"}})
+        await twin.quiet()
+        assert ready(cluster, shop) == "Enforced"
+        assert ready(cluster, grant()) == "Bound"
+
+
+async def test_a_stage_that_changes_places_does_not_change_what_was_said():
+    """The API server keeps lists that are maps in an order of its own."""
+    old = segment(stage("a", app="a"), stage("b", app="b"))
+    cluster = seeded([*surroundings(), old])
+    async with leading(cluster) as twin:
+        change(twin, old, segment(stage("b", app="b"), stage("a", app="a")))
+        await twin.quiet()
+
+    with recorded(cluster) as writes:
+        async with leading(cluster):
+            pass
+    assert writes == []
+
+
+async def test_pods_that_nobody_fences_in_are_told_by_everybody_who_should():
+    """A neighbour's policy that comes later takes its pods off the list."""
+    first = segment(stage("a", app="a"), name="first")
+    second = segment(stage("b", app="b"), name="second")
+    cluster = seeded([*surroundings(), first])
+
+    def said():
+        found = cluster.peek(target_of(first))["status"]["conditions"]
+        return next(c["message"] for c in found if c["type"] == "Conforming")
+
+    async with leading(cluster) as twin:
+        assert "2 pods of namespace ci (b, c)" in said()
+        change(twin, None, second)
+        await twin.quiet()
+        assert "(c)" in said()
+        assert "(b, c)" not in said()
+
+
+async def test_an_object_that_changed_under_a_write_is_no_conflict():
+    """The uid that was meant is gone: the next look sees what is there now."""
+    shop = segment(stage("a", to("b", 80), app="a"), stage("b", app="b"))
+    cluster = seeded([*surroundings(), shop])
+    async with leading(cluster) as twin:
+        cluster.fail(Rejected(409, "Conflict", "uid mismatch"), matches=lambda target: target == POLICY)
+        change(twin, shop, segment(stage("a", to("b", 81), app="a"), stage("b", app="b")))
+        await twin.quiet()
+
+        assert ready(cluster, shop) == "Enforced"
+        assert not [event for event in cluster.events if event["reason"] == "Conflict"]
+        assert "81" in str(shapes(cluster)[POLICY])
