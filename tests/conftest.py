@@ -33,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run cluster tests on this cluster (default: LAB_KUBECONFIG; KUBECONFIG and ~/.kube/config are never used)",
     )
     group.addoption(
-        "--cluster-required", action="store_true", help="fail instead of skipping when no control plane, helm or judge can be had"
+        "--cluster-required",
+        action="store_true",
+        help="fail instead of skipping when no control plane, helm or judge can be had",
     )
 
 
