@@ -51,7 +51,19 @@ _SPECIAL: Final = (
 )
 
 #: Metadata services and link-local addresses: AWS (both families), Azure's platform address, Alibaba Cloud.
-_METADATA: Final = ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "168.63.129.16/32", "100.100.100.200/32")
+_METADATA: Final = (
+    "169.254.0.0/16",
+    "fe80::/10",
+    "fd00:ec2::/32",
+    "fd20:ce::/32",
+    "168.63.129.16/32",
+    "100.100.100.200/32",
+    # IPv4 inside IPv6: translators would carry these to every address that the blocks above forbid.
+    "::ffff:0:0/96",
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+    "2002::/16",
+)
 
 IMDS: Final = (AddressPeer("169.254.169.254/32"), AddressPeer("fd00:ec2::254/128"))
 NODE_LOCAL_DNS: Final = "169.254.20.10"

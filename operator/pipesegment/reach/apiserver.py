@@ -29,7 +29,9 @@ def edges(scene: Scene, declared: Declared[ReachEntry]) -> Iterator[Edge]:
             yield _edge(declared, each.addresses, ports)
     if service is not None and service.cluster_ips:
         ports = wanted or tuple(sorted(PortRange(p.protocol, p.port) for p in service.ports))
-        yield _edge(declared, sorted(service.cluster_ips), ports)
+        # An edge without ports would mean every port.
+        if ports:
+            yield _edge(declared, sorted(service.cluster_ips), ports)
     if not found:
         scene.note(
             declared.because,

@@ -144,14 +144,14 @@ class Members:
             segments = sorted(self._snapshot.segments.get(namespace, {}).items())
             found = tuple(m for _, segment in segments for m in _place(segment, self._snapshot))
             self._members[namespace] = found
-            # A pipeline is closed by its labels alone, which must not block a stage that only observes.
-            observing = [m.selector for m in found if not m.enforced]
+            # A pipeline is closed by its labels alone, which must not block a stage of its own that only observes.
+            observing = [(m.segment, m.selector) for m in found if not m.enforced]
             self._closing[namespace] = tuple(
                 (name, selector)
                 for name, segment in segments
                 if segment.spec is not None
                 for selector in engines.closing(segment.spec)
-                if all(selector.disjoint(other) for other in observing)
+                if all(selector.disjoint(other) for owner, other in observing if owner == name)
             )
         return found
 

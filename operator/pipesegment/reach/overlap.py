@@ -17,7 +17,7 @@ from pipesegment.reach import engines
 from pipesegment.reach.scene import Scene, View
 
 #: The most combinations of values of one selector that are looked at one by one.
-_MAX_PARTS: Final = 1024
+_MAX_PARTS: Final = 16
 
 
 def within(scene: Scene, views: tuple[View, ...]) -> None:

@@ -205,13 +205,13 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
 def _closing(scene: Scene, spec: PipelineSegmentSpec) -> tuple[Selector, ...]:
     """Close the pipeline's pods that no stage names, unless that would block a stage that only observes.
 
-    Presets that know no pipeline by its labels (a queue, an agent's label) select other segments' pods too.
+    Only the segment's own stages have a say: another segment that merely observes must not open anything here.
     """
     if spec.engine is None:
         return ()
     selectors = engines.closing(spec)
     scene.watches.update((scene.namespace, selector) for selector in selectors)
-    observing = [v for v in scene.views_in(scene.namespace) if v.mode is Mode.OBSERVE]
+    observing = [v for v in scene.views(scene.segment) if v.mode is Mode.OBSERVE]
     blocked = {s: v for v in observing for s in selectors if not s.disjoint(v.selector)}
     if blocked or not selectors:
         only = next(iter(blocked.values()), None)

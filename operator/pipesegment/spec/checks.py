@@ -13,7 +13,7 @@ Named = tuple[str, str, PipelineSegmentSpec]
 
 def judge(namespace: str, name: str, spec: PipelineSegmentSpec) -> tuple[Refusal, ...]:
     """Give everything that is wrong with one segment beyond its model."""
-    found = (*_undeclared(namespace, name, spec), *_accounts(name, spec))
+    found = (*_undeclared(namespace, name, spec), *_accounts(name, spec), *_reserved(name, spec))
     return tuple(_of(namespace, name, refusal) for refusal in found)
 
 
@@ -51,6 +51,14 @@ def _wanted(name: str, spec: PipelineSegmentSpec) -> Iterator[tuple[str, str, st
         yield "NetworkPolicy", made, place
         own = stage.service_account.name
         yield "ServiceAccount", own or made, path("spec", ("stages", index, "serviceAccount", "name")) if own else place
+
+
+def _reserved(name: str, spec: PipelineSegmentSpec) -> Iterator[Refusal]:
+    """Find objects that would take the name of the class's isolation, which could then not be made."""
+    for kind, wanted, place in _wanted(name, spec):
+        if kind == "NetworkPolicy" and wanted == names.DEFAULT_DENY:
+            fix = "rename the stage or the segment"
+            yield Refusal(place, "needs the name of the SegmentClass's own policy", wanted, fix)
 
 
 def _of(namespace: str, name: str, refusal: Refusal) -> Refusal:

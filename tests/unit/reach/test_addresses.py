@@ -49,7 +49,10 @@ def test_the_clusters_own_ranges_are_not_even_when_public():
         ("169.254.169.254/32", [], True),
         ("10.0.0.0/8", [], False),
         ("fd00::/8", [], True),
-        ("fd00::/8", ["fd00:ec2::/32"], False),
+        ("fd00::/8", ["fd00:ec2::/32"], True),
+        ("fd00::/8", ["fd00:ec2::/32", "fd20:ce::/32"], False),
+        ("64:ff9b::a9fe:a9fe/128", [], True),
+        ("2002:a9fe:a9fe::/48", [], True),
         ("100.100.100.0/24", [], True),
     ],
 )
