@@ -10,7 +10,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Operator, Requirement, Selector, canonical
-from pipesegment.facts.snapshot import Grant, Service
+from pipesegment.facts.snapshot import EndpointSlice, Grant, Service
 from pipesegment.reach import governance, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
@@ -80,6 +80,31 @@ def held_ports(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, 
     if peer.namespace == scene.namespace or not _is_held(scene, view, peer):
         return ports
     return _covered(scene, view, peer, ports)
+
+
+def endpoint_ports(
+    scene: Scene,
+    view: View,
+    because: str,
+    found: Service,
+    each: EndpointSlice,
+    ports: tuple[PortRange, ...],
+) -> tuple[PortRange, ...]:
+    """Give the ports to open at a slice's addresses, of a Service without selector: as for pods, by grants that name it."""
+    namespace, name = found.meta.key
+    if namespace == scene.namespace:
+        return ports
+    naming = [
+        g.spec
+        for g in _for(scene, view, namespace)
+        if g.spec is not None and g.spec.to.service is not None and g.spec.to.service.name == name
+    ]
+    granted_here = {p for spec in naming for p in services.endpoint_ports(found, each, spec.ports)}
+    common = tuple(p for p in ports if p in granted_here)
+    held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in naming)
+    if len(common) < len(ports):
+        note_ungranted(scene, because, f"service {namespace}/{name}", namespace, closed=held)
+    return common if held else ports
 
 
 def covers(scene: Scene, grant: Grant, selector: Selector) -> bool:

@@ -102,6 +102,8 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
         problem = "a metadata or link-local address, which the SegmentClass does not allow"
     elif not rules.allow_internet and addresses.is_public(block):
         problem = "a public address, while the SegmentClass does not allow the internet"
+    elif touching(block, (), (network(r) for r in cluster_ranges(scene))):
+        problem = "an address of the cluster itself, which only pods, stages and kubernetesAPI may name"
     elif not _is_within(block, scene.governance.spec.guardrails.cidrs):
         problem = "outside the blocks that the SegmentClass allows"
     else:

@@ -71,7 +71,7 @@ def service(
     elif found.selector is not None:
         yield from _selected(scene, view, declared, found, found.selector, target)
     else:
-        yield from _endpoints(scene, declared, found, target)
+        yield from _endpoints(scene, view, declared, found, target)
 
 
 def _selected(
@@ -96,7 +96,9 @@ def _selected(
     yield from pods.edges(scene, view, Aim(declared, target, described, (host,)), PodPeer(namespace, selector), ports)
 
 
-def _endpoints(scene: Scene, declared: Declared[ReachEntry], found: Service, target: Target) -> Iterator[Edge]:
+def _endpoints(
+    scene: Scene, view: View, declared: Declared[ReachEntry], found: Service, target: Target
+) -> Iterator[Edge]:
     namespace, name = found.meta.key
     described = f"service {namespace}/{name}"
     _, missing = services.pod_ports(found, declared.entry.ports)
@@ -105,6 +107,7 @@ def _endpoints(scene: Scene, declared: Declared[ReachEntry], found: Service, tar
     opened = False
     for each in scene.snapshot.slices_of(namespace, name):
         ports = services.endpoint_ports(found, each, declared.entry.ports)
+        ports = grants.endpoint_ports(scene, view, declared.because, found, each, ports)
         allowed = [a for a in each.addresses if guardrails.address_allowed(scene, declared, described, a)]
         if ports and allowed:
             opened = True
@@ -196,7 +199,11 @@ def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found:
         )
         return closed(declared, Target.DESTINATION, described)
     excepts = tuple(sorted(found.except_))
-    peers = tuple(AddressPeer(block, tuple(e for e in excepts if _inside(e, block))) for block in sorted(found.cidrs))
+    # An exception holds for every block: one that it contains is not meant at all.
+    meant = [b for b in sorted(found.cidrs) if not any(_inside(b, e) for e in excepts)]
+    peers = tuple(AddressPeer(block, tuple(e for e in excepts if _inside(e, block))) for block in meant)
+    if not peers:
+        return closed(declared, Target.DESTINATION, described)
     return _open(declared, Target.DESTINATION, described, peers, ports)
 
 
