@@ -11,6 +11,13 @@ LEASE = ("coordination.k8s.io/v1", "Lease", "pipesegment", NAMESPACE)
 SHORT = {"lease_duration": 5, "lease_renew": 4, "lease_retry": 0.3, "lease_timeout": 2}
 
 
+@pytest.fixture(autouse=True)
+async def _free_lease(api):
+    """Leave no Lease behind that a dead leader holds: whoever comes next would wait for its end."""
+    yield
+    await api.delete(*LEASE)
+
+
 async def holds(api, identity, within=30.0):
     """Wait until the Lease says so."""
     await api.wait(*LEASE, until=lambda obj: obj["spec"].get("holderIdentity") == identity, within=within)

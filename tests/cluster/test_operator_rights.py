@@ -9,6 +9,7 @@ import json
 import pytest
 
 from lab import crds
+from lab.api import ApiError
 from lab.controlplane import Options, start
 from lab.errors import LabError
 from tests.cluster.operator import (
@@ -89,7 +90,7 @@ async def wait_served(api, version, kind, name, namespace):
         while True:
             try:
                 await api.wait(version, kind, name, namespace)
-            except LabError:
+            except (LabError, ApiError):
                 await asyncio.sleep(0.1)
             else:
                 return

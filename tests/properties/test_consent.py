@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipesegment import names
 from pipesegment.evaluate.endpoints import AddressEnd, PodEnd
 from pipesegment.facts.selectors import Selector
-from tests.properties.worlds import ADDRESSES, ASKED, Compiled, Document, World, checked, document, segments, worlds
+from tests.properties.drawn import segments, worlds
+from tests.properties.worlds import ADDRESSES, ASKED, Compiled, Document, World, checked, document
 
 OURS, THEIRS = "ci", "prod"
 

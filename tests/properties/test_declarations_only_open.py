@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.properties.worlds import Compiled, World, checked, worlds
+from tests.properties.drawn import worlds
+from tests.properties.worlds import Compiled, World, checked
 
 
 def _less(world: World) -> Iterator[World]:

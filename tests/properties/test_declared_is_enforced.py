@@ -6,7 +6,8 @@ The declaration is judged by `reach.declared`, the objects by `evaluate`; neithe
 from hypothesis import assume, given
 
 from pipesegment.reach.declared import Declaration
-from tests.properties.worlds import Compiled, World, checked, questions, worlds
+from tests.properties.drawn import worlds
+from tests.properties.worlds import Compiled, World, checked, questions
 
 
 @checked(30)

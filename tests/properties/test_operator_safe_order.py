@@ -6,7 +6,7 @@ comes to the same end.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import given
@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pipesegment.evaluate.endpoints import Port
 from pipesegment.world.memory import MemoryCluster
-from tests.properties.worlds import World, checked, classes, grants, segments, worlds
+from tests.properties.drawn import classes, segments, worlds
+from tests.properties.worlds import World, checked
 from tests.unit.running.twin import Eyes, change, leading, policies, recorded, seeded, shapes, states
 
 ASKED = (Port("TCP", 80), Port("TCP", 8080), Port("UDP", 8080))
@@ -36,37 +37,52 @@ class Step:
 
 
 @st.composite
-def steps(draw: st.DrawFn, world: World) -> Step:
-    """Draw what somebody does to one document of a world."""
-    kind = draw(st.sampled_from(("segment", "segment", "segment", "grant", "class")))
-    if kind == "segment" or (kind == "grant" and not world.grants and draw(st.booleans())):
-        old = draw(st.sampled_from(world.segments))
-        meta = old["metadata"]
-        if draw(st.integers(0, 4)) == 0:
-            return Step(old, None)
-        new = draw(segments(meta["namespace"], meta["name"]))
-        if draw(st.integers(0, 4)) == 0:
-            new["spec"]["suspend"] = True
-        return Step(old, {**new, "metadata": meta})
-    if kind == "grant":
-        old = draw(st.sampled_from((None, *world.grants)))
-        if old is None:
-            return Step(None, draw(grants(9)))
-        if draw(st.booleans()):
-            return Step(old, None)
-        return Step(old, {**draw(grants(0)), "metadata": old["metadata"]})
-    old = world.classes[0] if world.classes else None
-    if old is not None and draw(st.integers(0, 3)) == 0:
-        return Step(old, None)
-    new = draw(classes())
-    return Step(old, new if old is None else {**new, "metadata": old["metadata"]})
+def histories(draw: st.DrawFn) -> tuple[World, Step]:
+    """Draw a world and what somebody does to one document of it."""
+    world = draw(worlds(engines=False))
+    match draw(st.sampled_from(("segment", "segment", "segment", "grant", "class"))):
+        case "grant" if world.grants:
+            return draw(_consent(world))
+        case "class":
+            return world, draw(_rule(world.classes))
+        case _:
+            return world, draw(_word(world))
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[World, Step]:
-    """Draw a world and what happens in it."""
-    world = draw(worlds(engines=False))
-    return world, draw(steps(world))
+def _word(draw: st.DrawFn, world: World) -> Step:
+    """Change or delete a segment."""
+    old = draw(st.sampled_from(world.segments))
+    meta = old["metadata"]
+    if draw(st.integers(0, 4)) == 0:
+        return Step(old, None)
+    new = draw(segments(meta["namespace"], meta["name"]))
+    if draw(st.integers(0, 4)) == 0:
+        new["spec"]["suspend"] = True
+    return Step(old, {**new, "metadata": meta})
+
+
+@st.composite
+def _consent(draw: st.DrawFn, world: World) -> tuple[World, Step]:
+    """Give, withdraw or change a grant."""
+    found = draw(st.sampled_from(world.grants))
+    what = draw(st.sampled_from(("comes", "goes", "changes")))
+    if what == "comes":
+        return replace(world, grants=tuple(g for g in world.grants if g is not found)), Step(None, found)
+    if what == "goes":
+        return world, Step(found, None)
+    isolate = draw(st.sampled_from(("Nobody", "Callers", "Everyone")))
+    return world, Step(found, {**found, "spec": {**found["spec"], "isolate": isolate}})
+
+
+@st.composite
+def _rule(draw: st.DrawFn, known: tuple[Document, ...]) -> Step:
+    """Make, change or delete the class."""
+    if not known:
+        return Step(None, draw(classes()))
+    if draw(st.integers(0, 3)) == 0:
+        return Step(known[0], None)
+    return Step(known[0], {**draw(classes()), "metadata": known[0]["metadata"]})
 
 
 async def walked(world: World, step: Step, prepare: Callable[[MemoryCluster], None] = lambda _: None) -> Any:

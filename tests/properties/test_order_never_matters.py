@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipesegment.compile.canonical import to_yaml
-from tests.properties.worlds import Compiled, World, checked, worlds
+from tests.properties.drawn import worlds
+from tests.properties.worlds import Compiled, World, checked
 
 
 def _shuffled(value: Any, chance: Any) -> Any:

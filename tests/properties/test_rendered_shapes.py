@@ -8,7 +8,8 @@ from hypothesis import given
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from tests.properties.worlds import Compiled, World, checked, worlds
+from tests.properties.drawn import worlds
+from tests.properties.worlds import Compiled, World, checked
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 RULES = (("egress", "to"), ("ingress", "from"))

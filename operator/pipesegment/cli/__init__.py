@@ -20,7 +20,7 @@ _VERBS: Final = {
     "plan": "Show what would be created, changed and deleted.",
     "reach": "Show who reaches whom, as declared and as the compiled objects enforce it.",
     "graph": "Draw a segment: its stages, what they reach, what reaches them.",
-    "wire": "Show what has to change in the pipeline engine so that its pods are the stages'.",
+    "wire": "Show what has to change in the pipeline engine so that its pods become the stages' pods.",
     "crd": "Print the CustomResourceDefinitions.",
     "run": "Run the operator.",
     "version": "Print the version.",
@@ -66,12 +66,16 @@ class _Verbs(click.Group):
             ctx.exit(_UNREACHABLE)
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_Verbs,
+    subcommand_metavar="VERB [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 def program() -> None:
     """Fence in pipeline stages: each reaches only what it declares.
 
-    Exit codes: 0 done; 1 the input is refused, or an error or a difference was found; 2 bad usage; 3 the cluster cannot
-    be reached.
+    Exit codes: 0 done; 1 the input is refused, or there is an error (lint), a difference (plan, reach) or something
+    missing (wire --check); 2 bad usage; 3 the cluster cannot be reached.
     """
 
 

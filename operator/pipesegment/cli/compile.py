@@ -11,13 +11,21 @@ from pipesegment.compile.canonical import sort_key, to_yaml
 
 @click.command("compile", short_help="Print every Kubernetes object that the operator would own.")
 @surroundings()
-@click.option("--aws", is_flag=True, help="Print managed IAM roles too, one document each.")
-@click.option("-o", "--output", "style", type=click.Choice(["yaml", "json", "text"]), default="yaml", show_default=True)
+@click.option("--aws", is_flag=True, help="Print managed IAM roles too; this version has none.")
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["yaml", "json", "text"]),
+    default="yaml",
+    show_default=True,
+    help="The format; text is YAML.",
+)
 def command(options: Options, aws: bool, style: str) -> None:  # noqa: ARG001 - no stage has a managed role in this version
     """Print every Kubernetes object that the operator would own.
 
-    Sorted and byte-stable. Findings (what stays closed, and why) go to stderr. When a document is refused nothing is
-    printed, and the exit code is 1.
+    The same input always gives the same bytes. Findings (what stays closed, and why) go to stderr. When a document is
+    refused nothing is printed, and the exit code is 1.
     """
     found = walk(read(options))
     if found.problems:

@@ -6,7 +6,15 @@ from pipesegment.cli import output
 
 
 @click.command("crd", short_help="Print the CustomResourceDefinitions.")
-@click.option("-o", "--output", "style", type=click.Choice(["yaml", "json", "text"]), default="yaml", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["yaml", "json", "text"]),
+    default="yaml",
+    show_default=True,
+    help="The format; text is YAML.",
+)
 def command(style: str) -> None:
     """Print the CustomResourceDefinitions of every kind, ready for `kubectl apply --server-side -f -`."""
     from pipesegment.spec.crd import crds, render  # noqa: PLC0415 - only this verb needs the converter

@@ -20,6 +20,7 @@ from pipesegment.errors import Usage
     type=click.Choice(["mermaid", "dot", "svg", "json"]),
     default="mermaid",
     show_default=True,
+    help="The language of the picture.",
 )
 def command(options: Options, segments: tuple[str, ...], style: str) -> None:
     """Draw segments: their stages, what they reach, what reaches them.

@@ -16,12 +16,20 @@ from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
 @click.command("lint", short_help="Find what is wrong, risky or missing.")
 @surroundings()
 @click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
-@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
 @click.pass_context
 def command(ctx: click.Context, options: Options, strict: bool, style: str) -> None:
-    """Find what is wrong, risky or missing in segments, grants and classes.
+    """Find what is wrong, risky or missing in segments, grants and classes; exit 1 on errors.
 
-    Surroundings are optional; what they do not hold is taken to be absent. docs/lint.md explains every code.
+    Facts are optional; what they do not hold is taken to be absent. docs/lint.md explains every code.
     """
     found = read(options, optional=True)
     results = ordered(_results(found, walk(found)))

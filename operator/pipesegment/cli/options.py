@@ -78,17 +78,25 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "facts",
         type=_PATH,
         multiple=True,
-        help="The surroundings, as `kubectl get -o yaml` prints them: a file, a folder, or -. Repeatable.",
+        help="What surrounds them (namespaces, Services, pods, policies…), as `kubectl get -o yaml` prints it: "
+        "a file, a folder, or - for stdin. Repeatable.",
     ),
     click.option(
-        "-n", "--namespace", "namespace", help="The namespace of documents that name none.  [default: default]"
+        "-n",
+        "--namespace",
+        "namespace",
+        help="The namespace of documents that name none; without -f, take the cluster's segments of this one alone.  "
+        "[default: default; without -f: every one]",
     ),
-    click.option("--cluster", "in_cluster", is_flag=True, help="Take facts from the cluster too."),
+    click.option(
+        "--cluster", "in_cluster", is_flag=True, help="Take facts from the cluster of the current context too."
+    ),
     click.option("--context", "context", help="Take facts from the cluster of this kubeconfig context."),
     click.option(
         "--kubeconfig",
         "kubeconfig",
         envvar="KUBECONFIG",
-        help="The kubeconfig; given here, facts are taken from its cluster.  [env: KUBECONFIG]",
+        help="The kubeconfig. As a flag it also takes facts from its cluster; the variable alone does not.  "
+        "[env: KUBECONFIG]",
     ),
 )

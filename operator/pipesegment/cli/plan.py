@@ -38,14 +38,22 @@ _COLOURS: Final[Mapping[render.Style, str]] = {
     "live",
     type=click.Path(exists=True, allow_dash=True),
     multiple=True,
-    help="Compare with these objects (as `kubectl get -o yaml` prints them), and ask no cluster.",
+    help="Compare with these objects, as `kubectl get -o yaml` prints them, and ask no cluster. Repeatable.",
 )
-@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
 @click.pass_context
 def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: str) -> None:
     """Show what would be created, changed and deleted; exit 1 when anything would.
 
-    Compares with the cluster, or with --live FILE. What is not ours is never touched: it shows as a conflict.
+    Compares with the cluster, or with --live. What pipesegment did not make is never touched: it shows as a conflict.
     """
     if not live:
         options = options.in_cluster()

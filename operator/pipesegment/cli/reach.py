@@ -21,18 +21,26 @@ _MOST_COLUMNS: Final = 6
 
 @click.command("reach", short_help="Show who reaches whom, declared and enforced.")
 @surroundings()
-@click.option("--from", "source", metavar="NS/POD", help="Ask one question: from this pod (or address).")
-@click.option("--to", "destination", metavar="NS/POD|ADDRESS", help="To this pod or address.")
-@click.option("--port", "port", metavar="TCP/443", help="At this port.")
-@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.option("--from", "source", metavar="NS/POD|ADDRESS", help="Ask one question: from this pod or address…")
+@click.option("--to", "destination", metavar="NS/POD|ADDRESS", help="…to this pod or address…")
+@click.option("--port", "port", metavar="PORT", help="…at this port: TCP/443, UDP/53; 443 alone is TCP.")
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
 @click.pass_context
 def command(
     ctx: click.Context, options: Options, source: str | None, destination: str | None, port: str | None, style: str
 ) -> None:
     """Show who reaches whom, as declared and as the compiled objects enforce it; exit 1 where the two differ.
 
-    With --from, --to and --port one question is answered with its reason, or with what to add. Pods that the facts lack
-    are made up: a stage's is called <segment>-<stage>, in the segment's namespace.
+    With --from, --to and --port together one question is answered, with the reason or with what to add. Pods that the
+    facts lack are made up: a stage's is called <segment>-<stage>, in the segment's namespace.
     """
     asked = (source, destination, port)
     if any(asked) and not all(asked):

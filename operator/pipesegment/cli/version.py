@@ -7,7 +7,15 @@ from pipesegment.cli import output
 
 
 @click.command("version", short_help="Print the version.")
-@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
 def command(style: str) -> None:
     """Print the version of the program and of the API it speaks."""
     if style == "text":

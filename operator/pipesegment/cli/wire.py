@@ -19,12 +19,20 @@ from pipesegment.wire.values import Piece, Wiring, render, wiring
     "--check",
     "checked",
     type=click.Path(exists=True, allow_dash=True, dir_okay=False),
-    help="Tell what a file of the engine lacks; exit 1 if anything.",
+    help="Tell what this file of the engine lacks instead; exit 1 if anything.",
 )
-@click.option("-o", "--output", "style", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
 @click.pass_context
 def command(ctx: click.Context, options: Options, checked: str | None, style: str) -> None:
-    """Show what has to change in the pipeline engine so that its pods are the stages'.
+    """Show what has to change in the pipeline engine so that its pods become the stages' pods.
 
     As text it is a snippet in the engine's own language: YAML, TOML, or Groovy.
     """

@@ -4,25 +4,19 @@ A grant is bound to the UID of the namespace it names: one that was deleted and 
 be granted anew.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from functools import reduce
-from typing import Final
 
 from pipesegment import names
-from pipesegment.facts.selectors import Operator, Requirement, Selector, canonical
+from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import EndpointSlice, Grant, Service
-from pipesegment.reach import governance, services
+from pipesegment.reach import fenced, governance, services
+from pipesegment.reach.fenced import opposite
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.ways import meet
 from pipesegment.spec.segment import ReachEntry
-
-_OPPOSITE: Final[Mapping[Operator, Operator]] = {
-    "In": "NotIn",
-    "NotIn": "In",
-    "Exists": "DoesNotExist",
-    "DoesNotExist": "Exists",
-}
 
 
 def needed(scene: Scene, namespace: str) -> bool:
@@ -131,16 +125,17 @@ def granted(
             continue
         scene.covered.append(CoveredEdge(grant.meta.key, view.key, because))
         for selector, discriminator in _isolated(scene, spec.isolate, peer):
-            yield GrantedIngress(
-                because=because,
-                stage=view.key,
-                grant=grant.meta.key,
-                grant_uid=grant.meta.uid,
-                selector=selector,
-                peers=(PodPeer(view.key.namespace, view.selector),),
-                ports=common,
-                discriminator=f"{grant.meta.name}/{discriminator}/{apart}",
-            )
+            for number, part in enumerate(fenced.outside(scene, peer.namespace, selector)):
+                yield GrantedIngress(
+                    because=because,
+                    stage=view.key,
+                    grant=grant.meta.key,
+                    grant_uid=grant.meta.uid,
+                    selector=part,
+                    peers=(PodPeer(view.key.namespace, view.selector),),
+                    ports=common,
+                    discriminator=f"{grant.meta.name}/{discriminator}/{apart}/{number}",
+                )
 
 
 def _at(described: str, rest: Iterable[PortRange], common: Collection[PortRange]) -> str:
@@ -166,16 +161,9 @@ def _is_held(scene: Scene, view: View, peer: PodPeer) -> bool:
         return True
     grants = (g for g in _for(scene, view, peer.namespace) if g.spec is not None and g.spec.isolate != "Nobody")
     return any(
-        (granted := _selector(scene, g)) is not None and _meet(scene, peer.namespace, peer.selector, granted)
+        (granted := _selector(scene, g)) is not None and meet(scene, peer.namespace, peer.selector, granted)
         for g in grants
     )
-
-
-def _meet(scene: Scene, namespace: str, a: Selector, b: Selector) -> bool:
-    """Tell whether two selectors provably select one pod, or a pod is in both."""
-    if a.implies(b) or b.implies(a):
-        return True
-    return not a.disjoint(b) and any(True for _ in scene.snapshot.pods_of(namespace, a & b))
 
 
 def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *, closed: bool) -> None:
@@ -232,8 +220,7 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
 def _without(selector: Selector, exception: Selector) -> Selector:
     """Leave the pods of an exception, which is one requirement, out of a selector."""
     (requirement,) = exception.requirements
-    opposite = Requirement(requirement.key, _OPPOSITE[requirement.operator], requirement.values)
-    return selector & Selector.of({}, opposite)
+    return selector & Selector.of({}, opposite(requirement))
 
 
 def _for(scene: Scene, view: View, namespace: str) -> Iterator[Grant]:

@@ -98,14 +98,15 @@ def sources(scene: Scene, target: View) -> Iterator[View]:
 
 
 def touches(scene: Scene, namespace: str, selector: Selector, view: View) -> bool:
-    """Tell whether a peer's pods and a stage's provably meet: one selector implies the other, or a pod is in both."""
-    if view.key.namespace != namespace:
-        return False
-    if selector.implies(view.selector) or view.selector.implies(selector):
+    """Tell whether a peer's pods and a stage's meet."""
+    return view.key.namespace == namespace and meet(scene, namespace, selector, view.selector)
+
+
+def meet(scene: Scene, namespace: str, a: Selector, b: Selector) -> bool:
+    """Tell whether two selectors provably select one pod, or a pod is in both."""
+    if a.implies(b) or b.implies(a):
         return True
-    if selector.disjoint(view.selector):
-        return False
-    return any(True for _ in scene.snapshot.pods_of(namespace, selector & view.selector))
+    return not a.disjoint(b) and any(True for _ in scene.snapshot.pods_of(namespace, a & b))
 
 
 def _named(scene: Scene, accept: AcceptEntry, target: View) -> Iterator[View]:

@@ -4,12 +4,14 @@ Health is asked of the event loop that does the work, so a loop that hangs does 
 words, or nothing.
 """
 
+import errno
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from pipesegment.errors import Usage
 from pipesegment.world.fleet import Fleet
 from pipesegment.world.informer import Informer
 from pipesegment.world.lease import Lease
@@ -41,10 +43,22 @@ class Admin:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:
-        """Listen; gives the port, for those who asked for any."""
+        """Listen; gives the port, for those who asked for any. Raises Usage where nobody may listen."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host or None, self._port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            if error.errno == errno.EADDRINUSE:
+                problem = f"--admin-port: port {self._port} is in use: give a free one, or 0 for any"
+            else:
+                where = f"{self._host or 'every address'} port {self._port}"
+                problem = (
+                    f"--admin-host, --admin-port: nobody may listen on {where} ({error.strerror or error}): "
+                    "give an address of this host, and a free port above 1023"
+                )
+            raise Usage(problem) from error
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:

@@ -110,7 +110,7 @@ class MemoryCluster(Store):
         config = {key: value for key, value in copy.deepcopy(dict(obj)).items() if key != "status"}
         with self._call("dry_run" if dry_run else "apply", target):
             live = self.peek(target)
-            _check_uid(target, live, obj["metadata"].get("uid", ""))
+            _check_uid(target, live, obj["metadata"].get("uid"))
             owners: Owners = dict(self.owners.get(live["metadata"]["uid"], {})) if live else {}
             blank = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": _identity(target)}
             new: Json = applied(live or blank, config, owners, names.FIELD_MANAGER, force=force)
@@ -219,7 +219,7 @@ def _identity(target: ObjectID) -> Json:
     return {"name": target.name, **({"namespace": target.namespace} if target.namespace else {})}
 
 
-def _check_uid(target: ObjectID, live: Json | None, uid: str) -> None:
-    if uid and (live is None or live["metadata"]["uid"] != uid):
+def _check_uid(target: ObjectID, live: Json | None, uid: str | None) -> None:
+    if uid is not None and (live is None or live["metadata"]["uid"] != uid):
         found = live["metadata"]["uid"] if live else "none"
         raise Rejected(409, "Conflict", f"Precondition failed: UID in precondition: {uid}, UID of {target}: {found}")
