@@ -12,7 +12,7 @@ from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
-from pipesegment.facts.snapshot import Class, Key, NetworkPolicy, Segment, ServiceAccount, Snapshot
+from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
@@ -161,13 +161,9 @@ class Corridor:
         owned = self._owned.get(target)
         if owned is not None:
             return _live(owned)
-        snapshot = self._surroundings.snapshot
-        held: Mapping[str, Mapping[str, NetworkPolicy | ServiceAccount]] = {}
-        if target.kind == "NetworkPolicy":
-            held = snapshot.policies
-        elif target.kind == "ServiceAccount":
-            held = snapshot.accounts
-        other = held.get(target.namespace, {}).get(target.name)
+        if target.kind != "NetworkPolicy":
+            return None
+        other = self._surroundings.snapshot.policies.get(target.namespace, {}).get(target.name)
         if other is None or other.meta.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY:
             # Ours by its label, but not in our own store: it was deleted a moment ago.
             return None

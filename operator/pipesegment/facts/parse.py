@@ -26,7 +26,6 @@ from pipesegment.facts.snapshot import (
     Protocol,
     Segment,
     Service,
-    ServiceAccount,
     ServicePort,
     Snapshot,
 )
@@ -142,11 +141,6 @@ def _has_our_owner(obj: Raw) -> bool:
     return any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners)
 
 
-def service_account(obj: Raw) -> ServiceAccount:
-    """Read a core/v1 ServiceAccount."""
-    return ServiceAccount(meta(obj))
-
-
 def segment(obj: Raw) -> Segment:
     """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
     recorded = ((obj.get("status") or {}).get("class") or {}).get("uid", "")
@@ -185,7 +179,6 @@ PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {
     "Service": service,
     "EndpointSlice": endpoint_slice,
     "NetworkPolicy": network_policy,
-    "ServiceAccount": service_account,
     names.SEGMENT: segment,
     names.GRANT: grant,
     names.CLASS: segment_class,
@@ -196,7 +189,6 @@ _FIELDS: Final = {
     "Service": "services",
     "EndpointSlice": "slices",
     "NetworkPolicy": "policies",
-    "ServiceAccount": "accounts",
     names.SEGMENT: "segments",
     names.GRANT: "grants",
 }

@@ -112,13 +112,6 @@ class EndpointSlice:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceAccount:
-    """core/v1 ServiceAccount."""
-
-    meta: Meta
-
-
-@dataclass(frozen=True, slots=True)
 class NetworkPolicy:
     """networking.k8s.io/v1 NetworkPolicy, whoever wrote it. `spec` is as the API prints it; empty when `owned`."""
 
@@ -189,7 +182,6 @@ class Snapshot:
     services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, EndpointSlice]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
-    accounts: Mapping[str, Mapping[str, ServiceAccount]] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
 

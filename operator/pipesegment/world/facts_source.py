@@ -19,7 +19,7 @@ _SELECTIONS: Final[Mapping[Kind, Selection]] = {
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
-    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.SERVICE_ACCOUNT, kinds.CRD),
+    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.CRD),
 )
 
 
@@ -86,7 +86,6 @@ class Surroundings(Fleet):
             services=self._store(kinds.SERVICE),
             slices=self._store(kinds.ENDPOINT_SLICE),
             policies=self._store(kinds.NETWORK_POLICY),
-            accounts=self._store(kinds.SERVICE_ACCOUNT),
             crds=self._crds,
         )
 

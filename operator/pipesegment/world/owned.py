@@ -18,8 +18,8 @@ from pipesegment.world.kinds import Kind
 from pipesegment.world.port import Cluster, Json, Selection
 
 #: Kinds whose foreign objects are among the facts; of the others every object is followed, so that a name that somebody
-#: else holds is known before anything is written (docs/adr/0005).
-_FACTS: Final = frozenset({kinds.NETWORK_POLICY, kinds.SERVICE_ACCOUNT})
+#: else holds is known before anything is written (docs/adr/0005), and each is watched once.
+_FACTS: Final = frozenset({kinds.NETWORK_POLICY})
 _EVERY: Final = Selection(metadata_only=True)
 _LABEL: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 
