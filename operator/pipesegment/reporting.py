@@ -55,6 +55,7 @@ class Reporter:
         #: (uid, what was written last); a namesake made anew has a status of its own.
         self._statuses: dict[tuple[str, Key], tuple[str, bytes]] = {}
         self._verdicts: dict[Key, tuple[str, str]] = {}
+        self._with_verdict: Counter[tuple[str, str]] = Counter()
         self._covered: defaultdict[Key, dict[Key, frozenset[Covered]]] = defaultdict(dict)
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MAX_WAITING)
         self._posters: list[asyncio.Task[None]] = []
@@ -190,13 +191,15 @@ class Reporter:
         self._statuses[kind, meta.key] = (meta.uid, text)
 
     def _verdict(self, key: Key, verdict: tuple[str, str] | None) -> None:
-        if self._verdicts.get(key) == verdict:
-            return
-        if verdict is None:
-            self._verdicts.pop(key, None)
-        else:
+        before = self._verdicts.pop(key, None)
+        if verdict is not None:
             self._verdicts[key] = verdict
-        self._metrics.count_segments(Counter(self._verdicts.values()))
+        if before == verdict:
+            return
+        for changed, by in ((before, -1), (verdict, 1)):
+            if changed is not None:
+                self._with_verdict[changed] += by
+                self._metrics.count_segments(changed, self._with_verdict[changed])
 
     def _note_covered(self, key: Key, reach: Reach | None) -> frozenset[Key]:
         """Keep which edges which grant covers; gives the grants concerned."""

@@ -60,6 +60,8 @@ class SafeTextFormatter(logging.Formatter):
 
 def set_up(stream: TextIO, *, level: str, style: str) -> None:
     """Send every log to a stream, as `json` or `text`; kopf's chatter about objects only from WARNING on."""
+    # Looked up for every record, and shown by no format of ours.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream)
     handler.setFormatter(SafeJsonFormatter() if style == "json" else SafeTextFormatter())
     root = logging.getLogger()

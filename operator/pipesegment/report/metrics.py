@@ -1,6 +1,5 @@
 """Metrics, under the prefix `pipesegment_`. Labels are kinds, verbs, codes and reasons: never an object's name."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -54,11 +53,12 @@ class Metrics:
         known[0].inc()
         known[1].observe(seconds)
 
-    def count_segments(self, verdicts: Mapping[tuple[str, str], int]) -> None:
-        """Set how many segments have which (status, reason) of Ready; those that nobody has any more are dropped."""
-        self.segments.clear()
-        for (ready, reason), number in verdicts.items():
-            self.segments.labels(ready, reason).set(number)
+    def count_segments(self, verdict: tuple[str, str], number: int) -> None:
+        """Set how many segments have this (status, reason) of Ready; one that nobody has any more is dropped."""
+        if number:
+            self.segments.labels(*verdict).set(number)
+        else:
+            self.segments.remove(*verdict)
 
     def render(self) -> bytes:
         """Give the exposition format."""

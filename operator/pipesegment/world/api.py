@@ -6,10 +6,11 @@ Nothing is decided here. Errors come out as Rejected (it said no) or Unreachable
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, Self, cast
+from urllib.parse import urlencode
 
 from pipesegment import names
 from pipesegment.compile.desired import Object, ObjectID
@@ -25,7 +26,9 @@ from pipesegment.world.transport import JSON, Observer, Request, Transport, unob
 
 _APPLY: Final = "application/apply-patch+yaml"
 _METADATA: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
-_WRITE: Final = {"fieldManager": names.FIELD_MANAGER, "fieldValidation": "Strict"}
+_WRITE: Final = urlencode({"fieldManager": names.FIELD_MANAGER, "fieldValidation": "Strict"})
+_FORCED: Final = f"{_WRITE}&force=true"
+_UNFORCED: Final = f"{_WRITE}&force=false"
 #: A list that expired this often on the way is asked for in one piece.
 _RESTARTS: Final = 3
 
@@ -80,7 +83,7 @@ class Api:
         while True:
             limit = self._settings.page_size if restarts < _RESTARTS else 0
             query = {**_selectors(selection), "limit": str(limit), **({"continue": token} if token else {})}
-            request = Request("list", kind, "GET", kind.path(selection.namespace), query, accept=accept)
+            request = Request("list", kind, "GET", kind.path(selection.namespace), urlencode(query), accept=accept)
             try:
                 answer = await self._transport.call(request)
             except Rejected as error:
@@ -117,7 +120,7 @@ class Api:
             "timeoutSeconds": str(max(seconds, 1)),
         }
         accept = _METADATA.format("") if selection.metadata_only else JSON
-        request = Request("watch", kind, "GET", kind.path(selection.namespace), query, accept=accept)
+        request = Request("watch", kind, "GET", kind.path(selection.namespace), urlencode(query), accept=accept)
         async with aclosing(cast("Any", self._transport.lines(request))) as lines:
             async for line in lines:
                 opened = WatchEvent("OPENED", {"metadata": {"resourceVersion": version}})
@@ -125,7 +128,7 @@ class Api:
 
     async def apply(self, obj: Object, *, dry_run: bool = False, force: bool = True) -> Json:
         """Server-side apply as our field manager."""
-        query = {**_WRITE, "force": "true" if force else "false", **({"dryRun": "All"} if dry_run else {})}
+        query = (_FORCED if force else _UNFORCED) + ("&dryRun=All" if dry_run else "")
         try:
             return await self._write("apply", "PATCH", obj, query, content_type=_APPLY)
         except Rejected as error:
@@ -136,8 +139,7 @@ class Api:
 
     async def patch_status(self, obj: Object) -> Json:
         """Server-side apply the status."""
-        query = {**_WRITE, "force": "true"}
-        return await self._write("apply_status", "PATCH", obj, query, subresource="status", content_type=_APPLY)
+        return await self._write("apply_status", "PATCH", obj, _FORCED, subresource="status", content_type=_APPLY)
 
     async def create(self, obj: Object) -> Json:
         """Make an object."""
@@ -226,7 +228,7 @@ class Api:
         verb: str,
         method: str,
         obj: Object,
-        query: Mapping[str, str],
+        query: str,
         *,
         subresource: str = "",
         content_type: str = JSON,

@@ -1,11 +1,10 @@
 """One HTTP exchange with the API server: credentials, patience when it asks for it, errors of our own, counting."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
 
 import aiohttp
 import orjson
@@ -32,13 +31,13 @@ _LONGEST_WAIT: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: its name in the metrics, and what goes over the wire."""
+    """One call: its name in the metrics, and what goes over the wire; `query` is encoded, without the question mark."""
 
     verb: str
     kind: Kind
     method: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
     body: Object | None = None
     content_type: str = JSON
     accept: str = JSON
@@ -53,11 +52,15 @@ class Transport:
 
     def __init__(self, access: Access, settings: Settings, observe: Observer, clock: Clock | None) -> None:
         self._access = access
-        self._settings = settings
         self._observe = observe
         self._clock = clock or LoopClock()
         self._random = random.Random()  # noqa: S311 - spreads load, guards nothing
         self._session: aiohttp.ClientSession | None = None
+        self._patience = aiohttp.ClientTimeout(total=settings.request_timeout)
+        # Bookmarks come about every minute: a stream that is silent for longer is dead, whatever TCP believes.
+        self._stream_patience = aiohttp.ClientTimeout(
+            total=None, sock_connect=settings.request_timeout, sock_read=settings.watch_silence
+        )
 
     async def open(self) -> None:
         """Read the configuration and open the session; makes no call yet."""
@@ -80,10 +83,9 @@ class Transport:
 
         Raises Rejected for every answer but success.
         """
-        limits = aiohttp.ClientTimeout(total=self._settings.request_timeout)
         for attempt in range(_PATIENCE + 1):
             with self._counted(request) as count:
-                async with await self._exchange(request, limits) as response:
+                async with await self._exchange(request, self._patience) as response:
                     raw = await response.read()
                     count(response.status)
             if response.status < 300:
@@ -102,13 +104,8 @@ class Transport:
 
         Raises Rejected when it does not begin, Unreachable when it breaks or falls silent.
         """
-        # Bookmarks come about every minute: a stream that is silent for longer is dead, whatever TCP believes.
-        settings = self._settings
-        limits = aiohttp.ClientTimeout(
-            total=None, sock_connect=settings.request_timeout, sock_read=settings.watch_silence
-        )
         with self._counted(request) as count:
-            async with await self._exchange(request, limits) as response:
+            async with await self._exchange(request, self._stream_patience) as response:
                 count(response.status)
                 if response.status != 200:
                     raise rejected(response.status, response.headers, await response.read())
@@ -123,7 +120,7 @@ class Transport:
         """Send a request; once more with new credentials after a 401 or a certificate that does not fit."""
         assert self._session is not None
         access = self._access
-        text = access.host + request.path + (f"?{urlencode(request.query)}" if request.query else "")
+        text = access.host + request.path + (f"?{request.query}" if request.query else "")
         headers = {"Accept": request.accept}
         data = None
         if request.body is not None:

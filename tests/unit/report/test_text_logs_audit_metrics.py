@@ -226,8 +226,10 @@ class TestMetrics:
 
     def test_segments_are_counted_by_readiness_and_forgotten_when_nobody_has_it(self) -> None:
         metrics = Metrics(CollectorRegistry())
-        metrics.count_segments({("True", "Enforced"): 2, ("False", "Gap"): 1})
-        metrics.count_segments({("True", "Enforced"): 3})
+        metrics.count_segments(("True", "Enforced"), 2)
+        metrics.count_segments(("False", "Gap"), 1)
+        metrics.count_segments(("True", "Enforced"), 3)
+        metrics.count_segments(("False", "Gap"), 0)
         assert self.sample(metrics, "pipesegment_segments", ready="True", reason="Enforced") == 3
         assert self.sample(metrics, "pipesegment_segments", ready="False", reason="Gap") is None
 
