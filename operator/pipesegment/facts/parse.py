@@ -12,6 +12,7 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
+from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import (
     Class,
@@ -213,7 +214,15 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
         elif kind in _FIELDS:
             value = PARSERS[kind](obj)
             nested[_FIELDS[kind]].setdefault(value.meta.namespace, {})[value.meta.name] = value
-    return Snapshot(**flat, **nested, crds=frozenset(crds))
+    pods = (pod for by in nested["pods"].values() for pod in by.values())
+    services = (service for by in nested["services"].values() for service in by.values())
+    seen = SeenAddresses(ip for found in (*pods, *services) for ip in addresses(found))
+    return Snapshot(**flat, **nested, seen=seen, crds=frozenset(crds))
+
+
+def addresses(found: Pod | Service) -> tuple[str, ...]:
+    """Give the addresses that a pod or a Service has."""
+    return found.ips if isinstance(found, Pod) else found.cluster_ips
 
 
 def _flatten(objects: Iterable[Raw]) -> Iterable[Raw]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
 from pipesegment.spec.grant import SegmentGrantSpec
@@ -182,6 +183,8 @@ class Snapshot:
     services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, EndpointSlice]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
+    #: Every address of these pods and Services.
+    seen: SeenAddresses = field(default_factory=SeenAddresses, compare=False, repr=False)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
 

@@ -6,7 +6,7 @@ and platform addresses.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
 from pipesegment.reach.graph import AddressPeer
@@ -100,7 +100,16 @@ def is_public(block: str, excepts: Sequence[str] = ()) -> bool:
     return bool(_less([mine], [*(s for s in special()), *(network(e) for e in excepts)]))
 
 
-def internet(cluster: Iterable[str]) -> tuple[AddressPeer, ...]:
+def neighbourhood(address: IPv4Address | IPv6Address) -> str:
+    """Give what is taken for the cluster's own around an address that is seen: an IPv6 subnet is a /64 (RFC 4291 § 2.5.4).
+
+    Pods of an IPv6 cluster have public addresses, and one exception for each would grow with every pod.
+    """
+    return str(ip_network((address, 64 if address.version == 6 else 32), strict=False))
+
+
+@lru_cache(maxsize=64)
+def internet(cluster: tuple[str, ...]) -> tuple[AddressPeer, ...]:
     """Give 'internet' for both families: everything less special ranges and the cluster's own."""
     blocks = [*special(), *(network(c) for c in cluster)]
     peers = []

@@ -65,16 +65,21 @@ def in_block(end: End, block: str, holes: Iterable[str]) -> bool:
 
 def is_internet(end: End, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
     """Tell whether an end is a public address, and none of the cluster's."""
-    mine = cluster(governing, snapshot)
-    return any(_is_public(ip) and not any(ip in ip_network(block) for block in mine) for ip in addresses(end))
+    return any(_is_public(ip) and not _is_of_the_cluster(ip, governing, snapshot) for ip in addresses(end))
 
 
-def cluster(governing: SegmentClassSpec, snapshot: Snapshot) -> tuple[str, ...]:
-    """Give the cluster's own ranges: those that the class names, and the nodes, pods and Services that are seen."""
+def _is_of_the_cluster(ip: Address, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
+    # Around a public IPv6 address of a pod or Service the whole subnet is taken for the cluster's.
+    subnet = ip_network((ip, 64 if ip.version == 6 else 32), strict=False)
+    return snapshot.seen.first_in(subnet) is not None or any(
+        ip in ip_network(block) for block in own_blocks(governing, snapshot)
+    )
+
+
+def own_blocks(governing: SegmentClassSpec, snapshot: Snapshot) -> tuple[str, ...]:
+    """Give the cluster's own ranges: those that the class names, and the nodes'."""
     nodes = [block for node in snapshot.nodes.values() for block in (*node.addresses, *node.pod_cidrs)]
-    fronts = [ip for found in snapshot.services.values() for service in found.values() for ip in service.cluster_ips]
-    pods = [ip for found in snapshot.pods.values() for pod in found.values() for ip in pod.ips]
-    return (*governing.network.cluster_cidrs, *nodes, *fronts, *pods)
+    return (*governing.network.cluster_cidrs, *nodes)
 
 
 def _is_public(ip: Address) -> bool:

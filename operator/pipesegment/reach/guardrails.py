@@ -10,6 +10,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.reach import addresses, engines
 from pipesegment.reach.addresses import network, touching
+from pipesegment.reach.graph import AddressPeer
 from pipesegment.reach.scene import Declared, Scene
 from pipesegment.spec.segment import AcceptEntry, CidrBlock, ReachEntry
 
@@ -102,7 +103,7 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
         problem = "a metadata or link-local address, which the SegmentClass does not allow"
     elif not rules.allow_internet and addresses.is_public(block):
         problem = "a public address, while the SegmentClass does not allow the internet"
-    elif touching(block, (), (network(r) for r in cluster_ranges(scene))):
+    elif _of_the_cluster(scene, block):
         problem = "an address of the cluster itself, which only pods, stages and kubernetesAPI may name"
     elif not _is_within(block, scene.governance.spec.guardrails.cidrs):
         problem = "outside the blocks that the SegmentClass allows"
@@ -118,29 +119,39 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
     return False
 
 
+def internet(scene: Scene) -> tuple[AddressPeer, ...]:
+    """Give 'internet': public addresses, less the cluster's own ranges and the pods and ClusterIPs that are seen.
+
+    No read is noted of the latter: every new pod would make every such segment due.
+    """
+    ranges = cluster_ranges(scene)
+    peers = addresses.internet(ranges)
+    seen = scene.snapshot.seen
+    public = {
+        addresses.neighbourhood(ip)
+        for peer in peers
+        for ip in seen.outside([network(hole) for hole in peer.excepts], network(peer.block).version)
+    }
+    return addresses.internet((*ranges, *sorted(public))) if public else peers
+
+
 def cluster_ranges(scene: Scene) -> tuple[str, ...]:
-    """Give the cluster's own ranges: the class's, nodes' pod ranges and addresses, ClusterIPs and pods seen outside them."""
-    snapshot = scene.snapshot
+    """Give the ranges that are known to be the cluster's: the class's, the nodes' pod ranges and addresses."""
     scene.reads.add(("Node", "", "*"))
     found = set(scene.governance.spec.network.cluster_cidrs)
-    for node in snapshot.nodes.values():
+    for node in scene.snapshot.nodes.values():
         found.update(node.pod_cidrs)
         found.update(addresses.host(a) for a in node.addresses)
-    covered = [network(c) for c in found]
-    for seen in _seen(scene):
-        block = network(seen)
-        if touching(str(block), (), covered) is None:
-            found.add(str(block))
-            covered.append(block)
     return tuple(sorted(found))
 
 
-def _seen(scene: Scene) -> set[str]:
-    # No read is noted: ClusterIPs come out of one range, and every new Service would make every such segment due.
-    snapshot = scene.snapshot
-    services = {ip for by in snapshot.services.values() for s in by.values() for ip in s.cluster_ips}
-    pods = {ip for by in snapshot.pods.values() for p in by.values() for ip in p.ips}
-    return services | pods
+def _of_the_cluster(scene: Scene, block: str, excepts: Sequence[str] = ()) -> str:
+    """Name what a block less its exceptions holds of the cluster: a range, or the address of a pod or Service; else ''."""
+    meeting = touching(block, excepts, (network(r) for r in cluster_ranges(scene)))
+    if meeting is not None:
+        return str(meeting)
+    seen = scene.snapshot.seen.first_in(network(block), [network(e) for e in excepts])
+    return addresses.host(str(seen)) if seen is not None else ""
 
 
 def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock) -> bool:
@@ -182,8 +193,8 @@ def _is_within(block: str, allowed: Sequence[str]) -> bool:
 
 def _apart(scene: Scene, path: str, cidr: CidrBlock) -> bool:
     """Refuse a block that meets the cluster: what it opens there differs from engine to engine."""
-    meeting = touching(cidr.block, cidr.except_, (network(r) for r in cluster_ranges(scene)))
-    if meeting is None:
+    meeting = _of_the_cluster(scene, cidr.block, cidr.except_)
+    if not meeting:
         return True
     scene.refuse(
         path,

@@ -158,11 +158,13 @@ class Leaving:
         if entry.cidr is None:
             return True
         block, holes = entry.cidr.block, entry.cidr.except_
-        mine = (addresses.network(c) for c in covering.cluster(governing, self._snapshot))
+        mine = (addresses.network(c) for c in covering.own_blocks(governing, self._snapshot))
+        less = [addresses.network(hole) for hole in holes]
         return (
             (network.allow_internet or not addresses.is_public(block, holes))
             and (network.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
             and not addresses.touching(block, holes, mine)
+            and self._snapshot.seen.first_in(addresses.network(block), less) is None
             and (not rails.cidrs or any(within(block, allowed) for allowed in rails.cidrs))
         )
 

@@ -29,7 +29,7 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))
         yield _open(declared, Target.CIDR, f"cidr {entry.cidr.block}", (peer,), ranges(entry.ports))
     elif entry.internet is not None:
-        peers = addresses.internet(guardrails.cluster_ranges(scene))
+        peers = guardrails.internet(scene)
         yield _open(declared, Target.INTERNET, "internet", peers, ranges(entry.ports))
     elif entry.destination is not None:
         yield from _destination(scene, view, declared, entry.destination.name)

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from pipesegment.facts.parse import PARSERS, meta
-from pipesegment.facts.snapshot import Snapshot
+from pipesegment.facts.parse import PARSERS, addresses, meta
+from pipesegment.facts.seen import SeenAddresses
+from pipesegment.facts.snapshot import Pod, Service, Snapshot
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
 from pipesegment.world.fleet import Fleet
@@ -45,12 +46,18 @@ class Surroundings(Fleet):
         self._on_change = on_change
         self._followers = (self, *followers)
         self._crds: frozenset[str] | None = None
+        self._seen = SeenAddresses()
+        listeners: Mapping[Kind, OnChange[Any]] = {
+            kinds.CRD: self._crd_changed,
+            kinds.POD: self._addresses_changed,
+            kinds.SERVICE: self._addresses_changed,
+        }
         self._by_kind = {
             kind: Informer(
                 cluster,
                 kind,
                 parsers.get(kind.kind, _crd),
-                self._crd_changed if kind is kinds.CRD else on_change,
+                listeners.get(kind, on_change),
                 selection=_SELECTIONS.get(kind, EVERYTHING),
                 relist_every=segment_refresh if kind is kinds.SEGMENT else None,
                 clock=clock,
@@ -86,11 +93,19 @@ class Surroundings(Fleet):
             services=self._store(kinds.SERVICE),
             slices=self._store(kinds.ENDPOINT_SLICE),
             policies=self._store(kinds.NETWORK_POLICY),
+            seen=self._seen,
             crds=self._crds,
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:
         return self._by_kind[kind].store
+
+    def _addresses_changed(self, kind: str, old: Pod | Service | None, new: Pod | Service | None) -> None:
+        had, has = (addresses(found) if found else () for found in (old, new))
+        if had != has:
+            self._seen.add(has)
+            self._seen.remove(had)
+        self._on_change(kind, old, new)
 
     def _crd_changed(self, kind: str, old: Any, new: Any) -> None:
         self._crds = None

@@ -37,7 +37,7 @@ def test_special_private_and_metadata_addresses_are_not(address):
 
 def test_the_clusters_own_ranges_are_not_even_when_public():
     assert opened("34.118.0.1")
-    assert not opened("34.118.0.1", ["34.118.0.0/17"])
+    assert not opened("34.118.0.1", ("34.118.0.0/17",))
 
 
 @pytest.mark.parametrize(
