@@ -189,7 +189,7 @@ async def test_drift_of_owned_objects_is_told_and_our_own_writes_are_not(door):
         seen.append((key, target))
         told()
 
-    owned = OwnedObjects(door.cluster, drift, owned_kinds=[kinds.NETWORK_POLICY, kinds.SERVICE_ACCOUNT])
+    owned = OwnedObjects(door.cluster, drift, owned_kinds=[kinds.NETWORK_POLICY])
     key = Key(door.namespace, "pay")
     async with running(owned):
         with owned.writing(door.target()):
