@@ -6,6 +6,7 @@ be granted anew.
 
 from collections.abc import Collection, Iterable, Iterator
 from functools import reduce
+from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
@@ -17,6 +18,9 @@ from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import meet
 from pipesegment.spec.segment import ReachEntry
+
+#: Tells the class's isolation apart from policies, none of whose names holds a slash.
+_BY_CLASS: Final = "/class"
 
 
 def needed(scene: Scene, namespace: str) -> bool:
@@ -205,7 +209,7 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
         excepted = governance.isolation_exceptions(theirs)
         if not any(peer.selector.implies(exception) for exception in excepted):
             meeting = (e for e in excepted if not peer.selector.disjoint(e))
-            yield reduce(_without, meeting, peer.selector), "class"
+            yield reduce(_without, meeting, peer.selector), _BY_CLASS
         if not excepted:
             return
     policies = scene.snapshot.policies.get(peer.namespace, {})

@@ -116,6 +116,14 @@ def test_isolation_by_a_class_counts_less_what_it_leaves_out():
     assert written(reach(mine(), SERVICE, granted, isolating(WEB))) == []
 
 
+def test_what_the_class_and_a_policy_called_class_isolate_is_opened_apart():
+    rules = {"isolation": {"mode": "Namespace", "exceptPods": [{"matchLabels": {"tier": "x"}}]}}
+    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "prod"}}}
+    named = policy("prod", "class", podSelector={"matchLabels": {"tier": "x"}})
+    found = reach(mine(), SERVICE, grant("prod", to=TO_WEB), segment_class("prod", network=rules, **there), named)
+    assert len({g.discriminator for g in found.granted}) == len(written(found)) == 2
+
+
 @pytest.mark.parametrize(
     ("to", "ports", "covers"),
     [
