@@ -12,7 +12,7 @@ from pipesegment.reach.members import Member, Members, Said
 from pipesegment.reach.ports import ranges
 from pipesegment.reach.question import Question
 from pipesegment.spec.destination import Destination
-from pipesegment.spec.ports import Port, within
+from pipesegment.spec.ports import CidrBlock, Port, within
 from pipesegment.spec.segment import AcceptEntry, ReachEntry
 
 
@@ -155,15 +155,18 @@ class Leaving:
             return network.allow_internet
         if entry.kind == "imds":
             return network.allow_imds
-        if entry.cidr is None:
-            return True
-        block, holes = entry.cidr.block, entry.cidr.except_
-        mine = (addresses.network(c) for c in covering.cluster(governing, self._snapshot))
+        return entry.cidr is None or self.may_name(member, entry.cidr)
+
+    def may_name(self, member: Member, cidr: CidrBlock) -> bool:
+        """Tell whether the class lets the authors of a stage name a block, as a target or as a source."""
+        network, allowed = member.governance.spec.network, member.governance.spec.guardrails.cidrs
+        block, holes = cidr.block, cidr.except_
+        mine = (addresses.network(c) for c in covering.cluster(member.governance.spec, self._snapshot))
         return (
             (network.allow_internet or not addresses.is_public(block, holes))
             and (network.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
             and not addresses.touching(block, holes, mine)
-            and (not rails.cidrs or any(within(block, allowed) for allowed in rails.cidrs))
+            and (not allowed or any(within(block, outer) for outer in allowed))
         )
 
 

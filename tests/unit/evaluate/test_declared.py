@@ -400,6 +400,26 @@ class TestStages:
         assert not world.open("10.9.0.9", "ci/shop-cache", "TCP/9090")
         assert not world.open("10.9.0.1", "ci/shop-cache", "TCP/8080")
 
+    @pytest.mark.parametrize(
+        ("rules", "block", "address"),
+        [
+            ("network: {allowInternet: false}", "1.0.0.0/8", "1.1.1.1"),
+            ("network: {clusterCIDRs: [10.9.0.0/16]}", "10.9.0.0/24", "10.9.0.1"),
+            ("guardrails: {cidrs: [10.8.0.0/16]}", "10.9.0.0/24", "10.9.0.1"),
+            ("priority: 0", "169.254.0.0/16", "169.254.1.1"),
+        ],
+    )
+    def test_addresses_that_the_class_does_not_allow_do_not_come_in(self, rules: str, block: str, address: str) -> None:
+        """By an own entry or a common one; what the class says itself counts."""
+        accepts = f"accepts: [{{cidr: {{block: {block}}}, ports: [{{port: 9090}}]}}]"
+        own, common = f"{{name: cache, {accepts}}}]", f"{{name: cache}}], common: {{{accepts}}}"
+        for said in (own, common):
+            assert not World(segment(f"{{stages: [{said}}}"), class_(f"{{{rules}}}")).open(
+                address, "ci/shop-cache", "TCP/9090"
+            )
+        baseline = World(segment("stages: [{name: cache}]"), class_(f"{{{rules}, baseline: {{{accepts}}}}}"))
+        assert baseline.open(address, "ci/shop-cache", "TCP/9090")
+
     def test_common_entries_and_the_baseline_count_for_every_stage(self) -> None:
         """Each with its own place."""
         spec = (
