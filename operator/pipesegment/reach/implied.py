@@ -64,7 +64,8 @@ class Implied:
         return False
 
     def _is_controller(self, member: Member, question: Question) -> bool:
-        if member.needs.jenkins is None:
+        targets = member.governance.spec.guardrails.targets
+        if member.needs.jenkins is None or (targets and "service" not in targets):
             return False
         namespace, name, http_alone = member.needs.jenkins
         namespace = namespace or member.namespace
@@ -76,11 +77,12 @@ class Implied:
         return bool(ways) and not self._consent.missing(member, meant, ways, question)
 
     def _controller(self, found: Service, question: Question, *, http_alone: bool) -> Ways:
-        end, port = question.destination, question.port
-        agent = covering.at((_AGENT,), port, end)
-        if agent:
-            return agent if not http_alone and covering.is_behind(found, end, self._snapshot) else NO_WAY
-        return covering.service(found, (), end, port, self._snapshot)
+        """Mean the Service's ports; agents that come by WebSocket leave out the one that it has for others."""
+        own = tuple(spec.Port(port=p.port, protocol=p.protocol) for p in found.ports)
+        meant = tuple(p for p in own if p != _AGENT) if http_alone else own
+        if not meant:
+            return NO_WAY
+        return covering.service(found, meant, question.destination, question.port, self._snapshot)
 
     def _is_resolver(self, member: Member, question: Question) -> bool:
         wish = member.stage.dns

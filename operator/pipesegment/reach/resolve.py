@@ -126,13 +126,15 @@ def _jenkins(scene: Scene, view: View, controller: tuple[str | None, str, bool])
     namespace, name, web_socket = controller[0] or view.key.namespace, controller[1], controller[2]
     entry: dict[str, object] = {"service": {"name": name, "namespace": namespace}}
     service = scene.service(namespace, name)
-    if web_socket and service is not None:
-        kept = [{"port": p.port, "protocol": p.protocol} for p in service.ports if p.port != _JENKINS_AGENT_PORT]
+    hidden = grants.needed(scene, namespace) and not grants.covers_service(scene, view, namespace, name, service)
+    if web_socket and service is not None and not hidden:
+        own = ((p.port, p.protocol) for p in service.ports)
+        kept = [{"port": port, "protocol": protocol} for port, protocol in own if (port, protocol) != _JENKINS_AGENT]
         entry["ports"] = kept or [{"port": 80}]
     yield from targets.egress(scene, view, Declared(engines.BECAUSE, ReachEntry.model_validate(entry)))
 
 
-_JENKINS_AGENT_PORT = 50000
+_JENKINS_AGENT = (50000, "TCP")
 
 
 def _siblings(view: View, direction: str) -> Iterator[Edge]:

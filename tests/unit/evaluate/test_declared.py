@@ -676,11 +676,12 @@ class TestEngines:
 
     @pytest.mark.parametrize(("web_socket", "agent"), [("false", True), ("true", False)])
     def test_the_jenkins_controller(self, web_socket: str, agent: bool) -> None:
-        """Its Service, and the agents' port unless they come by WebSocket."""
+        """Its Service, less the port that it has for agents when they come by WebSocket."""
         facts = (
             "{kind: Pod, metadata: {namespace: ci, name: agent, labels: {jenkins/label: maven}}}\n---\n"
             "{kind: Pod, metadata: {namespace: prod, name: jenkins, labels: {app: jenkins}}}\n---\n"
-            "{kind: Service, metadata: {namespace: prod, name: jenkins}, spec: {selector: {app: jenkins}, ports: [{port: 80, targetPort: 8080}]}}"
+            "{kind: Service, metadata: {namespace: prod, name: jenkins}, spec: {selector: {app: jenkins},"
+            " ports: [{name: http, port: 80, targetPort: 8080}, {name: agent, port: 50000, targetPort: 5000}]}}"
         )
         spec = (
             f"{{engine: {{type: Jenkins, jenkins: {{controller: {{service: jenkins, namespace: prod}}, webSocket: {web_socket}}}}},"
@@ -688,8 +689,28 @@ class TestEngines:
         )
         world = World(segment(spec), facts=facts)
         assert world.open("ci/agent", "prod/jenkins", "TCP/8080")
-        assert world.open("ci/agent", "prod/jenkins", "TCP/50000") is agent
+        assert world.open("ci/agent", "prod/jenkins", "TCP/5000") is agent
+        assert not world.open("ci/agent", "prod/jenkins", "TCP/50000")
         assert not world.open("ci/agent", "prod/jenkins", "TCP/22")
+
+    @pytest.mark.parametrize(
+        ("targets", "open_"), [("[]", True), ("[service, kubernetesAPI]", True), ("[cidr]", False)]
+    )
+    def test_an_engine_is_no_way_round_the_classs_targets(self, targets: str, open_: bool) -> None:
+        """What it needs by an entry, and Jenkins' controller."""
+        facts = (
+            "{kind: Pod, metadata: {namespace: ci, name: agent, labels: {jenkins/label: maven, job: build}}}\n---\n"
+            "{kind: Pod, metadata: {namespace: prod, name: jenkins, labels: {app: jenkins}}}\n---\n"
+            "{kind: Service, metadata: {namespace: prod, name: jenkins}, spec: {selector: {app: jenkins}, ports: [{port: 80}]}}"
+        )
+        governed = class_(f"{{guardrails: {{targets: {targets}}}}}")
+        argo = "{engine: {type: ArgoWorkflows}, stages: [{name: build, podSelector: {matchLabels: {job: build}}}]}"
+        assert World(segment(argo), governed, facts=facts).open("ci/agent", "192.0.2.1", "TCP/6443") is open_
+        jenkins = (
+            "{engine: {type: Jenkins, jenkins: {controller: {service: jenkins, namespace: prod}}},"
+            " stages: [{name: build, engine: {labels: [maven]}}]}"
+        )
+        assert World(segment(jenkins), governed, facts=facts).open("ci/agent", "prod/jenkins", "TCP/80") is open_
 
     def test_runner_pods_have_the_engines_needs_alone(self) -> None:
         """ARC in Kubernetes mode: job pods have the declared reach, runners the API server."""
