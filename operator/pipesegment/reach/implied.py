@@ -46,7 +46,8 @@ class Implied:
 
     def _takes_part(self, member: Member) -> bool:
         """Tell whether a stage has any way, by its own word or a neighbour's: its sidecar is let out then."""
-        if member.needs.jenkins is not None or any(True for _ in (*member.reaches(), *member.accepts())):
+        engine = member.needs.jenkins is not None or member.needs.siblings is not None
+        if engine or member.stage.dns == "Cluster" or any(True for _ in (*member.reaches(), *member.accepts())):
             return True
         return any(self._may_mean(other, member) for other in self._members.within(member.namespace))
 

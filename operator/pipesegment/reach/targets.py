@@ -92,8 +92,8 @@ def _selected(
             )
         yield closed(declared, target, described)
         return
-    host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
-    yield from pods.edges(scene, view, Aim(declared, target, described, (host,)), PodPeer(namespace, selector), ports)
+    aim = Aim(declared, target, described, (services.host(found.meta.key),))
+    yield from pods.edges(scene, view, aim, PodPeer(namespace, selector), ports)
 
 
 def _endpoints(
@@ -112,8 +112,7 @@ def _endpoints(
         if ports and allowed:
             opened = True
             peers = tuple(AddressPeer(addresses.host(a)) for a in allowed)
-            host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
-            yield _open(declared, target, described, peers, ports, hosts=(host,))
+            yield _open(declared, target, described, peers, ports, hosts=(services.host(found.meta.key),))
     if not opened:
         scene.note(
             declared.because,

@@ -744,6 +744,40 @@ def test_a_sidecar_reaches_its_control_plane_once_the_stage_declares_anything() 
         assert not world.open(BUILD, "istio-system/istiod", "TCP/15010")
 
 
+@pytest.mark.parametrize(
+    ("spec", "labels"),
+    [
+        ("{stages: [{name: build, dns: Cluster}]}", "pipesegment.dev/segment: shop, pipesegment.dev/stage: build"),
+        (
+            "{engine: {type: Woodpecker, woodpecker: {repoID: 7}}, stages: [{name: build}]}",
+            "woodpecker-ci.org/repo-id: '7', woodpecker-ci.org/step: build",
+        ),
+        (
+            (
+                "{engine: {type: ActionsRunnerController, actionsRunnerController: {containerMode: Kubernetes}}, stages:"
+                " [{name: build, engine: {scaleSets: [linux], jobPods: {matchLabels: {job: build}}}}]}"
+            ),
+            "actions.github.com/scale-set-name: linux, app.kubernetes.io/component: runner",
+        ),
+    ],
+    ids=["dns", "siblings", "runner pods"],
+)
+def test_whatever_a_stage_has_makes_its_sidecar_find_the_control_plane(spec: str, labels: str) -> None:
+    """DNS, its engine's siblings, its runner pods; `mesh: None` takes it out of the mesh."""
+    facts = (
+        f"{{kind: Pod, metadata: {{namespace: ci, name: some, labels: {{{labels}}}}}}}\n---\n"
+        "{kind: Pod, metadata: {namespace: istio-system, name: istiod, labels: {app: istiod}}}"
+    )
+    meshed = World(segment(spec), class_("{mesh: {provider: Istio}}"), facts=facts)
+    assert meshed.open("ci/some", "istio-system/istiod", "TCP/15012")
+    plain = World(
+        segment(spec.replace("{name: build", "{name: build, mesh: None")),
+        class_("{mesh: {provider: Istio}}"),
+        facts=facts,
+    )
+    assert not plain.open("ci/some", "istio-system/istiod", "TCP/15012")
+
+
 def test_everybody_else_is_free() -> None:
     """Pods of no segment reach each other and the world; a pod reaches itself."""
     world = World(segment("stages: [{name: build}]"))
