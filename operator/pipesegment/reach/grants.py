@@ -100,8 +100,9 @@ def endpoint_ports(
     granted_here = {p for spec in naming for p in services.endpoint_ports(found, each, spec.ports)}
     common = tuple(p for p in ports if p in granted_here)
     held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in naming)
-    if len(common) < len(ports):
-        note_ungranted(scene, because, f"service {namespace}/{name}", namespace, closed=held)
+    rest = [p for p in ports if p not in common]
+    if rest:
+        note_ungranted(scene, because, _at(f"service {namespace}/{name}", rest, common), namespace, closed=held)
     return common if held else ports
 
 

@@ -73,17 +73,15 @@ class Implied:
         found = self._snapshot.service(namespace, name)
         if found is None:
             return False
-        ways = self._controller(found, question, http_alone=http_alone)
+        ways = self._controller(member, found, question, http_alone=http_alone)
         meant = Meant(namespace, found.selector, name, covering.service_ports(found, ()))
         return bool(ways) and not self._consent.missing(member, meant, ways, question)
 
-    def _controller(self, found: Service, question: Question, *, http_alone: bool) -> Ways:
+    def _controller(self, member: Member, found: Service, question: Question, *, http_alone: bool) -> Ways:
         """Mean the Service's ports; agents that come by WebSocket leave out the one that it has for others."""
         own = tuple(spec.Port(port=p.port, protocol=p.protocol) for p in found.ports)
         meant = tuple(p for p in own if p != _AGENT) if http_alone else own
-        if not meant:
-            return NO_WAY
-        return covering.service(found, meant, question.destination, question.port, self._snapshot)
+        return self._leaving.through(member, found, meant, question) if meant else NO_WAY
 
     def _is_resolver(self, member: Member, question: Question) -> bool:
         wish = member.stage.dns

@@ -276,6 +276,33 @@ class TestTargets:
         """The entry counts for nothing."""
         assert not one(entry, class_(rules)).open(BUILD, address, "TCP/443")
 
+    @pytest.mark.parametrize(
+        ("rules", "address", "opens"),
+        [
+            ("priority: 0", "10.9.0.1", True),
+            ("priority: 0", "1.1.1.1", True),
+            ("network: {allowInternet: false}", "1.1.1.1", False),
+            ("priority: 0", "169.254.169.254", False),
+            ("network: {allowIMDS: true}", "169.254.169.254", True),
+            ("network: {clusterCIDRs: [10.9.0.0/16]}", "10.9.0.1", False),
+            ("priority: 0", "10.96.0.1", False),
+            ("guardrails: {cidrs: [10.8.0.0/16]}", "10.9.0.1", False),
+            ("priority: 0", "127.0.0.1", False),
+            ("priority: 0", "224.0.0.1", False),
+        ],
+    )
+    def test_an_address_that_a_slice_gives_is_held_to_the_classs_word(
+        self, rules: str, address: str, opens: bool
+    ) -> None:
+        """Whoever writes slices could name any."""
+        facts = (
+            "{kind: Service, metadata: {namespace: ci, name: given}, spec: {ports: [{name: sql, port: 5432}]}}\n---\n"
+            "{kind: EndpointSlice, metadata: {namespace: ci, name: given, labels: {kubernetes.io/service-name: given}},"
+            f" addressType: IPv4, endpoints: [{{addresses: [{address}]}}], ports: [{{name: sql, port: 5432}}]}}"
+        )
+        mine = segment("stages: [{name: build, reaches: [{service: {name: given}}]}]")
+        assert World(mine, class_(f"{{{rules}}}"), facts=facts).open(BUILD, address, "TCP/5432") is opens
+
     def test_a_reason_names_the_place(self) -> None:
         """Open: both halves; closed: who closes."""
         world = one("{service: {name: api, namespace: prod}}")
