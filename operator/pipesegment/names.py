@@ -52,18 +52,22 @@ def object_name(segment: str, stage: str) -> str:
 
 
 def suffixed_name(segment: str, stage: str, suffix: str) -> str:
-    """Name a further object of a stage (`suffix` tells which), never equal to another stage's own name.
+    """Name a further object of a stage (`suffix` tells which).
 
-    The hash is always present: `shop` + `build-runner` and `shop-build` + `runner` must not meet.
+    The hash is always present: `shop` + `build-runner` and `shop-build` + `runner` must not meet by accident. A stage that
+    is named after it on purpose is refused (`compile.namesakes`).
     """
     digest = _digest(f"{segment}/{stage}/{suffix}")
     return f"{f'{segment}-{stage}-{suffix}'[: MAX_NAME - 9].rstrip('-')}-{digest}"
 
 
 def foreign_name(origin: str, segment: str, stage: str, discriminator: str) -> str:
-    """Name an object in another namespace; injective over (namespace of the segment, segment, stage, discriminator)."""
-    digest = _digest(f"{origin}/{segment}/{stage}/{discriminator}")
-    return f"{f'{origin}-{segment}-{stage}'[: MAX_NAME - 9].rstrip('-')}-{digest}"
+    """Name an object in another namespace; injective over (namespace of the segment, segment, stage, discriminator).
+
+    The people of that namespace have a say in the discriminator, hence a digest in which nobody finds two alike.
+    """
+    digest = _digest(f"{origin}/{segment}/{stage}/{discriminator}", 32)
+    return f"{f'{origin}-{segment}-{stage}'[: MAX_NAME - 33].rstrip('-')}-{digest}"
 
 
 def label_value(name: str) -> str:
@@ -77,5 +81,5 @@ def _bounded(name: str, key: str) -> str:
     return f"{name[: MAX_NAME - 9].rstrip('-')}-{_digest(key)}"
 
 
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()[:8]
+def _digest(key: str, digits: int = 8) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:digits]

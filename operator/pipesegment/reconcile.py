@@ -49,10 +49,11 @@ class Corridor:
         generation = segment.meta.generation
         try:
             reach = resolve(segment, snapshot)
+            # Whether two objects share a name may depend on facts too: what ends a refusal must make the segment due.
+            resolved(reach)
             desired = compile_segment(reach)
         except Refused as refused:
             return Outcome(generation, refusals=refused.refusals)
-        resolved(reach)
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
         live = self._live(desired)

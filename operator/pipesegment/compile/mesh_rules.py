@@ -4,14 +4,17 @@ Both halves of an edge see the same facts from their own side, so they come to t
 one when the other cannot be said. Sources: semantics, § Mesh; facts, security §5.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, Mesh, PodPeer, StageReach, Target
+from pipesegment.reach.graph import Edge, Mesh, PodPeer, PortRange, StageReach, Target
 
 #: The reason that `inexact.http: Coarse` lifts.
 HTTP_NOT_ENFORCED: Final = "HttpNotEnforced"
+#: How many ports and ranges a message lists.
+_SHOWN: Final = 8
 
 
 class Problem(NamedTuple):
@@ -37,8 +40,8 @@ def problem(stage: StageReach, edge: Edge) -> Problem | None:
         meshed = edge.other_meshed if inbound else stage.mesh is Mesh.ISTIO
         found = (
             _not_in_mesh(edge, sender, receiver, meshed)
-            or _no_service(stage, edge, receiver)
             or _unsayable_ports(edge, receiver)
+            or _no_service(stage, edge, receiver)
         )
         if found:
             return found
@@ -76,25 +79,34 @@ def _not_in_mesh(edge: Edge, sender: str, receiver: str, meshed: bool | None) ->
 
 def _no_service(stage: StageReach, edge: Edge, receiver: str) -> Problem | None:
     """Judge the way: a sidecar knows others by their Services; without one the call leaves as plaintext and is reset."""
-    inbound = edge.direction == "ingress"
-    if stage.served_by if inbound else edge.hosts:
+    if edge.hosts:
         return None
+    ports = _listed(captured(edge.ports))
+    reset = "so calls to it there would leave as plaintext and be reset"
+    if edge.fronts:
+        services = " or ".join(edge.fronts)
+        return Problem(
+            "NoService",
+            f"{receiver} is in the mesh and none of its Services ({', '.join(edge.fronts)}) leads to port {ports}, {reset}",
+            f"give Service {services} port {ports}, with the same targetPort",
+        )
     own = PodPeer(stage.key.namespace, stage.selector)
     pods = " and ".join(
         f"'{peer.selector}' in namespace {peer.namespace}"
-        for peer in ((own,) if inbound else edge.peers)
+        for peer in ((own,) if edge.direction == "ingress" else edge.peers)
         if isinstance(peer, PodPeer)
     )
     return Problem(
         "NoService",
         f"{receiver} is in the mesh and no Service selects its pods, so calls to it would leave as plaintext and be reset",
-        f"create a Service (headless will do) that selects {pods}{_at_ports(edge)}",
+        f"create a Service (headless will do) that selects {pods}{f' at port {ports}' if ports else ''}",
     )
 
 
-def _at_ports(edge: Edge) -> str:
-    ports = ", ".join(f"{p.port}" if p.end is None else f"{p.port}-{p.end}" for p in captured(edge.ports))
-    return f" at port {ports}" if ports else ""
+def _listed(ports: Sequence[PortRange]) -> str:
+    """List ports; a range may have been cut into many."""
+    shown = [f"{p.port}" if p.end is None else f"{p.port}-{p.end}" for p in ports[:_SHOWN]]
+    return ", ".join([*shown, *(["…"] if len(ports) > _SHOWN else [])])
 
 
 def _unsayable_ports(edge: Edge, receiver: str) -> Problem | None:

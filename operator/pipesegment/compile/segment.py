@@ -1,5 +1,6 @@
 """The compilers put together: a segment's Reach becomes everything that should exist for it."""
 
+from pipesegment.compile import namesakes
 from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
@@ -13,7 +14,7 @@ def compile_segment(reach: Reach) -> Desired:
     """Compile a Reach to objects, sorted and stamped with their fingerprint; the same Reach gives the same bytes.
 
     Whether the segment is suspended or its class stalled decides what may be applied, not what is desired: that is for
-    `plan`. Raises Refused when two stages share a service account.
+    `plan`. Raises Refused when two stages share a service account, or two objects a name.
     """
     said = split(reach)
     objects = [
@@ -21,5 +22,6 @@ def compile_segment(reach: Reach) -> Desired:
         *network_policies(said.reach),
         *istio_objects(said.reach),
     ]
+    namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)
     return Desired(reach.segment, reach.uid, tuple(in_order), said.gaps, said.coarse)

@@ -122,9 +122,11 @@ class World:
     def _targeting(self, pod: PodEnd, port: Port) -> Iterator[ServicePort]:
         named = {p.name for p in pod.ports if p.name and (p.port, p.protocol) == (port.number, port.protocol)}
         for service in self._services.get(pod.namespace, ()):
-            if service.selector is not None and service.selector.matches(pod.labels):
+            if service.type != "ExternalName" and service.selector is not None and service.selector.matches(pod.labels):
                 for candidate in service.ports:
-                    if candidate.protocol == port.protocol and candidate.target in {port.number, *named}:
+                    # Clients of a headless Service call its pods under the number of the Service's own port.
+                    called = not service.headless or candidate.port == port.number
+                    if called and candidate.protocol == port.protocol and candidate.target in {port.number, *named}:
                         yield candidate
 
 

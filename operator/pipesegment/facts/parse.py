@@ -108,6 +108,7 @@ def service(obj: Raw) -> Service:
         ports=ports,
         cluster_ips=tuple(ip for ip in ips if ip and ip != "None"),
         external_name=spec.get("externalName") or "",
+        headless="None" in ips,
     )
 
 

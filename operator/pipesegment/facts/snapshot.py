@@ -92,7 +92,10 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """core/v1 Service. `selector` is None when it has none (its EndpointSlices are somebody else's work)."""
+    """core/v1 Service. `selector` is None when it has none (its EndpointSlices are somebody else's work).
+
+    A `headless` one has no address of its own: clients call its pods under the numbers of its own ports.
+    """
 
     meta: Meta
     type: str
@@ -100,6 +103,7 @@ class Service:
     ports: tuple[ServicePort, ...]
     cluster_ips: tuple[str, ...]
     external_name: str
+    headless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,10 +136,10 @@ _ENTRIES: Final = (
         "PS303",
         "NoService",
         "warning",
-        "No Service selects the stage that is reached",
-        "A sidecar knows its peers by Services. Without one the call leaves as plain text, and the other side's sidecar "
-        "resets it.",
-        "Create a (headless) Service that selects the stage's pods; the finding has it ready.",
+        "No Service leads to the stage that is reached at its port",
+        "A sidecar knows its peers by Services, at the ports that these target. A call that no Service leads to leaves as "
+        "plain text, and the other side's sidecar resets it.",
+        "Create a (headless) Service that selects the stage's pods, or give theirs the port; the finding has it ready.",
     ),
     Entry(
         "PS304",
@@ -303,6 +303,15 @@ _ENTRIES: Final = (
         "A foreign policy opens more than the stage declares",
         "NetworkPolicies add up: what one allows, no other takes away.",
         "Delete that policy, narrow its podSelector, or declare what it opens.",
+    ),
+    Entry(
+        "PS413",
+        "MeshIdle",
+        "warning",
+        "The stage is in the mesh, and nothing of it is open",
+        "A sidecar needs its control plane before its pod becomes ready, and a stage that declares nothing reaches nothing, "
+        "its sidecar included. Its pods wait for ever.",
+        "Give the stage `mesh: None`, or declare what it reaches or accepts.",
     ),
     Entry(
         "PS501",

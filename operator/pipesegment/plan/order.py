@@ -30,8 +30,9 @@ moves away: it is narrowed and kept.
 """
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from pipesegment import names
@@ -70,11 +71,11 @@ def safe_sequence(
     """
     passages = _passages(changes, live_objects, list(surroundings), restraint)
     turning = _turning(passages) if restraint is Restraint.NONE else []
-    leftover = {change.id for change in changes.changes}
+    taken = {change.id for change in changes.changes}
     steps = [*_plain_steps(changes)]
     for passage in passages:
         steps += _steps(passage, passage in turning)
-    steps += _guards(passages, turning, leftover)
+    steps += _guards(passages, turning, taken)
     allowed = [step for step in steps if _allowed(step, restraint)]
     ends = {step.change.id for step in allowed if step.final}
     held = {p.move.change.id for p in passages if p.move.held}
@@ -187,26 +188,41 @@ def _end(move: Move) -> Step:
     return Step(wave, verb, change.id, change, move.new_object, final=not move.held)
 
 
-def _guards(passages: list[Passage], turning: list[Passage], existing: Container[ObjectID]) -> Iterator[Step]:
+def _guards(passages: list[Passage], turning: list[Passage], taken: set[ObjectID]) -> Iterator[Step]:
     alone = sum(p.move.moves for p in turning) == 1
+    moves = {passage.move.change.id: passage.move for passage in passages}
     for passage in passages:
         if passage.way is not Way.MIXED or not passage.needs_guard or (alone and passage in turning):
             continue
         change, obj = passage.move.change, passage.move.new_object
         assert obj is not None
-        guard = shut(_bare(obj), _guard_name(obj))
-        target = ObjectID.of(guard)
-        # One that a crash left behind is a deletion of this ChangeSet already, and those come last.
-        if target not in existing:
-            yield Step(Wave.NARROW, "create", target, change, guard, final=False)
-            yield Step(Wave.PRUNE_FENCES, "delete", target, change, final=False)
+        for number in count():
+            guard = shut(_bare(obj), _guard_name(obj, number))
+            target = ObjectID.of(guard)
+            if target not in taken:
+                taken.add(target)
+                yield Step(Wave.NARROW, "create", target, change, guard, final=False)
+                yield Step(Wave.PRUNE_FENCES, "delete", target, change, final=False)
+                break
+            if target in moves and _is_left_behind(moves[target], guard):
+                break
 
 
-def _guard_name(obj: Object) -> str:
+def _is_left_behind(move: Move, guard: Object) -> bool:
+    """Tell a guard that a crash left, whose deletion comes last anyhow, from an object that was named like one."""
+    old, made = move.old, fence(guard, Words())
+    if move.new_object is not None or old is None or made is None:
+        return False
+    return old.shut and (old.selector, old.planes) == (made.selector, made.planes)
+
+
+def _guard_name(obj: Object, number: int) -> str:
+    """Name a guard; whoever names stages may have taken the first names on purpose."""
     meta = obj["metadata"]
     selector = obj["spec"].get("podSelector") or obj["spec"].get("selector") or {}
     digest = hashlib.sha256(canonical_bytes(selector)).hexdigest()[:8]
-    return names.suffixed_name(meta["labels"].get(names.SEGMENT_LABEL, ""), meta["name"], f"guard-{digest}")
+    suffix = f"guard-{digest}-{number}" if number else f"guard-{digest}"
+    return names.suffixed_name(meta["labels"].get(names.SEGMENT_LABEL, ""), meta["name"], suffix)
 
 
 def _plain_steps(changes: ChangeSet) -> Iterator[Step]:

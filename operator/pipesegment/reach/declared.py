@@ -99,7 +99,8 @@ class Declaration:
         if not ways or not admits(entry.http, question):
             return False
         if entry.cidr is not None:
-            return covering.in_block(source, entry.cidr.block, entry.cidr.except_)
+            named = not said.authored or self._leaving.may_name(target, entry.cidr.block, entry.cidr.except_)
+            return named and covering.in_block(source, entry.cidr.block, entry.cidr.except_)
         if entry.pods is not None:
             pods = entry.pods
             return (

@@ -6,6 +6,7 @@ be granted anew.
 
 from collections.abc import Collection, Iterable, Iterator
 from functools import reduce
+from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
@@ -17,6 +18,9 @@ from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import meet
 from pipesegment.spec.segment import ReachEntry
+
+#: Tells the class's isolation apart from policies, none of whose names holds a slash.
+_BY_CLASS: Final = "/class"
 
 
 def needed(scene: Scene, namespace: str) -> bool:
@@ -96,8 +100,9 @@ def endpoint_ports(
     granted_here = {p for spec in naming for p in services.endpoint_ports(found, each, spec.ports)}
     common = tuple(p for p in ports if p in granted_here)
     held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in naming)
-    if len(common) < len(ports):
-        note_ungranted(scene, because, f"service {namespace}/{name}", namespace, closed=held)
+    rest = [p for p in ports if p not in common]
+    if rest:
+        note_ungranted(scene, because, _at(f"service {namespace}/{name}", rest, common), namespace, closed=held)
     return common if held else ports
 
 
@@ -205,7 +210,7 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
         excepted = governance.isolation_exceptions(theirs)
         if not any(peer.selector.implies(exception) for exception in excepted):
             meeting = (e for e in excepted if not peer.selector.disjoint(e))
-            yield reduce(_without, meeting, peer.selector), "class"
+            yield reduce(_without, meeting, peer.selector), _BY_CLASS
         if not excepted:
             return
     policies = scene.snapshot.policies.get(peer.namespace, {})

@@ -108,8 +108,9 @@ class Edge:
 
     `ports` empty means every port (only an engine's own needs may say so). `peers` is never empty when `open`.
     `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
-    `hosts` are what the mesh calls the target on egress edges, as `namespace/host` for a Sidecar (empty: not in the
-    registry). `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods).
+    `hosts` are what the mesh calls whoever is called at these ports, as `namespace/host` for a Sidecar (empty: not in the
+    registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_meshed`: the other
+    side is in the mesh (None: unknown, such as plain pods).
     """
 
     because: str
@@ -122,6 +123,7 @@ class Edge:
     http: tuple[HttpRule, ...] = ()
     principals: tuple[Principal, ...] = ()
     hosts: tuple[str, ...] = ()
+    fronts: tuple[str, ...] = ()
     other_meshed: bool | None = None
 
 
@@ -142,8 +144,7 @@ class StageReach:
 
     `closed`: it was refused (Overlapping…): its policy is written without any allow.
     `runner`: with ActionsRunnerController in Kubernetes mode, a second set of pods with the engine's needs only.
-    `served_by`: hosts (`namespace/name.namespace.svc…`) of Services that provably select its pods. `pods` live now,
-    `wrong_account` of them run as another service account than the stage's.
+    `pods` live now, `wrong_account` of them run as another service account than the stage's.
     """
 
     key: StageKey
@@ -156,7 +157,6 @@ class StageReach:
     ingress: tuple[Edge, ...] = ()
     closed: bool = False
     runner: "RunnerReach | None" = None
-    served_by: tuple[str, ...] = ()
     pods: int = 0
     wrong_account: int = 0
 

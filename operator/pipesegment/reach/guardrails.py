@@ -84,12 +84,10 @@ def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
 
 
 def accepts_allowed(scene: Scene, declared: Declared[AcceptEntry]) -> bool:
-    """Tell whether the class allows a source; refuse it otherwise."""
-    if declared.entry.cidr is None or not declared.because.startswith("spec."):
+    """Tell whether the class allows a source; refuse it otherwise. A block is held to what holds for one that is reached."""
+    if declared.entry.cidr is None or declared.because.startswith(names.CLASS):
         return True
-    return _within(scene, f"{declared.because}.cidr.block", declared.entry.cidr) and _apart(
-        scene, f"{declared.because}.cidr.block", declared.entry.cidr
-    )
+    return _cidr_allowed(scene, f"{declared.because}.cidr.block", declared.entry.cidr, source=True)
 
 
 def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str, address: str) -> bool:
@@ -154,7 +152,7 @@ def _of_the_cluster(scene: Scene, block: str, excepts: Sequence[str] = ()) -> st
     return addresses.host(str(seen)) if seen is not None else ""
 
 
-def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock) -> bool:
+def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock, *, source: bool = False) -> bool:
     rules = scene.governance.spec.network
     if not rules.allow_imds and touching(cidr.block, cidr.except_, addresses.metadata()):
         scene.refuse(
@@ -169,10 +167,11 @@ def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock) -> bool:
             path,
             "is public while the SegmentClass does not allow the internet",
             cidr.block,
-            "use private addresses, or a destination of the class",
+            f"use private addresses, or {'a baseline entry' if source else 'a destination'} of the class",
         )
         return False
-    return _within(scene, path, cidr) and _apart(scene, path, cidr)
+    instead = "pods or stages" if source else "pods, services or stages"
+    return _within(scene, path, cidr) and _apart(scene, path, cidr, instead)
 
 
 def _within(scene: Scene, path: str, cidr: CidrBlock) -> bool:
@@ -191,7 +190,7 @@ def _is_within(block: str, allowed: Sequence[str]) -> bool:
     return not allowed or any(mine.subnet_of(outer) for outer in same)  # type: ignore[arg-type] # same version
 
 
-def _apart(scene: Scene, path: str, cidr: CidrBlock) -> bool:
+def _apart(scene: Scene, path: str, cidr: CidrBlock, instead: str) -> bool:
     """Refuse a block that meets the cluster: what it opens there differs from engine to engine."""
     meeting = _of_the_cluster(scene, cidr.block, cidr.except_)
     if not meeting:
@@ -200,6 +199,6 @@ def _apart(scene: Scene, path: str, cidr: CidrBlock) -> bool:
         path,
         f"overlaps the cluster's own {meeting} in",
         cidr.block,
-        f"except {meeting}, and declare pods, services or stages for what is inside",
+        f"except {meeting}, and declare {instead} for what is inside",
     )
     return False

@@ -46,7 +46,8 @@ class Implied:
 
     def _takes_part(self, member: Member) -> bool:
         """Tell whether a stage has any way, by its own word or a neighbour's: its sidecar is let out then."""
-        if member.needs.jenkins is not None or any(True for _ in (*member.reaches(), *member.accepts())):
+        engine = member.needs.jenkins is not None or member.needs.siblings is not None
+        if engine or member.stage.dns == "Cluster" or any(True for _ in (*member.reaches(), *member.accepts())):
             return True
         return any(self._may_mean(other, member) for other in self._members.within(member.namespace))
 
@@ -64,23 +65,23 @@ class Implied:
         return False
 
     def _is_controller(self, member: Member, question: Question) -> bool:
-        if member.needs.jenkins is None:
+        targets = member.governance.spec.guardrails.targets
+        if member.needs.jenkins is None or (targets and "service" not in targets):
             return False
         namespace, name, http_alone = member.needs.jenkins
         namespace = namespace or member.namespace
         found = self._snapshot.service(namespace, name)
         if found is None:
             return False
-        ways = self._controller(found, question, http_alone=http_alone)
+        ways = self._controller(member, found, question, http_alone=http_alone)
         meant = Meant(namespace, found.selector, name, covering.service_ports(found, ()))
         return bool(ways) and not self._consent.missing(member, meant, ways, question)
 
-    def _controller(self, found: Service, question: Question, *, http_alone: bool) -> Ways:
-        end, port = question.destination, question.port
-        agent = covering.at((_AGENT,), port, end)
-        if agent:
-            return agent if not http_alone and covering.is_behind(found, end, self._snapshot) else NO_WAY
-        return covering.service(found, (), end, port, self._snapshot)
+    def _controller(self, member: Member, found: Service, question: Question, *, http_alone: bool) -> Ways:
+        """Mean the Service's ports; agents that come by WebSocket leave out the one that it has for others."""
+        own = tuple(spec.Port(port=p.port, protocol=p.protocol) for p in found.ports)
+        meant = tuple(p for p in own if p != _AGENT) if http_alone else own
+        return self._leaving.through(member, found, meant, question) if meant else NO_WAY
 
     def _is_resolver(self, member: Member, question: Question) -> bool:
         wish = member.stage.dns

@@ -1,6 +1,7 @@
 """What a stage reaches, entry by entry: whether an entry means a concrete destination, and whether it has its consent."""
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_network
 
 from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import canonical
@@ -68,7 +69,7 @@ class Leaving:
             case "stage":
                 return covering.at(entry.ports, port, end) if any(self._targets(member, entry, question)) else NO_WAY
             case "service":
-                return self._service(self._service_of(member, entry), entry.ports, question)
+                return self.through(member, self._service_of(member, entry), entry.ports, question)
             case "pods":
                 assert entry.pods is not None
                 there = isinstance(end, PodEnd) and end.namespace == (entry.pods.namespace or member.namespace)
@@ -90,8 +91,9 @@ class Leaving:
             case _:  # names and AWS services are refused until something enforces them
                 return NO_WAY
 
-    def _service(self, found: Service | None, ports: Sequence[Port], question: Question) -> Ways:
-        if found is None:
+    def through(self, member: Member, found: Service | None, ports: Sequence[Port], question: Question) -> Ways:
+        """Tell in which ways a Service means the destination; addresses that a slice gives are held to the class's word."""
+        if found is None or (found.selector is None and not self._may_be_given(member, question)):
             return NO_WAY
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
 
@@ -100,7 +102,7 @@ class Leaving:
         if found is None:
             return NO_WAY
         ways = covering.destination_block(found, entry.ports, question.destination, question.port)
-        return ways | self._service(self._service_of(member, entry), entry.ports or found.ports, question)
+        return ways | self.through(member, self._service_of(member, entry), entry.ports or found.ports, question)
 
     def _is_block(self, member: Member, entry: ReachEntry, question: Question) -> bool:
         """Tell whether a destination means the end by its blocks, for which nobody's leave is needed."""
@@ -155,17 +157,23 @@ class Leaving:
             return network.allow_internet
         if entry.kind == "imds":
             return network.allow_imds
-        if entry.cidr is None:
-            return True
-        block, holes = entry.cidr.block, entry.cidr.except_
-        mine = (addresses.network(c) for c in covering.own_blocks(governing, self._snapshot))
+        return entry.cidr is None or self.may_name(member, entry.cidr.block, entry.cidr.except_)
+
+    def _may_be_given(self, member: Member, question: Question) -> bool:
+        hosts = (ip for ip in covering.addresses(question.destination) if not (ip.is_loopback or ip.is_multicast))
+        return any(self.may_name(member, str(ip_network(ip)), ()) for ip in hosts if not ip.is_unspecified)
+
+    def may_name(self, member: Member, block: str, holes: Sequence[str]) -> bool:
+        """Tell whether the class lets the authors of a stage name a block, as a target or as a source."""
+        network, allowed = member.governance.spec.network, member.governance.spec.guardrails.cidrs
+        mine = (addresses.network(c) for c in covering.own_blocks(member.governance.spec, self._snapshot))
         less = [addresses.network(hole) for hole in holes]
         return (
             (network.allow_internet or not addresses.is_public(block, holes))
             and (network.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
             and not addresses.touching(block, holes, mine)
             and self._snapshot.seen.first_in(addresses.network(block), less) is None
-            and (not rails.cidrs or any(within(block, allowed) for allowed in rails.cidrs))
+            and (not allowed or any(within(block, outer) for outer in allowed))
         )
 
 

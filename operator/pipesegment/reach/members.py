@@ -21,7 +21,7 @@ E = TypeVar("E", ReachEntry, AcceptEntry)
 
 @dataclass(frozen=True, slots=True)
 class Said(Generic[E]):
-    """An entry and where it stands; `authored` by the segment, so that the class's guardrails bind it."""
+    """An entry and where it stands; `authored` by the segment, its engine's needs too, so that the guardrails bind it."""
 
     because: str
     entry: E
@@ -64,7 +64,7 @@ class Member:
 
     def reaches(self) -> Iterator["Said[ReachEntry]"]:
         """Give everything that the stage reaches by its own, its segment's, its class's or its engine's word."""
-        yield from (Said(f"{self.path('engine')} (engine)", entry, authored=False) for entry in self.needs.reaches)
+        yield from (Said(f"{self.path('engine')} (engine)", entry) for entry in self.needs.reaches)
         if not self.runner:
             parts = (self.stage.reaches, self.spec.common.reaches, self.governance.spec.baseline.reaches)
             yield from self._said("reaches", *parts)

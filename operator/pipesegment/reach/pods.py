@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipesegment.reach import grants, notes
+from pipesegment.reach.fronts import Part, parts
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
@@ -32,6 +33,7 @@ class Aim:
         http: tuple[HttpRule, ...],
         hosts: tuple[str, ...],
         meshed: bool | None = None,
+        fronts: tuple[str, ...] = (),
     ) -> Edge:
         """Make an open edge to pods."""
         return Edge(
@@ -44,6 +46,7 @@ class Aim:
             ports=ports,
             http=http,
             hosts=hosts,
+            fronts=fronts,
             other_meshed=meshed,
         )
 
@@ -83,21 +86,10 @@ def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other:
     """Open the ways to a stage's pods; without any, nothing is open."""
     meshed = other.mesh is not Mesh.NONE
     for way in found:
-        hosts = aim.hosts or (served_by(scene, other) if meshed else ())
-        yield aim.opened(peer, way.ports, way.http, hosts, meshed)
+        for part in [Part(way.ports, aim.hosts)] if aim.hosts else parts(scene, other, way.ports):
+            yield aim.opened(peer, part.ports, way.http, part.hosts, meshed, part.fronts)
     if not found:
         yield aim.closed()
-
-
-def served_by(scene: Scene, view: View) -> tuple[str, ...]:
-    """Give the Services that provably select a stage's pods, as `namespace/host`."""
-    namespace = view.key.namespace
-    scene.reads.add(("Service", namespace, "*"))
-    return tuple(
-        f"{namespace}/{name}.{namespace}.svc.cluster.local"
-        for name, found in sorted(scene.snapshot.services.get(namespace, {}).items())
-        if found.selector is not None and view.selector.implies(found.selector)
-    )
 
 
 def _held(scene: Scene, view: View, aim: Aim, peer: PodPeer, found: Sequence[Way]) -> list[Way]:

@@ -6,6 +6,7 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Literal
 
 from pipesegment import names
 from pipesegment.errors import Refused
@@ -13,6 +14,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach.fronts import parts
 from pipesegment.reach.graph import (
     Account,
     Edge,
@@ -27,7 +29,6 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
-from pipesegment.reach.pods import served_by
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
 
@@ -91,12 +92,13 @@ def _stage(
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
     egress = list(_egress(scene, view))
     ingress = list(sources.ingress(scene, view))
-    egress += _siblings(view, "egress")
-    ingress += _siblings(view, "ingress")
+    egress += _siblings(scene, view, "egress")
+    ingress += _siblings(scene, view, "ingress")
     egress += dns.edges(scene, view, names_needed=view.placed.needs.names or _sidecar_needs(view, egress, ingress))
     egress += _control_plane(view, egress, ingress)
     if not closed and view.mode is Mode.ENFORCE:
         granted.extend(_granted(scene, view, egress))
+        _note_idle_sidecar(scene, view, egress, ingress)
     return StageReach(
         key=view.key,
         path=view.path,
@@ -108,7 +110,6 @@ def _stage(
         ingress=_sorted(ingress),
         closed=closed,
         runner=_runner(scene, view),
-        served_by=served_by(scene, view) if view.mesh is not Mesh.NONE else (),
         pods=len(pods),
         wrong_account=conformance.wrong_account(view, pods),
     )
@@ -126,27 +127,31 @@ def _jenkins(scene: Scene, view: View, controller: tuple[str | None, str, bool])
     namespace, name, web_socket = controller[0] or view.key.namespace, controller[1], controller[2]
     entry: dict[str, object] = {"service": {"name": name, "namespace": namespace}}
     service = scene.service(namespace, name)
-    if web_socket and service is not None:
-        kept = [{"port": p.port, "protocol": p.protocol} for p in service.ports if p.port != _JENKINS_AGENT_PORT]
+    hidden = grants.needed(scene, namespace) and not grants.covers_service(scene, view, namespace, name, service)
+    if web_socket and service is not None and not hidden:
+        own = ((p.port, p.protocol) for p in service.ports)
+        kept = [{"port": port, "protocol": protocol} for port, protocol in own if (port, protocol) != _JENKINS_AGENT]
         entry["ports"] = kept or [{"port": 80}]
     yield from targets.egress(scene, view, Declared(engines.BECAUSE, ReachEntry.model_validate(entry)))
 
 
-_JENKINS_AGENT_PORT = 50000
+_JENKINS_AGENT = (50000, "TCP")
 
 
-def _siblings(view: View, direction: str) -> Iterator[Edge]:
+def _siblings(scene: Scene, view: View, direction: Literal["egress", "ingress"]) -> Iterator[Edge]:
     """Open the engine's own pods to each other, at every port: steps reach the services of their workflow."""
     siblings = view.placed.needs.siblings
     if siblings is not None:
+        inbound = direction == "ingress"
         yield Edge(
             because=engines.BECAUSE,
-            direction="egress" if direction == "egress" else "ingress",
+            direction=direction,
             target=Target.PODS,
             described=f"pods {view.key.namespace}: {siblings}",
             open=True,
             peers=(PodPeer(view.key.namespace, siblings),),
-            principals=(Principal(view.key.namespace, None),) if direction == "ingress" else (),
+            principals=(Principal(view.key.namespace, None),) if inbound else (),
+            hosts=next(parts(scene, view, ())).hosts if inbound else (),
         )
 
 
@@ -155,18 +160,35 @@ def _sidecar_needs(view: View, egress: list[Edge], ingress: list[Edge]) -> bool:
     return view.mesh is not Mesh.NONE and any(e.open for e in (*egress, *ingress))
 
 
+def _note_idle_sidecar(scene: Scene, view: View, egress: list[Edge], ingress: list[Edge]) -> None:
+    """Say that a stage's pods do not become ready: no way is opened for a sidecar that has nothing to carry."""
+    if view.mesh is not Mesh.NONE and not _sidecar_needs(view, egress, ingress):
+        stage = f"stage {view.key.stage}"
+        scene.note(
+            f"{view.path}.mesh",
+            "MeshIdle",
+            stage,
+            f"nothing of {stage} is open, so its sidecar cannot reach its control plane, and its pods do not become ready",
+            "give it `mesh: None`, or declare what it reaches or accepts",
+        )
+
+
 def _control_plane(view: View, egress: list[Edge], ingress: list[Edge]) -> Iterator[Edge]:
     if _sidecar_needs(view, egress, ingress):
-        yield Edge(
-            because="mesh",
-            direction="egress",
-            target=Target.SERVICE,
-            described="service istio-system/istiod",
-            open=True,
-            peers=(mesh.CONTROL_PLANE,),
-            ports=(mesh.CONTROL_PLANE_PORT,),
-            hosts=("istio-system/istiod.istio-system.svc.cluster.local",),
-        )
+        yield _istiod()
+
+
+def _istiod() -> Edge:
+    return Edge(
+        because="mesh",
+        direction="egress",
+        target=Target.SERVICE,
+        described="service istio-system/istiod",
+        open=True,
+        peers=(mesh.CONTROL_PLANE,),
+        ports=(mesh.CONTROL_PLANE_PORT,),
+        hosts=("istio-system/istiod.istio-system.svc.cluster.local",),
+    )
 
 
 def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIngress]:
@@ -191,7 +213,10 @@ def _is_stage(scene: Scene, peer: PodPeer) -> bool:
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:
-    """ARC in Kubernetes mode: the runner pods reach what the engine needs, the job pods what the stage declares."""
+    """ARC in Kubernetes mode: the runner pods reach what the engine needs, the job pods what the stage declares.
+
+    In the mesh they have sidecars of their own, which need their control plane as any other.
+    """
     placed = view.placed
     if placed.runner is None or placed.runner_needs is None:
         return None
@@ -199,6 +224,7 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
     for entry in placed.runner_needs.reaches:
         found += targets.egress(scene, view, Declared(engines.BECAUSE, entry))
     found += dns.edges(scene, view, names_needed=True)
+    found += [_istiod()] if view.mesh is not Mesh.NONE else []
     return RunnerReach(placed.runner, _sorted(found))
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from pipesegment.facts.snapshot import EndpointSlice, Service, ServicePort
+from pipesegment.facts.snapshot import EndpointSlice, Key, Service, ServicePort
 from pipesegment.reach.graph import Governance, PortRange
 from pipesegment.reach.ports import sort_key
 from pipesegment.spec.destination import Destination
-from pipesegment.spec.segment import Port
+from pipesegment.spec.segment import Port, ReachEntry
 
 
 def pod_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange, ...], tuple[Port, ...]]:
@@ -21,6 +21,19 @@ def endpoint_ports(service: Service, found: EndpointSlice, wanted: Sequence[Port
     names = {(p.name, p.protocol) for p in chosen}
     ports = {PortRange(protocol, number) for name, number, protocol in found.ports if (name, protocol) in names}
     return tuple(sorted(ports, key=sort_key))
+
+
+def named(namespace: str, governing: Governance, entry: ReachEntry) -> Key | None:
+    """Give the Service that an entry names, by itself or through a destination of its class."""
+    found = entry.service
+    place = destination(governing, entry.destination.name) if entry.destination else None
+    target = place.service if place else found
+    return Key(target.namespace or namespace, target.name) if target and target.name else None
+
+
+def host(service: Key) -> str:
+    """Give what a Sidecar calls a Service, as `namespace/host`."""
+    return f"{service.namespace}/{service.name}.{service.namespace}.svc.cluster.local"
 
 
 def destination(governing: Governance, name: str) -> Destination | None:

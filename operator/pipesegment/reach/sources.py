@@ -3,7 +3,8 @@
 from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
-from pipesegment.reach import guardrails, notes
+from pipesegment.reach import guardrails, notes, services
+from pipesegment.reach.fronts import parts
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
@@ -27,7 +28,9 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                 refused.setdefault(source.key, found)
                 continue
             reached.add(source.key)
-            for way in found:
+            through = services.named(source.key.namespace, source.governing, declared.entry)
+            parted = [(way, part) for way in found for part in parts(scene, view, way.ports, through)]
+            for way, part in parted:
                 yield Edge(
                     # Between segments the own entry is what lets the source in.
                     because=way.because if own else way.admitted,
@@ -36,36 +39,41 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                     described=f"stage {source.key.stage}" if own else f"stage {source.key}",
                     open=True,
                     peers=(PodPeer(source.key.namespace, source.selector),),
-                    ports=way.ports,
+                    ports=part.ports,
                     http=way.http,
                     principals=(Principal(source.key.namespace, source.account),),
+                    hosts=part.hosts,
+                    fronts=part.fronts,
                     other_meshed=source.mesh is not Mesh.NONE,
                 )
     for accept in view.accepts:
         if accept.entry.stage is not None:
             yield from _half_open(scene, view, accept, reached, refused)
         elif guardrails.accepts_allowed(scene, accept):
-            yield from _declared(view, accept)
+            yield from _declared(scene, view, accept)
 
 
-def _declared(view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
+def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
     entry = accept.entry
     ports, http = ranges(entry.ports), http_rules(entry.http)
     if entry.pods is not None:
         namespace = entry.pods.namespace or view.key.namespace
         accounts = entry.pods.service_accounts
         selector = canonical(entry.pods.pod_selector)
-        yield Edge(
-            because=accept.because,
-            direction="ingress",
-            target=Target.PODS,
-            described=f"pods {namespace}: {selector}",
-            open=True,
-            peers=(PodPeer(namespace, selector),),
-            ports=ports,
-            http=http,
-            principals=tuple(Principal(namespace, a) for a in sorted(accounts)) or (Principal(namespace, None),),
-        )
+        for part in parts(scene, view, ports):
+            yield Edge(
+                because=accept.because,
+                direction="ingress",
+                target=Target.PODS,
+                described=f"pods {namespace}: {selector}",
+                open=True,
+                peers=(PodPeer(namespace, selector),),
+                ports=part.ports,
+                http=http,
+                principals=tuple(Principal(namespace, a) for a in sorted(accounts)) or (Principal(namespace, None),),
+                hosts=part.hosts,
+                fronts=part.fronts,
+            )
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))
         described = f"cidr {entry.cidr.block}"

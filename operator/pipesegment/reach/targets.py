@@ -92,8 +92,8 @@ def _selected(
             )
         yield closed(declared, target, described)
         return
-    host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
-    yield from pods.edges(scene, view, Aim(declared, target, described, (host,)), PodPeer(namespace, selector), ports)
+    aim = Aim(declared, target, described, (services.host(found.meta.key),))
+    yield from pods.edges(scene, view, aim, PodPeer(namespace, selector), ports)
 
 
 def _endpoints(
@@ -104,17 +104,18 @@ def _endpoints(
     _, missing = services.pod_ports(found, declared.entry.ports)
     notes.missing_ports(scene, declared, found, missing)
     scene.reads.add(("EndpointSlice", namespace, "*"))
-    opened = False
+    opened = meant = False
     for each in scene.snapshot.slices_of(namespace, name):
         ports = services.endpoint_ports(found, each, declared.entry.ports)
+        # What is there and stays closed is told by whoever closes it.
+        meant = meant or bool(ports and each.addresses)
         ports = grants.endpoint_ports(scene, view, declared.because, found, each, ports)
         allowed = [a for a in each.addresses if guardrails.address_allowed(scene, declared, described, a)]
         if ports and allowed:
             opened = True
             peers = tuple(AddressPeer(addresses.host(a)) for a in allowed)
-            host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
-            yield _open(declared, target, described, peers, ports, hosts=(host,))
-    if not opened:
+            yield _open(declared, target, described, peers, ports, hosts=(services.host(found.meta.key),))
+    if not meant:
         scene.note(
             declared.because,
             "Unresolved",
@@ -122,6 +123,7 @@ def _endpoints(
             f"Service {namespace}/{name} has no selector, and no EndpointSlice gives it an address at these ports",
             "create its EndpointSlice (label kubernetes.io/service-name), or give the Service a selector",
         )
+    if not opened:
         yield closed(declared, target, described)
 
 
@@ -199,11 +201,9 @@ def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found:
         )
         return closed(declared, Target.DESTINATION, described)
     excepts = tuple(sorted(found.except_))
-    # An exception holds for every block: one that it contains is not meant at all.
+    # An exception holds for every block: one that it contains is not meant at all. It is smaller than the largest.
     meant = [b for b in sorted(found.cidrs) if not any(_inside(b, e) for e in excepts)]
     peers = tuple(AddressPeer(block, tuple(e for e in excepts if _inside(e, block))) for block in meant)
-    if not peers:
-        return closed(declared, Target.DESTINATION, described)
     return _open(declared, Target.DESTINATION, described, peers, ports)
 
 

@@ -14,6 +14,7 @@ from pipesegment.report.findings import (
     READY_FALSE,
     By,
     mesh_gaps,
+    mesh_notes,
     sentence,
     sorted_out,
 )
@@ -156,7 +157,9 @@ def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdi
     noun, plural = _NOUNS[part]
     if not number:
         return part, True, Reason.NOT_DECLARED, f"no {noun} is needed"
-    return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared"
+    notes = mesh_notes(outcome) if part is ConditionType.MESH_READY else []
+    told = listing(map(sentence, notes), "; but ") if notes else ""
+    return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared{told}"
 
 
 def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | None:

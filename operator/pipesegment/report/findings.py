@@ -38,6 +38,8 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
 _REASONS: Final = {reason.value: reason for reason in Reason}
 #: Findings that change no condition but Ready's reason.
 _WARNINGS: Final = frozenset({Reason.UNGRANTED})
+#: What makes no condition False; the mesh's own condition tells it all the same.
+_MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: Gaps of the mesh: its own condition tells them too.
 _MESH: Final = frozenset({"NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"})
 
@@ -45,9 +47,11 @@ By = Mapping[Reason, Sequence[Finding]]
 
 
 def sorted_out(outcome: Outcome) -> By:
-    """Give every finding of an outcome under the reason that it stands for."""
+    """Give every finding of an outcome under the reason that it stands for, less those that stand for none."""
     found: dict[Reason, list[Finding]] = {}
     for finding in (*_refused(outcome.refusals), *_told(outcome), *outcome.conflicts):
+        if finding.reason in _MESH_NOTES:
+            continue
         found.setdefault(_reason(finding), []).append(finding)
     for finding in outcome.desired.coarse if outcome.desired else ():
         found.setdefault(Reason.COARSE, []).append(finding)
@@ -63,6 +67,11 @@ def mesh_gaps(outcome: Outcome) -> list[Finding]:
     """Give the gaps that the mesh has, a missing Service first."""
     found = [finding for finding in _told(outcome) if finding.reason in _MESH]
     return sorted(found, key=lambda f: f.reason != Reason.NO_SERVICE)
+
+
+def mesh_notes(outcome: Outcome) -> list[Finding]:
+    """Give what is to be told of the mesh though every object is as declared."""
+    return [finding for finding in _told(outcome) if finding.reason in _MESH_NOTES]
 
 
 def sentence(finding: Finding) -> str:

@@ -47,8 +47,12 @@ def stage(name: str, index: int = 0, **fields: Any) -> StageReach:
 
 
 def meshed(name: str, index: int = 0, **fields: Any) -> StageReach:
-    host = f"{NAMESPACE}/{name}.{NAMESPACE}.svc.cluster.local"
-    return stage(name, index, **{"mesh": Mesh.ISTIO, "served_by": (host,), **fields})
+    return stage(name, index, **{"mesh": Mesh.ISTIO, **fields})
+
+
+def host(name: str) -> str:
+    """Give what the mesh calls a stage that a Service of its name leads to."""
+    return f"{NAMESPACE}/{name}.{NAMESPACE}.svc.cluster.local"
 
 
 def egress(*peers: Any, ports: Any = (WEB,), target: Target = Target.CIDR, **fields: Any) -> Edge:
@@ -65,7 +69,7 @@ def egress(*peers: Any, ports: Any = (WEB,), target: Target = Target.CIDR, **fie
 
 
 def ingress(*peers: Any, **fields: Any) -> Edge:
-    """Make an ingress edge from pods of namespace `callers`, all of whose accounts may come."""
+    """Make an ingress edge from pods of namespace `callers`, all of whose accounts may come, by some Service."""
     pods = PodPeer("callers", Selector.of({"app": "caller"}))
     defaults: dict[str, Any] = {
         "because": "spec.stages[0].accepts[0]",
@@ -73,6 +77,7 @@ def ingress(*peers: Any, **fields: Any) -> Edge:
         "target": Target.PODS,
         "described": "pods callers: app=caller",
         "principals": (Principal("callers", None),),
+        "hosts": (host("callee"),),
     }
     return egress(*(peers or (pods,)), **{**defaults, **fields})
 
@@ -95,7 +100,12 @@ def governed(**spec: Any) -> Governance:
 def linked(
     source: StageReach, target: StageReach, ports: Any = (WEB,), because: str = "", **fields: Any
 ) -> tuple[StageReach, StageReach]:
-    """Add an edge between two stages as `reach` does: one half on each, with the same `because`."""
+    """Add an edge between two stages as `reach` does: one half on each, with the same `because`.
+
+    In the mesh a Service leads to the target, unless `hosts` says otherwise.
+    """
+    in_mesh = target.mesh is Mesh.ISTIO
+    hosts = fields.pop("hosts", (host(target.key.stage),) if in_mesh else ())
     because = because or f"{source.path}.reaches[{len(source.egress)}]"
     out = egress(
         PodPeer(target.key.namespace, target.selector),
@@ -103,8 +113,8 @@ def linked(
         target=Target.STAGE,
         because=because,
         described=f"stage {target.key.stage}",
-        hosts=target.served_by if target.mesh is Mesh.ISTIO else (),
-        other_meshed=target.mesh is Mesh.ISTIO,
+        hosts=hosts,
+        other_meshed=in_mesh,
         **fields,
     )
     into = ingress(
@@ -114,6 +124,7 @@ def linked(
         because=because,
         described=f"stage {source.key.stage}",
         principals=(Principal(source.key.namespace, source.account.name),),
+        hosts=hosts,
         other_meshed=source.mesh is Mesh.ISTIO,
         **fields,
     )

@@ -94,6 +94,7 @@ selecting = st.sampled_from(
         None,
     )
 )
+fronted = st.sampled_from(({}, {"hosts": ()}, {"hosts": (), "fronts": ("ci/web",)}))
 label = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 
 
@@ -113,7 +114,6 @@ def reaches(draw: st.DrawFn) -> Reach:
                 mesh=draw(st.sampled_from(Mesh)),
                 account=Account(f"account-{index}", create=draw(st.booleans()), automount=False),
                 closed=draw(st.integers(0, 5)) == 0,
-                served_by=draw(st.sampled_from(((), ("x/y",)))),
                 egress=tuple(draw(st.lists(outgoing, max_size=3))),
                 ingress=tuple(draw(st.lists(incoming, max_size=3))),
                 runner=RunnerReach(Selector.of({"runner": name}), (draw(outgoing),)) if draw(st.booleans()) else None,
@@ -121,7 +121,7 @@ def reaches(draw: st.DrawFn) -> Reach:
         )
     for _ in range(draw(st.integers(0, 4)) if len(stages) > 1 else 0):
         a, b = draw(st.lists(st.integers(0, len(stages) - 1), min_size=2, max_size=2, unique=True))
-        stages[a], stages[b] = linked(stages[a], stages[b], ports=draw(ports), http=draw(http))
+        stages[a], stages[b] = linked(stages[a], stages[b], ports=draw(ports), http=draw(http), **draw(fronted))
     grants = tuple(
         grant(stage=s.key, grant=Key("web", f"g{i}"), discriminator=f"g{i}") for i, s in enumerate(stages) if i % 2
     )

@@ -64,7 +64,7 @@ class TestBetweenStages:
         ("source", "target", "fields", "reason"),
         [
             (stage("build"), meshed("test", 1), {}, "NotInMesh"),
-            (meshed("build"), meshed("test", 1, served_by=()), {}, "NoService"),
+            (meshed("build"), meshed("test", 1), {"hosts": ()}, "NoService"),
             (meshed("build"), meshed("test", 1), {"ports": (PortRange("TCP", "web"),)}, "NamedPort"),
             (meshed("build"), meshed("test", 1), {"ports": (PortRange("TCP", 1, MAX_PORTS + 1),)}, "PortRange"),
             (stage("build"), stage("test", 1), {"http": GET}, "HttpNotEnforced"),
@@ -111,7 +111,7 @@ class TestBetweenStages:
     @pytest.mark.parametrize("protocol", ["UDP", "SCTP"])
     def test_what_no_sidecar_captures_is_carried_by_the_network_alone(self, protocol):
         ports = (PortRange(protocol, 5000), PortRange("TCP", 15020))
-        desired = compile_segment(reach(*linked(stage("build"), meshed("test", 1, served_by=()), ports=ports)))
+        desired = compile_segment(reach(*linked(stage("build"), meshed("test", 1), ports=ports, hosts=())))
         assert desired.gaps == ()
         assert len(network_rules(desired)) == 2
         assert "rules" not in only(desired, "AuthorizationPolicy")["spec"]
@@ -127,7 +127,7 @@ class TestBetweenStages:
         ]
 
     def test_egress_half_that_points_at_a_service_of_the_stage_is_closed_too(self):
-        source, target = linked(meshed("build"), meshed("test", 1, served_by=()))
+        source, target = linked(meshed("build"), meshed("test", 1), hosts=())
         narrower = PodPeer(NAMESPACE, selector_of("test") & Selector.of({"app": "web"}))
         service = replace(
             source.egress[0], target=Target.SERVICE, described="service ci-shop/web", peers=(narrower,), hosts=("h",)
@@ -191,7 +191,7 @@ class TestFromOutside:
         assert desired.gaps[0].target == edge.described
 
     def test_pods_of_a_mesh_need_a_service_to_call(self):
-        assert_closed(compile_segment(reach(meshed("build", served_by=(), ingress=(ingress(),)))), "NoService")
+        assert_closed(compile_segment(reach(meshed("build", ingress=(ingress(hosts=()),)))), "NoService")
 
     @pytest.mark.parametrize(
         "edge",
@@ -207,11 +207,20 @@ class TestFromOutside:
         assert len(network_rules(desired)) == 1
 
     def test_fix_names_the_service_to_add(self):
-        edge = ingress(ports=(WEB, PortRange("TCP", 9000, 9001)))
-        (gap,) = compile_segment(reach(meshed("build", served_by=(), ingress=(edge,)))).gaps
+        edge = ingress(ports=(WEB, PortRange("TCP", 9000, 9001)), hosts=())
+        (gap,) = compile_segment(reach(meshed("build", ingress=(edge,)))).gaps
         assert gap.fix.endswith("selects 'pipeline=shop,stage=build' in namespace ci-shop at port 8080, 9000-9001")
-        (gap,) = compile_segment(reach(*linked(meshed("build"), meshed("test", 1, served_by=())))).gaps
+        (gap,) = compile_segment(reach(*linked(meshed("build"), meshed("test", 1), hosts=()))).gaps
         assert gap.fix.endswith("selects 'pipeline=shop,stage=test' in namespace ci-shop at port 8080")
+
+    def test_fix_names_the_service_to_extend(self):
+        spread = tuple(PortRange("TCP", n) for n in range(9000, 9020, 2))
+        here, there = ingress(hosts=(), fronts=("ci-shop/web",)), ingress(ports=spread, hosts=(), fronts=("a/b", "a/c"))
+        other, one = compile_segment(reach(meshed("build", ingress=(here, there)))).gaps
+        assert one.fix == "give Service ci-shop/web port 8080, with the same targetPort"
+        assert "none of its Services (ci-shop/web) leads to port 8080" in one.message
+        assert other.fix.startswith("give Service a/b or a/c port 9000, 9002,")
+        assert other.fix.endswith("9014, …, with the same targetPort")
 
     def test_fix_does_not_ask_addresses_into_the_mesh(self):
         by_address = ingress(AddressPeer("10.0.0.0/8"), target=Target.CIDR, principals=())

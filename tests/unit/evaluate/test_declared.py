@@ -276,6 +276,33 @@ class TestTargets:
         """The entry counts for nothing."""
         assert not one(entry, class_(rules)).open(BUILD, address, "TCP/443")
 
+    @pytest.mark.parametrize(
+        ("rules", "address", "opens"),
+        [
+            ("priority: 0", "10.9.0.1", True),
+            ("priority: 0", "1.1.1.1", True),
+            ("network: {allowInternet: false}", "1.1.1.1", False),
+            ("priority: 0", "169.254.169.254", False),
+            ("network: {allowIMDS: true}", "169.254.169.254", True),
+            ("network: {clusterCIDRs: [10.9.0.0/16]}", "10.9.0.1", False),
+            ("priority: 0", "10.96.0.1", False),
+            ("guardrails: {cidrs: [10.8.0.0/16]}", "10.9.0.1", False),
+            ("priority: 0", "127.0.0.1", False),
+            ("priority: 0", "224.0.0.1", False),
+        ],
+    )
+    def test_an_address_that_a_slice_gives_is_held_to_the_classs_word(
+        self, rules: str, address: str, opens: bool
+    ) -> None:
+        """Whoever writes slices could name any."""
+        facts = (
+            "{kind: Service, metadata: {namespace: ci, name: given}, spec: {ports: [{name: sql, port: 5432}]}}\n---\n"
+            "{kind: EndpointSlice, metadata: {namespace: ci, name: given, labels: {kubernetes.io/service-name: given}},"
+            f" addressType: IPv4, endpoints: [{{addresses: [{address}]}}], ports: [{{name: sql, port: 5432}}]}}"
+        )
+        mine = segment("stages: [{name: build, reaches: [{service: {name: given}}]}]")
+        assert World(mine, class_(f"{{{rules}}}"), facts=facts).open(BUILD, address, "TCP/5432") is opens
+
     def test_a_reason_names_the_place(self) -> None:
         """Open: both halves; closed: who closes."""
         world = one("{service: {name: api, namespace: prod}}")
@@ -399,6 +426,26 @@ class TestStages:
         assert world.open("10.9.0.1", "ci/shop-cache", "TCP/9090")
         assert not world.open("10.9.0.9", "ci/shop-cache", "TCP/9090")
         assert not world.open("10.9.0.1", "ci/shop-cache", "TCP/8080")
+
+    @pytest.mark.parametrize(
+        ("rules", "block", "address"),
+        [
+            ("network: {allowInternet: false}", "1.0.0.0/8", "1.1.1.1"),
+            ("network: {clusterCIDRs: [10.9.0.0/16]}", "10.9.0.0/24", "10.9.0.1"),
+            ("guardrails: {cidrs: [10.8.0.0/16]}", "10.9.0.0/24", "10.9.0.1"),
+            ("priority: 0", "169.254.0.0/16", "169.254.1.1"),
+        ],
+    )
+    def test_addresses_that_the_class_does_not_allow_do_not_come_in(self, rules: str, block: str, address: str) -> None:
+        """By an own entry or a common one; what the class says itself counts."""
+        accepts = f"accepts: [{{cidr: {{block: {block}}}, ports: [{{port: 9090}}]}}]"
+        own, common = f"{{name: cache, {accepts}}}]", f"{{name: cache}}], common: {{{accepts}}}"
+        for said in (own, common):
+            assert not World(segment(f"{{stages: [{said}}}"), class_(f"{{{rules}}}")).open(
+                address, "ci/shop-cache", "TCP/9090"
+            )
+        baseline = World(segment("stages: [{name: cache}]"), class_(f"{{{rules}, baseline: {{{accepts}}}}}"))
+        assert baseline.open(address, "ci/shop-cache", "TCP/9090")
 
     def test_common_entries_and_the_baseline_count_for_every_stage(self) -> None:
         """Each with its own place."""
@@ -656,11 +703,12 @@ class TestEngines:
 
     @pytest.mark.parametrize(("web_socket", "agent"), [("false", True), ("true", False)])
     def test_the_jenkins_controller(self, web_socket: str, agent: bool) -> None:
-        """Its Service, and the agents' port unless they come by WebSocket."""
+        """Its Service, less the port that it has for agents when they come by WebSocket."""
         facts = (
             "{kind: Pod, metadata: {namespace: ci, name: agent, labels: {jenkins/label: maven}}}\n---\n"
             "{kind: Pod, metadata: {namespace: prod, name: jenkins, labels: {app: jenkins}}}\n---\n"
-            "{kind: Service, metadata: {namespace: prod, name: jenkins}, spec: {selector: {app: jenkins}, ports: [{port: 80, targetPort: 8080}]}}"
+            "{kind: Service, metadata: {namespace: prod, name: jenkins}, spec: {selector: {app: jenkins},"
+            " ports: [{name: http, port: 80, targetPort: 8080}, {name: agent, port: 50000, targetPort: 5000}]}}"
         )
         spec = (
             f"{{engine: {{type: Jenkins, jenkins: {{controller: {{service: jenkins, namespace: prod}}, webSocket: {web_socket}}}}},"
@@ -668,8 +716,28 @@ class TestEngines:
         )
         world = World(segment(spec), facts=facts)
         assert world.open("ci/agent", "prod/jenkins", "TCP/8080")
-        assert world.open("ci/agent", "prod/jenkins", "TCP/50000") is agent
+        assert world.open("ci/agent", "prod/jenkins", "TCP/5000") is agent
+        assert not world.open("ci/agent", "prod/jenkins", "TCP/50000")
         assert not world.open("ci/agent", "prod/jenkins", "TCP/22")
+
+    @pytest.mark.parametrize(
+        ("targets", "open_"), [("[]", True), ("[service, kubernetesAPI]", True), ("[cidr]", False)]
+    )
+    def test_an_engine_is_no_way_round_the_classs_targets(self, targets: str, open_: bool) -> None:
+        """What it needs by an entry, and Jenkins' controller."""
+        facts = (
+            "{kind: Pod, metadata: {namespace: ci, name: agent, labels: {jenkins/label: maven, job: build}}}\n---\n"
+            "{kind: Pod, metadata: {namespace: prod, name: jenkins, labels: {app: jenkins}}}\n---\n"
+            "{kind: Service, metadata: {namespace: prod, name: jenkins}, spec: {selector: {app: jenkins}, ports: [{port: 80}]}}"
+        )
+        governed = class_(f"{{guardrails: {{targets: {targets}}}}}")
+        argo = "{engine: {type: ArgoWorkflows}, stages: [{name: build, podSelector: {matchLabels: {job: build}}}]}"
+        assert World(segment(argo), governed, facts=facts).open("ci/agent", "192.0.2.1", "TCP/6443") is open_
+        jenkins = (
+            "{engine: {type: Jenkins, jenkins: {controller: {service: jenkins, namespace: prod}}},"
+            " stages: [{name: build, engine: {labels: [maven]}}]}"
+        )
+        assert World(segment(jenkins), governed, facts=facts).open("ci/agent", "prod/jenkins", "TCP/80") is open_
 
     def test_runner_pods_have_the_engines_needs_alone(self) -> None:
         """ARC in Kubernetes mode: job pods have the declared reach, runners the API server."""
@@ -701,6 +769,40 @@ def test_a_sidecar_reaches_its_control_plane_once_the_stage_declares_anything() 
         assert world.open(BUILD, "istio-system/istiod", "TCP/15012") is opens
         assert world.open(BUILD, "kube-system/coredns", "UDP/5353") is opens
         assert not world.open(BUILD, "istio-system/istiod", "TCP/15010")
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels"),
+    [
+        ("{stages: [{name: build, dns: Cluster}]}", "pipesegment.dev/segment: shop, pipesegment.dev/stage: build"),
+        (
+            "{engine: {type: Woodpecker, woodpecker: {repoID: 7}}, stages: [{name: build}]}",
+            "woodpecker-ci.org/repo-id: '7', woodpecker-ci.org/step: build",
+        ),
+        (
+            (
+                "{engine: {type: ActionsRunnerController, actionsRunnerController: {containerMode: Kubernetes}}, stages:"
+                " [{name: build, engine: {scaleSets: [linux], jobPods: {matchLabels: {job: build}}}}]}"
+            ),
+            "actions.github.com/scale-set-name: linux, app.kubernetes.io/component: runner",
+        ),
+    ],
+    ids=["dns", "siblings", "runner pods"],
+)
+def test_whatever_a_stage_has_makes_its_sidecar_find_the_control_plane(spec: str, labels: str) -> None:
+    """DNS, its engine's siblings, its runner pods; `mesh: None` takes it out of the mesh."""
+    facts = (
+        f"{{kind: Pod, metadata: {{namespace: ci, name: some, labels: {{{labels}}}}}}}\n---\n"
+        "{kind: Pod, metadata: {namespace: istio-system, name: istiod, labels: {app: istiod}}}"
+    )
+    meshed = World(segment(spec), class_("{mesh: {provider: Istio}}"), facts=facts)
+    assert meshed.open("ci/some", "istio-system/istiod", "TCP/15012")
+    plain = World(
+        segment(spec.replace("{name: build", "{name: build, mesh: None")),
+        class_("{mesh: {provider: Istio}}"),
+        facts=facts,
+    )
+    assert not plain.open("ci/some", "istio-system/istiod", "TCP/15012")
 
 
 def test_everybody_else_is_free() -> None:

@@ -17,11 +17,19 @@ CACHE = PodEnd(
 )
 
 
-def services(name: str = "http", target: int | str = "web", selector: dict[str, str] | None = None) -> list[Service]:
+def services(
+    name: str = "http",
+    target: int | str = "web",
+    selector: dict[str, str] | None = None,
+    *,
+    port: int = 80,
+    **spec: str,
+) -> list[Service]:
+    ports = [{"name": name, "port": port, "targetPort": target}]
     raw = {
         "kind": "Service",
         "metadata": {"name": "cache", "namespace": "ci"},
-        "spec": {"selector": selector or {"app": "cache"}, "ports": [{"name": name, "port": 80, "targetPort": target}]},
+        "spec": {"selector": selector or {"app": "cache"}, "ports": ports, **spec},
     }
     return list(snapshot([raw]).services["ci"].values())
 
@@ -59,7 +67,15 @@ def test_both_must_let_it_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "known", [services(), services(target=8080), services(name="tcp"), services(name=""), services(name="grpc-web")]
+    "known",
+    [
+        services(),
+        services(target=8080),
+        services(name="tcp"),
+        services(name=""),
+        services(name="grpc-web"),
+        services(port=8080, clusterIP="None"),
+    ],
 )
 def test_an_identity_goes_through_a_service_that_targets_the_port(known: list[Service]) -> None:
     """By number or by name."""
@@ -67,7 +83,16 @@ def test_an_identity_goes_through_a_service_that_targets_the_port(known: list[Se
 
 
 @pytest.mark.parametrize(
-    "known", [[], services(target=9090), services(target="admin"), services(selector={"app": "x"})]
+    "known",
+    [
+        [],
+        services(target=9090),
+        services(target="admin"),
+        services(selector={"app": "x"}),
+        services(clusterIP="None"),
+        services(port=8080, target=9090, clusterIP="None"),
+        services(type="ExternalName", externalName="cache.example.com"),
+    ],
 )
 def test_without_such_a_service_a_caller_is_a_stranger(known: list[Service]) -> None:
     """The client's sidecar sends plaintext, which STRICT refuses."""

@@ -350,6 +350,24 @@ def test_a_guard_that_a_crash_left_behind_is_used_again_and_taken_away() -> None
     assert words(again.sequence()) == ["apply shop-a", "apply shop-b", "delete shop-shop-b-guard"]
 
 
+@pytest.mark.parametrize("goes", [False, True], ids=["which stays", "which goes"])
+def test_a_guard_has_a_name_of_its_own_beside_a_stage_that_is_named_like_it(goes: bool) -> None:
+    swap = Scene(
+        old=[policy("shop-a", A, [to(C, 80)]), policy("shop-b", B)],
+        new=[policy("shop-a", B, [to(C, 80)]), policy("shop-b", A)],
+    )
+    first = swap.sequence().steps[0].id.name
+    other = policy(first, C, [to(A, 81)])
+    scene = Scene([*swap.old, other], swap.new if goes else [*swap.new, other])
+    steps = scene.sequence().steps
+    assert (steps[0].verb, steps[0].id.name != first) == ("create", True)
+    assert [s.verb for s in steps if s.id == steps[0].id] == ["create", "delete"]
+    for state in scene.states(steps):
+        selected = [found["spec"]["podSelector"]["matchLabels"] for found in state]
+        assert A in selected
+        assert B in selected
+
+
 def test_an_object_that_is_being_deleted_is_relied_on_by_nobody() -> None:
     """A dying default deny isolates for now; when the last moment comes is not ours to say."""
     deny = stored(policy(names.DEFAULT_DENY))

@@ -4,7 +4,7 @@ import pytest
 
 from pipesegment.errors import Refused
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import Target
+from pipesegment.reach.graph import PortRange, Target
 from tests.unit.reach.reaching import reach, reasons, segment, segment_class, service, stage
 
 TEKTON = {"type": "Tekton", "tekton": {"pipeline": "shop"}}
@@ -57,6 +57,26 @@ def test_agents_by_web_socket_do_not_need_the_agents_port(web_socket, ports):
     found = reach(segment([{"name": "build", "engine": {"labels": ["x"]}}], engine=engine), jenkins)
     (edge,) = [e for e in stage(found, "build").egress if e.target is Target.SERVICE]
     assert (edge.because, [p.port for p in edge.ports]) == ("engine", ports)
+
+
+def test_a_port_50000_of_another_protocol_is_not_the_agents():
+    engine = {"type": "Jenkins", "jenkins": {"controller": {"service": "jenkins"}, "webSocket": True}}
+    jenkins = service("ci", "jenkins", {"app": "jenkins"}, [{"name": "u", "port": 50000, "protocol": "UDP"}])
+    found = reach(segment([{"name": "build", "engine": {"labels": ["x"]}}], engine=engine), jenkins)
+    (edge,) = [e for e in stage(found, "build").egress if e.target is Target.SERVICE]
+    assert edge.ports == (PortRange("UDP", 50000),)
+
+
+@pytest.mark.parametrize("web_socket", [False, True])
+def test_a_controller_that_nobody_granted_reads_like_one_that_is_absent(web_socket):
+    controller = {"service": "jenkins", "namespace": "jenkins"}
+    mine = segment(
+        [{"name": "build", "engine": {"labels": ["x"]}}],
+        engine={"type": "Jenkins", "jenkins": {"controller": controller, "webSocket": web_socket}},
+    )
+    required = segment_class(network={"requireGrants": True})
+    there = service("jenkins", "jenkins", {"app": "jenkins"}, [{"name": "h", "port": 80}, {"name": "a", "port": 50000}])
+    assert reach(mine, required) == reach(mine, required, there)
 
 
 def test_the_executor_gets_the_api_server_and_a_token_but_no_dns():

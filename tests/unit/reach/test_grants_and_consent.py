@@ -6,6 +6,7 @@ from pipesegment.reach.graph import GrantedIngress
 from tests.unit.reach.reaching import (
     grant,
     namespace,
+    plain,
     pod,
     policy,
     reach,
@@ -49,6 +50,50 @@ def test_without_a_grant_the_own_half_opens_and_it_is_told():
     found = reach(mine(), SERVICE, DENY)
     assert (opened(found), written(found)) == ([8080], [])
     assert ("spec.stages[0].reaches[0]", "Ungranted") in reasons(found)
+
+
+LEDGER = service("prod", "ledger", None, [{"name": "sql", "port": 5432}, {"name": "admin", "port": 9000}])
+LEDGER_SLICE = plain(
+    "EndpointSlice",
+    "prod",
+    "ledger-1",
+    {},
+    {"kubernetes.io/service-name": "ledger"},
+    addressType="IPv4",
+    endpoints=[{"addresses": ["10.9.0.1"]}],
+    ports=[{"name": "sql", "port": 5432}, {"name": "admin", "port": 9000}],
+)
+TO_LEDGER = {"service": {"name": "ledger"}}
+
+
+@pytest.mark.parametrize(
+    ("grants", "ports", "told"),
+    [
+        ([], [5432, 9000], True),
+        ([grant("prod", to=TO_LEDGER)], [5432, 9000], False),
+        ([grant("prod", to=TO_LEDGER, ports=[{"port": 5432}])], [5432], True),
+        ([grant("prod", to=TO_LEDGER, ports=[{"port": 5432}], isolate="Everyone")], [5432], True),
+        ([grant("prod", to=TO_LEDGER, ports=[{"port": 5432}], isolate="Nobody")], [5432, 9000], True),
+        ([grant("prod", to=TO_LEDGER, ports=[{"port": 5432}], from_=[{"namespace": "cd"}])], [5432, 9000], True),
+        ([grant("prod", to=TO_WEB, ports=[{"port": 80}])], [5432, 9000], True),
+        (
+            [grant("prod", n, to=TO_LEDGER, ports=[{"port": p}]) for n, p in (("a", 5432), ("b", 9000))],
+            [5432, 9000],
+            False,
+        ),
+    ],
+)
+def test_a_service_without_selector_holds_its_callers_to_what_is_granted(grants, ports, told):
+    found = reach(mine({"service": {"name": "ledger", "namespace": "prod"}}), LEDGER, LEDGER_SLICE, *grants)
+    assert sorted(opened(found)) == ports
+    assert (("spec.stages[0].reaches[0]", "Ungranted") in reasons(found)) is told
+    assert ("spec.stages[0].reaches[0]", "Unresolved") not in reasons(found)
+
+
+def test_a_service_without_selector_that_is_closed_by_its_grants_is_not_called_absent():
+    entry = {"service": {"name": "ledger", "namespace": "prod"}, "ports": [{"port": 9000}]}
+    found = reach(mine(entry), LEDGER, LEDGER_SLICE, grant("prod", to=TO_LEDGER, ports=[{"port": 5432}]))
+    assert (opened(found), [r for p, r in reasons(found) if "reaches" in p]) == ([], ["Ungranted"])
 
 
 @pytest.mark.parametrize(
@@ -114,6 +159,14 @@ def test_isolation_by_a_class_counts_less_what_it_leaves_out():
     ]
     assert written(reach(mine(), SERVICE, granted, isolating({"matchLabels": {"app": "api"}}))) == [("app=web", [8080])]
     assert written(reach(mine(), SERVICE, granted, isolating(WEB))) == []
+
+
+def test_what_the_class_and_a_policy_called_class_isolate_is_opened_apart():
+    rules = {"isolation": {"mode": "Namespace", "exceptPods": [{"matchLabels": {"tier": "x"}}]}}
+    there = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "prod"}}}
+    named = policy("prod", "class", podSelector={"matchLabels": {"tier": "x"}})
+    found = reach(mine(), SERVICE, grant("prod", to=TO_WEB), segment_class("prod", network=rules, **there), named)
+    assert len({g.discriminator for g in found.granted}) == len(written(found)) == 2
 
 
 @pytest.mark.parametrize(

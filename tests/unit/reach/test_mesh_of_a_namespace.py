@@ -58,3 +58,44 @@ def test_a_sidecar_reaches_its_control_plane_once_its_stage_declares_anything():
     found = reach(segment([talking, {"name": "silent"}]), ISTIO)
     assert "service istio-system/istiod" in [e.described for e in stage(found, "talk").egress]
     assert stage(found, "silent").egress == ()
+
+
+def control_plane(edges):
+    return [e.described for e in edges if e.because == "mesh"]
+
+
+@pytest.mark.parametrize(("mesh", "expected"), [("Auto", ["service istio-system/istiod"]), ("None", [])])
+def test_runner_pods_of_a_stage_in_the_mesh_find_its_control_plane(mesh, expected):
+    own = {"scaleSets": ["linux"], "jobPods": {"matchLabels": {"job": "build"}}}
+    kubernetes = {"type": "ActionsRunnerController", "actionsRunnerController": {"containerMode": "Kubernetes"}}
+    mine = segment([{"name": "build", "mesh": mesh, "engine": own}], engine=kubernetes)
+    build = stage(reach(mine, segment_class(mesh={"provider": "Istio"})), "build")
+    assert control_plane(build.runner.egress) == expected
+    assert control_plane(build.egress) == []
+
+
+IDLE = ("spec.stages[0].mesh", "MeshIdle")
+OUT = {"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 443}]}
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        ({}, True),
+        ({"reaches": [{"service": {"name": "gone"}}], "dns": "None"}, True),
+        ({"reaches": [OUT]}, False),
+        ({"accepts": [{"pods": {"podSelector": {"matchLabels": {"app": "x"}}}, "ports": [{"port": 80}]}]}, False),
+        ({"mesh": "None"}, False),
+        ({"mode": "Observe"}, False),
+    ],
+)
+def test_a_stage_with_nothing_open_is_told_that_its_sidecar_waits_for_ever(build, told):
+    found = reach(segment([{"name": "build", **build}]), segment_class(mesh={"provider": "Istio"}))
+    assert (IDLE in reasons(found)) is told
+    assert bool(control_plane(stage(found, "build").egress)) is (
+        not told and "mesh" not in build and "mode" not in build
+    )
+
+
+def test_outside_the_mesh_nothing_waits():
+    assert IDLE not in reasons(reach(segment([{"name": "build"}])))

@@ -13,7 +13,19 @@ from pipesegment.report.findings import CONFORMING_FALSE, READY_FALSE
 from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.spec.segmentclass import SegmentClassSpec
 from pipesegment.spec.status import Condition, ConditionType, Reason
-from tests.unit.report.outcomes import LATER, NOW, condition, found, live, obj, outcome, planned, reach, stage
+from tests.unit.report.outcomes import (
+    LATER,
+    NOW,
+    condition,
+    converged,
+    found,
+    live,
+    obj,
+    outcome,
+    planned,
+    reach,
+    stage,
+)
 
 INVALID = Refusal("spec.stages[0].name", "is not a DNS label:", "A.b", "use lower case", object="ci/shop")
 LATER_FIELD = Refusal("spec.stages[0].gates", "is not supported yet:", "x", "leave it out", reason="NotYetSupported")
@@ -57,6 +69,7 @@ READY = [
     ("an object is being deleted by somebody", outcome(changes=DYING), "False", "ApplyFailed"),
     ("two classes tie", with_findings("AmbiguousClass", governance=TIED, suspended=True), "False", "Unresolved"),
     ("the class is gone", with_findings("ClassLost", governance=LOST, suspended=True), "False", "Unresolved"),
+    ("a sidecar that waits for ever is no gap", with_findings("MeshIdle"), "True", "Enforced"),
     ("what undoes it from outside is Conforming's", with_findings("Widened", "NamespaceOpen"), "True", "Enforced"),
     ("suspended hides no gap", with_findings("Unresolved", suspended=True), "False", "Unresolved"),
     ("suspended comes before observing", outcome(reach=reach(stage(mode=Mode.OBSERVE), suspended=True)), "True", "Suspended"),
@@ -151,6 +164,13 @@ PARTS = [
 def test_parts(why: str, given: Outcome, part: str, status: str, reason: str) -> None:
     condition_ = fold(given)[part]
     assert (condition_.status, condition_.reason) == (status, reason), why
+
+
+def test_a_sidecar_that_waits_for_ever_is_told_by_the_mesh() -> None:
+    made = converged(obj(), obj("Sidecar"))
+    mesh = fold(outcome(reach=reach(findings=(found("MeshIdle"),)), changes=made))["MeshReady"]
+    assert (mesh.status, mesh.reason) == ("True", "Applied")
+    assert mesh.message == "1 mesh object as declared; but spec.stages[0].reaches[0]: MeshIdle it is: mend it"
 
 
 STALLED = [

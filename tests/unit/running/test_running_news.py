@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
+from pipesegment import names
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.world.memory import MemoryCluster
 from pipesegment.world.port import Json
 from tests.unit.running.twin import (
     change,
+    document,
     grant,
     leading,
     recorded,
@@ -45,8 +47,8 @@ class Interrupted(MemoryCluster):
 
 
 def filled(cluster, documents):
-    for document in sorted(documents, key=lambda found: found["kind"] != "Namespace"):
-        cluster.seed({"apiVersion": "v1", **document})
+    for each in sorted(documents, key=lambda found: found["kind"] != "Namespace"):
+        cluster.seed({"apiVersion": "v1", **each})
     return cluster
 
 
@@ -181,6 +183,25 @@ async def test_pods_that_nobody_fences_in_are_told_by_everybody_who_should():
         await twin.quiet()
         assert "(c)" in said()
         assert "(b, c)" not in said()
+
+
+async def test_a_name_that_two_objects_need_is_invalid_until_one_of_them_is_not_needed_any_more():
+    """Nothing is written meanwhile, and the fact that ends it is heard of, though there were no objects for it."""
+    to_c = {"pods": {"podSelector": {"matchLabels": {"app": "c"}}}, "ports": [{"port": 80}]}
+    everyone = {"from": [{"namespace": "ci"}], "to": to_c["pods"], "ports": to_c["ports"], "isolate": "Everyone"}
+    own = document(names.GRANT, "own", everyone, "ci", uid="u-own")
+    # What the grant opens in the segment's own namespace.
+    opened = names.foreign_name("ci", "ci", "a", "own/everyone/pods/pods ci: app=c/1/0")
+    like = segment(stage("a", to_c, app="a"), stage(opened.removeprefix("ci-"), app="b"), name="ci")
+    cluster = seeded([*surroundings(), own, like])
+
+    async with leading(cluster) as twin:
+        assert ready(cluster, like) == "Invalid"
+        assert shapes(cluster) == {}
+        change(twin, own, None)
+        await twin.quiet()
+        assert ready(cluster, like) == "Enforced"
+        assert opened in {target.name for target in shapes(cluster)}
 
 
 async def test_an_object_that_changed_under_a_write_is_no_conflict():

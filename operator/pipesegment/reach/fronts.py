@@ -1,0 +1,117 @@
+"""Services in front of a stage: a sidecar knows other pods by their Services alone, at the ports that these lead to.
+
+A call to any other port of a stage in the mesh leaves as plaintext and is reset. Hence the ports of an edge are parted:
+those that Services lead to, with what the mesh calls them, and those that none does, which the compiler tells as a gap.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pipesegment.facts.snapshot import Key, Service, ServicePort
+from pipesegment.reach import services
+from pipesegment.reach.graph import Mesh, PortRange
+from pipesegment.reach.ports import sort_key
+from pipesegment.reach.scene import Fronts, Scene, View
+
+#: TCP ports of pods, by number; None for all, where a Service names its target and no pod is there to tell the number.
+_Served = frozenset[int] | None
+
+
+class Part(NamedTuple):
+    """Ports of an edge. `hosts` are what the mesh calls the stage there, `fronts` its Services that do not lead there."""
+
+    ports: tuple[PortRange, ...]
+    hosts: tuple[str, ...] = ()
+    fronts: tuple[str, ...] = ()
+
+
+def parts(scene: Scene, target: View, ports: tuple[PortRange, ...], through: Key | None = None) -> Iterator[Part]:
+    """Part the ports at which a stage is called; `through` is the Service that the caller names, which leads there.
+
+    Only numbered TCP ports are parted: a sidecar captures nothing else, and its policies know no names.
+    """
+    if target.mesh is Mesh.NONE:
+        yield Part(ports)
+    elif through is not None:
+        yield Part(ports, (services.host(through),))
+    else:
+        fronts = _fronts(scene, target)
+        yield from _parted(ports, fronts) if ports else (Part(ports, tuple(services.host(key) for key, _ in fronts)),)
+
+
+def _fronts(scene: Scene, target: View) -> Fronts:
+    found = scene.fronts.get(target.key)
+    if found is None:
+        found = [(service.meta.key, _served(scene, target, service)) for service in _in_front(scene, target)]
+        scene.fronts[target.key] = found
+    return found
+
+
+def _parted(ports: tuple[PortRange, ...], fronts: Fronts) -> Iterator[Part]:
+    inside, outside = [], []
+    for port in ports:
+        known, rest = _split(port, [served for _, served in fronts])
+        inside += known
+        outside += rest
+    if inside:
+        leading = (key for key, served in fronts if any(_split(p, [served])[0] for p in inside if _is_parted(p)))
+        yield Part(tuple(sorted(inside, key=sort_key)), tuple(map(services.host, leading)))
+    if outside:
+        yield Part(tuple(sorted(outside, key=sort_key)), (), tuple(str(key) for key, _ in fronts))
+
+
+def _split(port: PortRange, fronts: list[_Served]) -> tuple[list[PortRange], list[PortRange]]:
+    """Give what Services lead to of a port or range, and the rest of it."""
+    if not _is_parted(port) or None in fronts:
+        return [port], []
+    assert isinstance(port.port, int)
+    at, last = port.port, port.end or port.port
+    inside, outside = [], []
+    for number in sorted({n for served in fronts for n in served or () if at <= n <= last}):
+        if number > at:
+            outside.append(_range(at, number - 1))
+        inside.append(_range(number, number))
+        at = number + 1
+    if at <= last:
+        outside.append(_range(at, last))
+    return (inside, outside) if outside else ([port], [])
+
+
+def _is_parted(port: PortRange) -> bool:
+    return port.protocol == "TCP" and isinstance(port.port, int)
+
+
+def _range(first: int, last: int) -> PortRange:
+    return PortRange("TCP", first, last if last > first else None)
+
+
+def _in_front(scene: Scene, target: View) -> Iterator[Service]:
+    """Give the Services that provably select every pod of a stage."""
+    namespace = target.key.namespace
+    scene.reads.add(("Service", namespace, "*"))
+    for _, found in sorted(scene.snapshot.services.get(namespace, {}).items()):
+        if found.type != "ExternalName" and found.selector is not None and target.selector.implies(found.selector):
+            yield found
+
+
+def _served(scene: Scene, target: View, found: Service) -> _Served:
+    """Give the pods' ports that a Service leads to; a headless one translates nothing and leads to its own numbers."""
+    numbers: set[int] = set()
+    for port in found.ports:
+        if port.protocol == "TCP":
+            behind = _targets(scene, target, port)
+            if behind is None and not found.headless:
+                return None
+            if found.headless:
+                behind = frozenset({port.port} if behind is None else {port.port} & behind)
+            numbers |= behind or frozenset()
+    return frozenset(numbers)
+
+
+def _targets(scene: Scene, target: View, port: ServicePort) -> _Served:
+    if isinstance(port.target, int):
+        return frozenset({port.target})
+    scene.watches.add((target.key.namespace, target.selector))
+    pods = list(scene.snapshot.pods_of(target.key.namespace, target.selector))
+    named = (p for pod in pods for p in pod.ports if (p.name, p.protocol) == (port.target, "TCP"))
+    return frozenset(p.port for p in named) if pods else None
