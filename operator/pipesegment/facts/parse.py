@@ -12,8 +12,9 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts.selectors import Selector
+from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import (
+    Claim,
     Class,
     ContainerPort,
     EndpointSlice,
@@ -31,7 +32,7 @@ from pipesegment.facts.snapshot import (
     Snapshot,
 )
 from pipesegment.findings import Refusal
-from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
+from pipesegment.spec.documents import parse_claim, parse_class, parse_grant, parse_segment
 
 Raw = Mapping[str, Any]
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
@@ -164,7 +165,9 @@ def grant(obj: Raw) -> Grant:
 def segment_class(obj: Raw) -> Class:
     """Read a SegmentClass; a refused one is kept without a spec, so that nobody takes its absence for freedom."""
     spec, refusals = _spec(parse_class, obj)
-    return Class(meta(obj, namespaced=False), spec, refusals, _status(obj))
+    claimed = spec or parse_claim(obj)
+    claim = Claim(canonical(claimed.namespace_selector), claimed.priority) if claimed else None
+    return Class(meta(obj, namespaced=False), spec, refusals, _status(obj), claim)
 
 
 def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple[Refusal, ...]]:
