@@ -145,9 +145,8 @@ class Operator:
     async def _look_at_class(self, work: Work) -> float | None:
         found = self._following.snapshot.classes.get(work.name)
         if found is None or found.meta.deleting:
-            left = await self._corridor.gone(work.key, going=found is not None)
+            # What it closed stays closed until another class decides: that one is looked at, too.
             self._reporter.forget(names.CLASS, work.key)
-            _raise(left)
             return NEVER
         if found.spec is None:
             await self._reporter.segment_class(found, (), (), self._following.snapshot)

@@ -128,19 +128,23 @@ def network_policy(obj: Raw) -> NetworkPolicy:
     found = meta(obj)
     spec = obj.get("spec") or {}
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj)
+    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj, found.name, spec)
     selector = Selector.parse(spec.get("podSelector"))
     # What our own policies say is known from the segments; thousands of copies would only cost memory.
     return NetworkPolicy(found, selector, frozenset(types), _NOTHING if owned else spec, owned)
 
 
-def _has_our_owner(obj: Raw) -> bool:
+def _has_our_owner(obj: Raw, name: str, spec: Raw) -> bool:
     """Tell whether an object names an owner of our kinds: the label alone can be anybody's.
 
-    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it.
+    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it. A
+    default deny whose class is gone is left with its Namespace for an owner; as it allows nothing, nobody could hide in it.
     """
     owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
-    return any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners)
+    if any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners):
+        return True
+    shut = name == names.DEFAULT_DENY and not spec.get("ingress") and not spec.get("egress")
+    return shut and any((o.get("apiVersion"), o.get("kind")) == ("v1", "Namespace") for o in owners)
 
 
 def service_account(obj: Raw) -> ServiceAccount:

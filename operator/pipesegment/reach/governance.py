@@ -10,7 +10,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
-from pipesegment.facts.snapshot import Class, Segment, Snapshot
+from pipesegment.facts.snapshot import Class, NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Governance, Mode
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
@@ -26,13 +26,16 @@ def namespace_labels(namespace: str, snapshot: Snapshot) -> Mapping[str, str]:
 
 
 def govern(namespace: str, snapshot: Snapshot) -> Governance:
-    """Find the class of the highest priority that selects a namespace; without one the defaults hold."""
+    """Find the class of the highest priority that selects a namespace; without one the defaults hold.
+
+    A default deny whose class is gone shows that there was one.
+    """
     if any(_living(snapshot, claim=False)):
         # Its selector cannot be read, so it may be the one that governs here.
         return Governance("", "", DEFAULTS, stalled="ClassLost")
     selecting = _selecting(namespace, snapshot)
     if not selecting:
-        return Governance("", "", DEFAULTS)
+        return Governance("", "", DEFAULTS, stalled="ClassLost" if _left_behind(namespace, snapshot) else "")
     if len(selecting) > 1:
         return Governance("", "", DEFAULTS, stalled="AmbiguousClass")
     (top,) = selecting
@@ -84,6 +87,11 @@ def _lost(namespace: str, snapshot: Snapshot) -> tuple[str, str]:
     if refused:
         said = f"SegmentClass {', '.join(refused)}, which would govern namespace {namespace}, is refused"
         return said, "correct it, delete it, or create one of a higher priority"
+    left = standing(namespace, snapshot)
+    refused = [c.meta.name for c in _living(snapshot, claim=True) if left is not None and _made(left, c)]
+    if refused:
+        said = f"SegmentClass {', '.join(refused)}, whose isolation closes namespace {namespace}, is refused"
+        return said, "correct it, or create one whose namespaceSelector selects this namespace"
     said = f"the SegmentClass that governed namespace {namespace} is gone"
     return said, "restore the class, or create one whose namespaceSelector selects this namespace"
 
@@ -105,6 +113,26 @@ def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
     )
 
 
+def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | None:
+    """Give the pods that the isolation of a namespace leaves out; None where no class isolates it.
+
+    What a class declares counts, whether it is in place or not. Where nobody can be said to govern, what stands counts.
+    """
+    governing = govern(namespace, snapshot)
+    if governing.stalled:
+        found = standing(namespace, snapshot)
+        # `exceptPods` is written as its opposites, one requirement each (`compile.isolation`).
+        return None if found is None else tuple(Selector.of({}, r.opposite) for r in found.selector.requirements)
+    return isolation_exceptions(governing) if governing.spec.network.isolation.mode == "Namespace" else None
+
+
+def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:
+    """Give the default deny that a class made in a namespace, whether that class still is there or not."""
+    found = snapshot.policies.get(namespace, {}).get(names.DEFAULT_DENY)
+    ours = found is not None and found.owned and not found.meta.deleting and names.CLASS_LABEL in found.meta.labels
+    return found if ours else None
+
+
 def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
     """Give the pods that the class's isolation leaves out.
 
@@ -112,6 +140,16 @@ def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
     """
     declared = (canonical(selector) for selector in governance.spec.network.isolation.except_pods)
     return tuple(selector for selector in declared if len(selector.requirements) == 1)
+
+
+def _left_behind(namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether a default deny stands in a namespace whose class is gone, or refused: it stays until a class decides."""
+    found = standing(namespace, snapshot)
+    return found is not None and not any(_made(found, c) for c in _living(snapshot, claim=True) if c.spec is not None)
+
+
+def _made(policy: NetworkPolicy, found: Class) -> bool:
+    return policy.meta.labels[names.CLASS_LABEL] == names.label_value(found.meta.name)
 
 
 def _living(snapshot: Snapshot, *, claim: bool) -> Iterable[Class]:
