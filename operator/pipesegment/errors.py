@@ -8,8 +8,13 @@ PipesegmentError
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from pipesegment.findings import Refusal
+
+#: Client errors that may be cured without our doing: an API server that starts knows neither roles nor kinds yet, a
+#: precondition failed because the world moved on, a limit was met.
+_CURABLE: Final = frozenset({401, 403, 404, 408, 409, 410, 425, 429})
 
 
 class PipesegmentError(Exception):
@@ -22,6 +27,11 @@ class Refused(PipesegmentError):  # noqa: N818 - named by what happened to the i
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         self.refusals = tuple(refusals)
         super().__init__("\n".join(str(refusal) for refusal in self.refusals))
+
+
+def is_permanent(status: int) -> bool:
+    """Tell whether the same call (400, 422…) gets the same answer until something changes."""
+    return 400 <= status < 500 and status not in _CURABLE
 
 
 class Unreachable(PipesegmentError):  # noqa: N818 - named by what is the matter
@@ -40,6 +50,11 @@ class Rejected(Unreachable):
         self.message = message[:256]
         self.retry_after = retry_after
         super().__init__(f"{status} {reason}: {self.message}")
+
+    @property
+    def permanent(self) -> bool:
+        """Tell whether trying again mends nothing."""
+        return is_permanent(self.status)
 
 
 class Usage(PipesegmentError):  # noqa: N818 - named by what is the matter

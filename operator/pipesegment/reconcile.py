@@ -4,7 +4,7 @@ Every door that it passes decides nothing here: this file is read aloud, the roo
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 
 from pipesegment import names
@@ -62,12 +62,12 @@ class Corridor:
         return Outcome(generation, reach.refusals, reach, desired, changes, failed, withheld, results.done)
 
     async def gone(self, key: Key, *, going: bool = False) -> Results:
-        """Take away what a segment or a class left behind; much of it goes by its ownerReferences as well.
+        """Take away what a segment left behind; much of it goes by its ownerReferences as well.
 
         Of one that is still `going`, what is in its own namespace stays: it is enforced until the end, and whoever
         deletes with `--cascade=orphan` keeps it.
         """
-        left = {t: _live(o) for t, o in self._owned.of(key).items() if not self._has_heir(key, t)}
+        left = {t: _live(o) for t, o in self._owned.of(key).items()}
         if going:
             left = {t: found for t, found in left.items() if found.segment_uid}
         owners = {found.segment_uid or found.owner for found in left.values()}
@@ -81,28 +81,37 @@ class Corridor:
         return results
 
     def _living(self, key: Key) -> set[str]:
-        """Give the uids of every owner but this one that exists and is not being deleted."""
-        snapshot = self._surroundings.snapshot
-        segments = (s.meta for by in snapshot.segments.values() for s in by.values())
-        classes = (c.meta for c in snapshot.classes.values())
-        return {m.uid for m in (*segments, *classes) if not m.deleting and m.key != key}
+        """Give the uids of every segment but this one that exists and is not being deleted."""
+        segments = (s.meta for by in self._surroundings.snapshot.segments.values() for s in by.values())
+        return {m.uid for m in segments if not m.deleting and m.key != key}
 
     async def isolation(self, found: Class) -> tuple[tuple[Finding, ...], Results]:
-        """Bring `pipesegment-default-deny` to every namespace that a class isolates."""
+        """Bring `pipesegment-default-deny` to every namespace that a class isolates, and take it from those it does not.
+
+        What a class that is gone left behind is for the class that governs there now.
+        """
         snapshot = self._surroundings.snapshot
         assert found.spec is not None
         own = Key("", found.meta.name)
-        namespaces = {*governed(own.name, snapshot), *self._kept(own, snapshot)}
+        governs, kept = governed(own.name, snapshot), self._kept(own, snapshot)
+        namespaces = {n: snapshot.namespaces[n].meta.uid for n in (*governs, *kept)}
         desired = isolation(own.name, found.meta.uid, found.spec, namespaces)
+        live = {**self._left_behind(governs, snapshot), **self._live(desired)}
+        desired, live = _without_changes(kept, desired, live)
         told = self._audited(own, found.meta.generation, None)
-        live = self._live(desired)
         changes, results, _ = await self._enforce(desired, live, (), Restraint.NONE, told)
         return (*desired.gaps, *changes.conflicts()), results
 
-    def _kept(self, own: Key, snapshot: Snapshot) -> Iterable[str]:
-        """Give the isolated namespaces that stay closed: nobody can be said to govern them, or they are going."""
-        isolated = {target.namespace for target in self._owned.of(own)}
-        return (n for n in isolated if governance.govern(n, snapshot).stalled or _is_going(n, snapshot))
+    def _kept(self, own: Key, snapshot: Snapshot) -> frozenset[str]:
+        """Give the isolated namespaces that stay as they are: nobody can be said to govern them, or they are going."""
+        isolated = {target.namespace for target in self._owned.of(_made_for(own))} & snapshot.namespaces.keys()
+        return frozenset(n for n in isolated if governance.govern(n, snapshot).stalled or _is_going(n, snapshot))
+
+    def _left_behind(self, namespaces: Iterable[str], snapshot: Snapshot) -> dict[ObjectID, Live]:
+        """Find the default denies of classes that are gone."""
+        living = _classes(snapshot)
+        held = (self._owned.get(_deny(namespace)) for namespace in namespaces)
+        return {o.id: _live(o) for o in held if o is not None and o.managed and o.owner_uid not in {"", *living}}
 
     async def _enforce(
         self,
@@ -132,7 +141,7 @@ class Corridor:
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:
         """Gather what is labelled for this owner, and whatever holds a name that is needed."""
         wanted = {ObjectID.of(obj) for obj in desired.objects}
-        labelled = self._owned.of(desired.segment).items()
+        labelled = self._owned.of(_made_for(desired.segment)).items()
         found = {t: _live(owned) for t, owned in labelled if t in wanted or not self._has_heir(desired.segment, t)}
         for target in wanted - found.keys():
             other = self._holder(target)
@@ -152,11 +161,12 @@ class Corridor:
         return governing.name != owner.name and governing.spec.network.isolation.mode == "Namespace"
 
     def _inherited(self, desired: Desired, live: Mapping[ObjectID, Live]) -> list[ObjectID]:
-        """Name the default denies of classes that govern no more where they stand: the class that does takes them over."""
+        """Name the default denies of other classes that this one decides about: where it isolates, and what is left behind."""
         if desired.segment.namespace:
             return []
-        held = {t: live[t] for t in map(ObjectID.of, desired.objects) if t in live}
-        return [t for t, found in held.items() if found.managed_by_us and names.CLASS_LABEL in found.labels]
+        wanted, living = {ObjectID.of(obj) for obj in desired.objects}, _classes(self._surroundings.snapshot)
+        made = [t for t, found in live.items() if t.name == names.DEFAULT_DENY and names.CLASS_LABEL in found.labels]
+        return [t for t in made if live[t].managed_by_us and (t in wanted or live[t].owner not in {"", *living})]
 
     def _holder(self, target: ObjectID) -> Live | None:
         owned = self._owned.get(target)
@@ -203,12 +213,13 @@ class Corridor:
 
     async def _default_deny(self, namespace: str) -> Object | None:
         """Give the isolation of a namespace, where it is in place."""
-        target = ObjectID("networking.k8s.io/v1", "NetworkPolicy", namespace, names.DEFAULT_DENY)
+        target, snapshot = _deny(namespace), self._surroundings.snapshot
         held = self._owned.get(target)
         if held is None or held.deleting:
             return None
-        governing = governance.govern(namespace, self._surroundings.snapshot)
-        made = isolation(governing.name, governing.uid, governing.spec, [namespace]).objects if governing.uid else ()
+        governing = governance.govern(namespace, snapshot)
+        spaces = {namespace: snapshot.namespaces[namespace].meta.uid} if namespace in snapshot.namespaces else {}
+        made = isolation(governing.name, governing.uid, governing.spec, spaces).objects if governing.uid else ()
         if made and made[0]["metadata"]["annotations"][names.HASH_ANNOTATION] == held.hash:
             return made[0]
         # Of a class that governs no more, or not yet: it closes all the same.
@@ -220,6 +231,30 @@ def _stripped(desired: Desired, live: Mapping[ObjectID, Live], inventory: Iterab
     recorded = {entry.id: entry.uid for entry in inventory}
     held = {t: live[t] for t in map(ObjectID.of, desired.objects) if t in live}
     return [t for t, found in held.items() if found.managed_by_us and not found.owner and recorded.get(t) == found.uid]
+
+
+def _without_changes(
+    namespaces: Container[str], desired: Desired, live: Mapping[ObjectID, Live]
+) -> tuple[Desired, dict[ObjectID, Live]]:
+    """Leave out of some namespaces what a class would change there; what it made before is repaired all the same."""
+    wanted = {ObjectID.of(obj): obj["metadata"]["annotations"][names.HASH_ANNOTATION] for obj in desired.objects}
+    changed = {t for t, found in live.items() if t.namespace in namespaces and found.hash != wanted.get(t)}
+    objects = tuple(obj for obj in desired.objects if ObjectID.of(obj) not in changed)
+    return replace(desired, objects=objects), {t: found for t, found in live.items() if t not in changed}
+
+
+def _classes(snapshot: Snapshot) -> frozenset[str]:
+    """Give the uids of the classes that can look after what they made."""
+    return frozenset(c.meta.uid for c in snapshot.classes.values() if c.spec is not None and not c.meta.deleting)
+
+
+def _made_for(owner: Key) -> Key:
+    """Give an owner as the labels of its objects name it."""
+    return owner if owner.namespace else Key("", names.label_value(owner.name))
+
+
+def _deny(namespace: str) -> ObjectID:
+    return ObjectID("networking.k8s.io/v1", "NetworkPolicy", namespace, names.DEFAULT_DENY)
 
 
 def governed(name: str, snapshot: Snapshot) -> tuple[str, ...]:

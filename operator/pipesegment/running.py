@@ -4,19 +4,22 @@ Composition and nothing else: who looks at which key, and in which order things 
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from pipesegment.errors import Unreachable
+from pipesegment.errors import Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta
 from pipesegment.following import Following, Work
 from pipesegment.plan.changes import Action
 from pipesegment.reconcile import Corridor
+from pipesegment.report.outcome import Failed
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
+from pipesegment.world.applying import Results
 from pipesegment.world.clock import Clock
 from pipesegment.world.port import Cluster, Json
 from pipesegment.world.queue import NEVER, Priority, WorkQueue
@@ -122,7 +125,7 @@ class Operator:
             self._following.drop(key)
             self._following.freed(left.done)
             self._following.add_grants(self._reporter.gone(key))
-            _raise_first(left.failures)
+            _raise(left)
             return NEVER
         # Our own last status may say which class governed while its watch event is still on the way.
         found = replace(found, class_uid=self._reporter.recorded_class(found))
@@ -133,7 +136,7 @@ class Operator:
         self._following.freed(outcome.done)
         self._following.add_grants(await self._reporter.segment(found, outcome))
         if outcome.failures:
-            raise Unreachable("; ".join(f"{f.verb} {f.id}: {f.message}" for f in outcome.failures[:3]))
+            raise _trouble(outcome.failures)
         if any(map(self._corridor.is_free, taken)):
             # It was given up while we looked.
             return 0.0
@@ -142,9 +145,8 @@ class Operator:
     async def _look_at_class(self, work: Work) -> float | None:
         found = self._following.snapshot.classes.get(work.name)
         if found is None or found.meta.deleting:
-            left = await self._corridor.gone(work.key, going=found is not None)
+            # What it closed stays closed until another class decides: that one is looked at, too.
             self._reporter.forget(names.CLASS, work.key)
-            _raise_first(left.failures)
             return NEVER
         if found.spec is None:
             await self._reporter.segment_class(found, (), (), self._following.snapshot)
@@ -152,7 +154,7 @@ class Operator:
         findings, results = await self._corridor.isolation(found)
         failed = [f.told for f in results.failures]
         await self._reporter.segment_class(found, findings, failed, self._following.snapshot)
-        _raise_first(results.failures)
+        _raise(results)
         return _CONFLICT_RETRY if any(f.reason == "Conflict" for f in findings) else None
 
     async def _look_at_grant(self, work: Work) -> float | None:
@@ -171,6 +173,14 @@ def _identity(found: Meta) -> tuple[object, ...]:
     return (found.uid, found.generation, found.deleting)
 
 
-def _raise_first(failures: list[Any]) -> None:
-    if failures:
-        raise failures[0].error
+def _raise(results: Results) -> None:
+    if results.failures:
+        raise _trouble([f.told for f in results.failures])
+
+
+def _trouble(failures: Sequence[Failed]) -> Unreachable:
+    """Give one error for several: it is tried again as soon as the first of them may be cured."""
+    text = "; ".join(f"{f.verb} {f.id}: {f.message}" for f in failures[:3])
+    asked = max(f.retry_after for f in failures)
+    status = min((f.status for f in failures), key=is_permanent)
+    return Rejected(status, "Failed", text, retry_after=asked) if status or asked else Unreachable(text)

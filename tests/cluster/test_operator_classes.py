@@ -70,7 +70,7 @@ async def test_every_namespace_that_is_selected_is_closed(classes, namespaces, a
     made = await classes(**ISOLATING)
     deny = await api.wait(*POLICY, DENY, first)
     assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert [owner["uid"] for owner in deny["metadata"]["ownerReferences"]] == [made["metadata"]["uid"]]
+    assert owners(deny) == {made["metadata"]["uid"]}
 
     second = await namespaces("second", labels=classes.labels)
     await api.wait(*POLICY, DENY, second)
@@ -143,8 +143,35 @@ async def test_isolation_goes_from_class_to_class_without_a_gap(classes, namespa
     assert back["spec"] == before["spec"]
 
 
-def owners(obj):
-    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences", ())}
+def owners(obj, kind="SegmentClass"):
+    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()) if owner["kind"] == kind}
+
+
+@pytest.mark.cluster("controllers")
+async def test_isolation_outlives_its_class(classes, namespaces, api):
+    """The garbage collector takes the class's reference off and leaves the policy to its namespace, until a class decides."""
+    namespace = await namespaces("ci", labels=classes.labels)
+    made = await classes(**ISOLATING)
+    await api.apply(segment("shop", namespace, stage("build")))
+    await settled(api, "shop", namespace)
+    before = await api.wait(*POLICY, DENY, namespace)
+
+    await classes.delete(made)
+    left = await api.wait(*POLICY, DENY, namespace, until=lambda obj: not owners(obj), within=60)
+    lost = await settled(api, "shop", namespace, "Unresolved")
+
+    assert condition(lost, "Stalled")["reason"] == "ClassLost"
+    assert len(owners(left, "Namespace")) == 1
+    assert (left["metadata"]["uid"], left["spec"]) == (before["metadata"]["uid"], before["spec"])
+
+    heir = await classes("heir", **ISOLATING)
+    taken = await api.wait(*POLICY, DENY, namespace, until=lambda obj: owners(obj) == {heir["metadata"]["uid"]})
+    assert taken["metadata"]["uid"] == before["metadata"]["uid"]
+    await settled(api, "shop", namespace)
+    await classes.delete(heir)
+    await api.wait(*POLICY, DENY, namespace, until=lambda obj: not owners(obj), within=60)
+    await classes("open")
+    await api.wait_gone(*POLICY, DENY, namespace)
 
 
 async def test_a_class_made_anew_says_so_in_a_status_of_its_own(classes, namespaces, api):

@@ -38,7 +38,7 @@ def compiled(snap: Snapshot) -> list[Any]:
     for namespace in snap.namespaces:
         found = govern(namespace, snap)
         if found.name:
-            objects += isolation(found.name, found.uid, found.spec, [namespace]).objects
+            objects += isolation(found.name, found.uid, found.spec, {namespace: ""}).objects
     return objects
 
 

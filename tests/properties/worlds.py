@@ -95,7 +95,7 @@ class Compiled:
         found = [obj for each in self.desired for obj in each.objects]
         for name, each in sorted(self.snapshot.classes.items()):
             if each.spec is not None:
-                governed = [n for n in NAMESPACES if govern(n, self.snapshot).name == name]
+                governed = {n: "" for n in NAMESPACES if govern(n, self.snapshot).name == name}
                 found += isolation(name, each.meta.uid, each.spec, governed).objects
         return found
 

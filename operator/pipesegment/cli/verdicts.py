@@ -12,6 +12,7 @@ from pipesegment.evaluate.world import World
 from pipesegment.facts.ends import End, Port
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
+from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 
 #: The kinds of facts that decide who reaches whom.
@@ -81,13 +82,19 @@ class Matrix:
 
 
 def _objects(walked: Walk) -> Iterator[Object]:
-    """Give what would be in force: our objects as compiled, the classes' isolation, and the foreign ones of the facts."""
+    """Give what would be in force: our objects as compiled, the classes' isolation, and the foreign ones of the facts.
+
+    Isolation stays where nobody can be said to govern.
+    """
     compiled = (*(w.desired for w in walked.walked), *(n.desired for n in walked.neighbours))
     for desired in (*compiled, *isolations(walked.surroundings, own=False)):
         yield from desired.objects
+    snapshot = walked.surroundings.snapshot
     for obj in walked.surroundings.facts:
-        labels = (obj.get("metadata") or {}).get("labels") or {}
-        if obj.get("kind") in _JUDGED and labels.get(names.MANAGED_BY_LABEL) != names.MANAGED_BY:
+        meta = obj.get("metadata") or {}
+        ours = (meta.get("labels") or {}).get(names.MANAGED_BY_LABEL) == names.MANAGED_BY
+        stays = meta.get("name") == names.DEFAULT_DENY and govern(meta.get("namespace", "default"), snapshot).stalled
+        if obj.get("kind") in _JUDGED and (not ours or stays):
             yield obj
 
 

@@ -174,7 +174,11 @@ def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
         governed.setdefault(govern(space, found.snapshot).name, []).append(space)
     for name, each in meant:
         if each.spec is not None:
-            yield isolation(name, each.meta.uid, each.spec, governed.get(name, []))
+            spaces = {
+                s: found.snapshot.namespaces[s].meta.uid if s in found.snapshot.namespaces else ""
+                for s in governed.get(name, ())
+            }
+            yield isolation(name, each.meta.uid, each.spec, spaces)
 
 
 def refuse(problems: Sequence[Problem]) -> NoReturn:

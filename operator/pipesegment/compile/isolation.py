@@ -3,15 +3,18 @@
 `exceptPods` must be said in one podSelector, so that a change of it is one write and never a moment without the policy.
 A selector that asks one thing of a pod (`app=metrics`, `tier in (a, b)`, `!managed`) has an exact opposite; one that asks
 several together has none. It then excepts nobody and is a Gap: closed is the safe side.
+
+Beside the class the Namespace owns it: the garbage collector deletes what has lost all of its owners, and a class that is
+deleted must open nothing (docs/adr/0013).
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from pipesegment import names
 from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.desired import Desired
-from pipesegment.compile.objects import owners
+from pipesegment.compile.objects import owners, reference
 from pipesegment.compile.selecting import negation
 from pipesegment.facts.selectors import Requirement, Selector, canonical
 from pipesegment.facts.snapshot import Key
@@ -21,10 +24,11 @@ from pipesegment.spec.segmentclass import SegmentClassSpec
 _EVERY_POD = Selector()
 
 
-def isolation(class_name: str, class_uid: str, spec: SegmentClassSpec, namespaces: Iterable[str]) -> Desired:
+def isolation(class_name: str, class_uid: str, spec: SegmentClassSpec, namespaces: Mapping[str, str]) -> Desired:
     """Compile what a SegmentClass owns in the namespaces that it governs; nothing unless its isolation says Namespace.
 
-    The Desired's `segment` is the class: an empty namespace and its name.
+    `namespaces` are names with their uids, '' offline. The Desired's `segment` is the class: an empty namespace and its
+    name.
     """
     wanted = spec.network.isolation
     if wanted.mode != "Namespace":
@@ -39,11 +43,16 @@ def isolation(class_name: str, class_uid: str, spec: SegmentClassSpec, namespace
         else:
             requirements.append(requirement)
     pods = Selector.of({}, *requirements)
-    objects = (stamped(_default_deny(class_name, class_uid, namespace, pods)) for namespace in set(namespaces))
+    objects = (stamped(_default_deny(class_name, class_uid, *namespace, pods)) for namespace in namespaces.items())
     return Desired(Key("", class_name), class_uid, tuple(sorted(objects, key=sort_key)), tuple(gaps))
 
 
-def _default_deny(class_name: str, class_uid: str, namespace: str, pods: Selector) -> dict[str, Any]:
+def _default_deny(
+    class_name: str, class_uid: str, namespace: str, namespace_uid: str, pods: Selector
+) -> dict[str, Any]:
+    owned = owners(names.CLASS, class_name, class_uid, controller=True)
+    if owned and namespace_uid:
+        owned["ownerReferences"].append(reference("v1", "Namespace", namespace, namespace_uid, controller=False))
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -51,7 +60,7 @@ def _default_deny(class_name: str, class_uid: str, namespace: str, pods: Selecto
             "name": names.DEFAULT_DENY,
             "namespace": namespace,
             "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.CLASS_LABEL: names.label_value(class_name)},
-            **owners(names.CLASS, class_name, class_uid, controller=True),
+            **owned,
         },
         "spec": {"podSelector": pods.render(), "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []},
     }

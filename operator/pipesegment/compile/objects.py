@@ -53,15 +53,16 @@ def owners(kind: str, name: str, uid: str, *, controller: bool) -> dict[str, Any
     """Give `ownerReferences` as a part of metadata; nothing offline, where owners have no uid."""
     if not uid:
         return {}
+    return {"ownerReferences": [reference(names.API_VERSION, kind, name, uid, controller=controller)]}
+
+
+def reference(api_version: str, kind: str, name: str, uid: str, *, controller: bool) -> dict[str, Any]:
+    """Give one owner reference."""
     return {
-        "ownerReferences": [
-            {
-                "apiVersion": names.API_VERSION,
-                "kind": kind,
-                "name": name,
-                "uid": uid,
-                "controller": controller,
-                "blockOwnerDeletion": False,
-            }
-        ]
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": controller,
+        "blockOwnerDeletion": False,
     }

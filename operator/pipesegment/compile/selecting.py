@@ -4,17 +4,10 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from pipesegment.facts.selectors import Operator, Requirement, Selector
+from pipesegment.facts.selectors import Requirement, Selector
 
 #: The most matchLabels objects that one selector may become (semantics, § Mesh).
 MAX_COMBINATIONS: Final = 16
-
-_OPPOSITE: Final[dict[Operator, Operator]] = {
-    "In": "NotIn",
-    "NotIn": "In",
-    "Exists": "DoesNotExist",
-    "DoesNotExist": "Exists",
-}
 
 
 def combinations(selector: Selector) -> tuple[dict[str, str], ...] | None:
@@ -44,7 +37,4 @@ def negation(selector: Selector, among: Selector) -> Requirement | None:
     requirement to `among` has one. None otherwise.
     """
     added = [r for r in selector.requirements if not among.implies(Selector(expressions=(r,)))]
-    if len(added) != 1:
-        return None
-    only = added[0]
-    return Requirement(only.key, _OPPOSITE[only.operator], only.values)
+    return added[0].opposite if len(added) == 1 else None

@@ -13,8 +13,9 @@ import orjson
 from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.facts.seen import SeenAddresses
-from pipesegment.facts.selectors import Selector
+from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import (
+    Claim,
     Class,
     ContainerPort,
     EndpointSlice,
@@ -31,7 +32,7 @@ from pipesegment.facts.snapshot import (
     Snapshot,
 )
 from pipesegment.findings import Refusal
-from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
+from pipesegment.spec.documents import parse_claim, parse_class, parse_grant, parse_segment
 
 Raw = Mapping[str, Any]
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
@@ -128,19 +129,23 @@ def network_policy(obj: Raw) -> NetworkPolicy:
     found = meta(obj)
     spec = obj.get("spec") or {}
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj)
+    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj, found.name, spec)
     selector = Selector.parse(spec.get("podSelector"))
     # What our own policies say is known from the segments; thousands of copies would only cost memory.
     return NetworkPolicy(found, selector, frozenset(types), _NOTHING if owned else spec, owned)
 
 
-def _has_our_owner(obj: Raw) -> bool:
+def _has_our_owner(obj: Raw, name: str, spec: Raw) -> bool:
     """Tell whether an object names an owner of our kinds: the label alone can be anybody's.
 
-    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it.
+    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it. A
+    default deny whose class is gone is left with its Namespace for an owner; as it allows nothing, nobody could hide in it.
     """
     owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
-    return any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners)
+    if any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners):
+        return True
+    shut = name == names.DEFAULT_DENY and not spec.get("ingress") and not spec.get("egress")
+    return shut and any((o.get("apiVersion"), o.get("kind")) == ("v1", "Namespace") for o in owners)
 
 
 def segment(obj: Raw) -> Segment:
@@ -160,7 +165,9 @@ def grant(obj: Raw) -> Grant:
 def segment_class(obj: Raw) -> Class:
     """Read a SegmentClass; a refused one is kept without a spec, so that nobody takes its absence for freedom."""
     spec, refusals = _spec(parse_class, obj)
-    return Class(meta(obj, namespaced=False), spec, refusals, _status(obj))
+    claimed = spec or parse_claim(obj)
+    claim = Claim(canonical(claimed.namespace_selector), claimed.priority) if claimed else None
+    return Class(meta(obj, namespaced=False), spec, refusals, _status(obj), claim)
 
 
 def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple[Refusal, ...]]:

@@ -6,11 +6,18 @@ Semantics: Kubernetes LabelSelector (meta/v1): `matchLabels` and `matchExpressio
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pipesegment.spec.selector import LabelSelector
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
+
+_OPPOSITE: Final[Mapping[Operator, Operator]] = {
+    "In": "NotIn",
+    "NotIn": "In",
+    "Exists": "DoesNotExist",
+    "DoesNotExist": "Exists",
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,6 +40,11 @@ class Requirement:
                 return present
             case "DoesNotExist":
                 return not present
+
+    @property
+    def opposite(self) -> "Requirement":
+        """Give the requirement that exactly the other pods meet."""
+        return Requirement(self.key, _OPPOSITE[self.operator], self.values)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -164,14 +164,25 @@ class Grant:
     status: bytes = field(default=b"", compare=False, repr=False)
 
 
+class Claim(NamedTuple):
+    """Which namespaces a SegmentClass claims to govern, and with which priority."""
+
+    selector: Selector
+    priority: int
+
+
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A SegmentClass; `spec` is None when it is refused (it then governs nobody and its namespaces are Stalled)."""
+    """A SegmentClass; `spec` is None when it is refused: it then governs nobody, and whom it claims is Stalled.
+
+    `claim` is None when not even that can be read: then it may be anybody's.
+    """
 
     meta: Meta
     spec: SegmentClassSpec | None
     refusals: tuple[Refusal, ...] = ()
     status: bytes = field(default=b"", compare=False, repr=False)
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pipesegment import names
 from pipesegment.compile.desired import Object, ObjectID
 
 _OWNERS: Final = frozenset({names.SEGMENT, names.GRANT, names.CLASS})
+_NAMESPACE: Final = "Namespace"
 
 
 class Entry(NamedTuple):
@@ -34,8 +35,9 @@ class Applied(NamedTuple):
 class Live:
     """An object that exists.
 
-    `owner` is the uid of the segment, grant or class that its ownerReferences name, `segment_uid` the segment that it was
-    made for when a grant owns it. `object` is the whole of it, where that is known.
+    `owner` is the uid of the segment, grant or class that its ownerReferences name (of a default deny whose class is gone:
+    the Namespace's), `segment_uid` the segment that it was made for when a grant owns it. `object` is the whole of it,
+    where that is known.
     """
 
     id: ObjectID
@@ -81,8 +83,22 @@ class Live:
 
 
 def owner_of(meta: Mapping[str, Any]) -> str:
-    """Give the uid of the owner of our own kinds that metadata names; '' without one."""
-    references = meta.get("ownerReferences") or ()
-    group = f"{names.GROUP}/"
-    found = (r for r in references if r.get("kind") in _OWNERS and str(r.get("apiVersion", "")).startswith(group))
-    return next((str(r.get("uid", "")) for r in found), "")
+    """Give the uid of the owner of our own kinds that metadata names; '' without one.
+
+    The garbage collector takes the class's reference off a default deny whose class is gone: its Namespace is left.
+    """
+    references = our_references(meta)
+    found = next((r for r in references if r["kind"] in _OWNERS), None) or next(iter(references), None)
+    return str(found.get("uid", "")) if found else ""
+
+
+def our_references(meta: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give the ownerReferences that we write: to our own kinds, and of a default deny to its Namespace."""
+    return [r for r in meta.get("ownerReferences") or () if _is_ours(r, meta.get("name", ""))]
+
+
+def _is_ours(reference: Mapping[str, Any], name: str) -> bool:
+    version, kind = str(reference.get("apiVersion", "")), reference.get("kind")
+    if name == names.DEFAULT_DENY and (version, kind) == ("v1", _NAMESPACE):
+        return True
+    return version.startswith(f"{names.GROUP}/") and kind in _OWNERS

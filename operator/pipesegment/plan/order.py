@@ -40,6 +40,7 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.plan.changes import Action, Change, ChangeSet, Why
 from pipesegment.plan.fences import FENCE_KINDS, Fence, Plane, fence, shut, with_rules, within
+from pipesegment.plan.live import our_references
 from pipesegment.plan.middle import Move, Passage, Terrain, Way
 from pipesegment.plan.sequence import Restraint, Sequence, Step, Verb, Wave
 from pipesegment.plan.terms import Words
@@ -267,9 +268,7 @@ def _bare(obj: Object) -> dict[str, Any]:
     for key in ("labels", "annotations"):
         if found := {k: v for k, v in (meta.get(key) or {}).items() if _is_ours(k)}:
             ours[key] = found
-    ours["ownerReferences"] = [
-        r for r in meta.get("ownerReferences") or () if r["apiVersion"].startswith(f"{names.GROUP}/")
-    ]
+    ours["ownerReferences"] = our_references(meta)
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": ours, "spec": obj.get("spec") or {}}
 
 

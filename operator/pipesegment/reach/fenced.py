@@ -3,21 +3,15 @@
 A grant is the word of a namespace's owner about pods of no pipeline; what a stage accepts is for its segment to say.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
-from pipesegment.facts.selectors import Operator, Requirement, Selector
+from pipesegment.facts.selectors import Selector
 from pipesegment.reach import engines
 from pipesegment.reach.graph import Mode
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.ways import meet
 
-_OPPOSITE: Final[Mapping[Operator, Operator]] = {
-    "In": "NotIn",
-    "NotIn": "In",
-    "Exists": "DoesNotExist",
-    "DoesNotExist": "Exists",
-}
 #: The most selectors that one becomes; more mean that it was never about pods of no pipeline.
 _MAX_PARTS: Final = 16
 
@@ -42,15 +36,10 @@ def less(selector: Selector, other: Selector) -> Iterator[Selector]:
     base = selector
     for requirement in other.requirements:
         if not selector.implies(Selector(expressions=(requirement,))):
-            rest = base & Selector.of({}, opposite(requirement))
+            rest = base & Selector.of({}, requirement.opposite)
             if not rest.disjoint(rest):
                 yield rest
             base &= Selector.of({}, requirement)
-
-
-def opposite(requirement: Requirement) -> Requirement:
-    """Give the requirement that exactly the other pods meet."""
-    return Requirement(requirement.key, _OPPOSITE[requirement.operator], requirement.values)
 
 
 def _fences(scene: Scene, namespace: str) -> Iterator[Selector]:

@@ -1,15 +1,16 @@
 """Which class governs a namespace, and what it makes of a segment's wishes.
 
 A tie, a class that cannot be read and a class that is lost govern nobody and stall everybody concerned: nothing is
-widened on the strength of an absence (semantics: a class that is lost, changed or ambiguous widens nothing).
+widened on the strength of an absence (semantics: a class that is lost, changed or ambiguous widens nothing). Of a class
+that is refused its selector and priority may be readable still: then it concerns those whom it would have governed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
-from pipesegment.facts.snapshot import Class, Segment, Snapshot
+from pipesegment.facts.snapshot import Class, NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Governance, Mode
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
@@ -25,17 +26,21 @@ def namespace_labels(namespace: str, snapshot: Snapshot) -> Mapping[str, str]:
 
 
 def govern(namespace: str, snapshot: Snapshot) -> Governance:
-    """Find the class of the highest priority that selects a namespace; without one the defaults hold."""
-    if any(c.spec is None for c in snapshot.classes.values()):
+    """Find the class of the highest priority that selects a namespace; without one the defaults hold.
+
+    A default deny whose class is gone shows that there was one.
+    """
+    if any(_living(snapshot, claim=False)):
         # Its selector cannot be read, so it may be the one that governs here.
         return Governance("", "", DEFAULTS, stalled="ClassLost")
     selecting = _selecting(namespace, snapshot)
     if not selecting:
-        return Governance("", "", DEFAULTS)
-    if len(selecting) > 1 and selecting[0][0] == selecting[1][0]:
+        return Governance("", "", DEFAULTS, stalled="ClassLost" if _left_behind(namespace, snapshot) else "")
+    if len(selecting) > 1:
         return Governance("", "", DEFAULTS, stalled="AmbiguousClass")
-    top = selecting[0][2]
-    assert top.spec is not None
+    (top,) = selecting
+    if top.spec is None:
+        return Governance("", "", DEFAULTS, stalled="ClassLost")
     return Governance(top.meta.name, top.meta.uid, top.spec)
 
 
@@ -68,27 +73,33 @@ def stalled_finding(governance: Governance, namespace: str, snapshot: Snapshot) 
     if governance.stalled == "AmbiguousClass":
         return tie(namespace, rivals(namespace, snapshot))
     if governance.stalled == "ClassLost":
-        unread = sorted(c.meta.name for c in snapshot.classes.values() if c.spec is None)
-        what, fix = (
-            (
-                f"SegmentClass {', '.join(unread)} is refused, and may be the one that governs namespace {namespace}",
-                "correct it, or delete it",
-            )
-            if unread
-            else (
-                f"the SegmentClass that governed namespace {namespace} is gone",
-                "restore the class, or create one whose namespaceSelector selects this namespace",
-            )
-        )
+        what, fix = _lost(namespace, snapshot)
         return Finding("metadata.namespace", "ClassLost", namespace, f"{what}; nothing is widened", fix)
     return None
+
+
+def _lost(namespace: str, snapshot: Snapshot) -> tuple[str, str]:
+    unread = sorted(c.meta.name for c in _living(snapshot, claim=False))
+    if unread:
+        said = f"SegmentClass {', '.join(unread)} is refused, and may be the one that governs namespace {namespace}"
+        return said, "correct it, or delete it"
+    refused = [c.meta.name for c in _selecting(namespace, snapshot) if c.spec is None]
+    if refused:
+        said = f"SegmentClass {', '.join(refused)}, which would govern namespace {namespace}, is refused"
+        return said, "correct it, delete it, or create one of a higher priority"
+    left = standing(namespace, snapshot)
+    refused = [c.meta.name for c in _living(snapshot, claim=True) if left is not None and _made(left, c)]
+    if refused:
+        said = f"SegmentClass {', '.join(refused)}, whose isolation closes namespace {namespace}, is refused"
+        return said, "correct it, or create one whose namespaceSelector selects this namespace"
+    said = f"the SegmentClass that governed namespace {namespace} is gone"
+    return said, "restore the class, or create one whose namespaceSelector selects this namespace"
 
 
 def rivals(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
     """Give the classes that tie for a namespace, sorted; empty when one governs or none does."""
     selecting = _selecting(namespace, snapshot)
-    first = [name for priority, name, _ in selecting if priority == selecting[0][0]]
-    return tuple(first) if len(first) > 1 else ()
+    return tuple(c.meta.name for c in selecting) if len(selecting) > 1 else ()
 
 
 def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
@@ -102,9 +113,24 @@ def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
     )
 
 
-def is_isolated(namespace: str, snapshot: Snapshot) -> bool:
-    """Tell whether the class closes every pod of a namespace by `pipesegment-default-deny`."""
-    return govern(namespace, snapshot).spec.network.isolation.mode == "Namespace"
+def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | None:
+    """Give the pods that the isolation of a namespace leaves out; None where no class isolates it.
+
+    What a class declares counts, whether it is in place or not. Where nobody can be said to govern, what stands counts.
+    """
+    governing = govern(namespace, snapshot)
+    if governing.stalled:
+        found = standing(namespace, snapshot)
+        # `exceptPods` is written as its opposites, one requirement each (`compile.isolation`).
+        return None if found is None else tuple(Selector.of({}, r.opposite) for r in found.selector.requirements)
+    return isolation_exceptions(governing) if governing.spec.network.isolation.mode == "Namespace" else None
+
+
+def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:
+    """Give the default deny that a class made in a namespace, whether that class still is there or not."""
+    found = snapshot.policies.get(namespace, {}).get(names.DEFAULT_DENY)
+    ours = found is not None and found.owned and not found.meta.deleting and names.CLASS_LABEL in found.meta.labels
+    return found if ours else None
 
 
 def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
@@ -116,16 +142,26 @@ def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
     return tuple(selector for selector in declared if len(selector.requirements) == 1)
 
 
-def _selects(spec: SegmentClassSpec, labels: Mapping[str, str]) -> bool:
-    return canonical(spec.namespace_selector).matches(labels)
+def _left_behind(namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether a default deny stands in a namespace whose class is gone, or refused: it stays until a class decides."""
+    found = standing(namespace, snapshot)
+    return found is not None and not any(_made(found, c) for c in _living(snapshot, claim=True) if c.spec is not None)
 
 
-def _selecting(namespace: str, snapshot: Snapshot) -> list[tuple[int, str, Class]]:
-    """Give the readable classes that select a namespace, the highest priority first."""
+def _made(policy: NetworkPolicy, found: Class) -> bool:
+    return policy.meta.labels[names.CLASS_LABEL] == names.label_value(found.meta.name)
+
+
+def _living(snapshot: Snapshot, *, claim: bool) -> Iterable[Class]:
+    """Give the classes that are not being deleted and whose claim can be read, or those whose claim cannot."""
+    return (c for c in snapshot.classes.values() if not c.meta.deleting and (c.claim is not None) is claim)
+
+
+def _selecting(namespace: str, snapshot: Snapshot) -> list[Class]:
+    """Give the classes that claim a namespace with the highest priority, sorted by name: one governs, several tie."""
     labels = namespace_labels(namespace, snapshot)
-    found = [
-        (c.spec.priority, c.meta.name, c)
-        for c in snapshot.classes.values()
-        if c.spec is not None and not c.meta.deleting and _selects(c.spec, labels)
-    ]
-    return sorted(found, key=lambda item: (-item[0], item[1]))
+    found: dict[int, list[Class]] = {}
+    for each in _living(snapshot, claim=True):
+        if each.claim is not None and each.claim.selector.matches(labels):
+            found.setdefault(each.claim.priority, []).append(each)
+    return sorted(found[max(found)], key=lambda c: c.meta.name) if found else []

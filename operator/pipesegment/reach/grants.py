@@ -12,7 +12,6 @@ from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import EndpointSlice, Grant, Service
 from pipesegment.reach import fenced, governance, services
-from pipesegment.reach.fenced import opposite
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
@@ -204,10 +203,10 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
         yield peer.selector, "everyone"
         return
     scene.reads.add(("NetworkPolicy", peer.namespace, "*"))
-    theirs = governance.govern(peer.namespace, scene.snapshot)
-    if theirs.spec.network.isolation.mode == "Namespace":
+    scene.reads.add(("NetworkPolicy", peer.namespace, names.DEFAULT_DENY))
+    excepted = governance.isolation_of(peer.namespace, scene.snapshot)
+    if excepted is not None:
         # Pods that the isolation leaves out are not selected: a policy of ours would be the first to isolate them.
-        excepted = governance.isolation_exceptions(theirs)
         if not any(peer.selector.implies(exception) for exception in excepted):
             meeting = (e for e in excepted if not peer.selector.disjoint(e))
             yield reduce(_without, meeting, peer.selector), _BY_CLASS
@@ -225,7 +224,7 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
 def _without(selector: Selector, exception: Selector) -> Selector:
     """Leave the pods of an exception, which is one requirement, out of a selector."""
     (requirement,) = exception.requirements
-    return selector & Selector.of({}, opposite(requirement))
+    return selector & Selector.of({}, requirement.opposite)
 
 
 def _for(scene: Scene, view: View, namespace: str) -> Iterator[Grant]:

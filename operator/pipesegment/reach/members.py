@@ -118,6 +118,9 @@ class Members:
         if pipeline:
             return f"the pipeline of {pod.namespace}/{pipeline}, none of whose stages it is"
         governing = governance.govern(pod.namespace, self._snapshot)
+        left = governance.standing(pod.namespace, self._snapshot) if governing.stalled else None
+        if left is not None and left.selector.matches(pod.labels):
+            return f"the isolation of namespace {pod.namespace}, although nobody can be said to govern it"
         isolation = governing.spec.network.isolation
         excepted = any(canonical(s).matches(pod.labels) for s in isolation.except_pods)
         if isolation.mode == "Namespace" and not excepted:

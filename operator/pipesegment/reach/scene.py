@@ -80,6 +80,7 @@ class Scene:
         """The class that governs the segment."""
         self.reads.add((names.CLASS, "", "*"))
         self.reads.add(("Namespace", "", self.namespace))
+        self.reads.add(("NetworkPolicy", self.namespace, names.DEFAULT_DENY))
         return governance.of_segment(self.segment, self.snapshot)
 
     @property

@@ -182,7 +182,9 @@ def _abnormal(outcome: Outcome, by: By) -> Iterator[Verdict]:
         return
     pending = [*map(failure, outcome.failures), *_terminating(outcome)]
     if pending:
-        yield ConditionType.RECONCILING, True, Reason.PROGRESSING, listing(pending, "tried again: ")
+        slowly = outcome.failures and all(failed.permanent for failed in outcome.failures)
+        again = "tried again on a change, and every few minutes: " if slowly else "tried again: "
+        yield ConditionType.RECONCILING, True, Reason.PROGRESSING, listing(pending, again)
 
 
 def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.errors import is_permanent
 from pipesegment.findings import Finding, Refusal
 from pipesegment.plan.changes import ChangeSet
 from pipesegment.reach.graph import Reach
@@ -11,13 +12,22 @@ from pipesegment.reach.graph import Reach
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A call that did not succeed. `status` is HTTP's, 0 without an answer; `conflict`: it is somebody else's object."""
+    """A call that did not succeed. `status` is HTTP's, 0 without an answer; `conflict`: it is somebody else's object.
+
+    `retry_after` is what the API server asked for, in seconds.
+    """
 
     id: ObjectID
     verb: str
     status: int
     message: str
     conflict: bool = False
+    retry_after: float = 0.0
+
+    @property
+    def permanent(self) -> bool:
+        """Tell whether trying again mends nothing."""
+        return is_permanent(self.status)
 
 
 @dataclass(frozen=True, slots=True)

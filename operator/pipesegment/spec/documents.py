@@ -13,7 +13,7 @@ from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.findings import Refusal
 from pipesegment.spec import checks, yamlfile
-from pipesegment.spec.base import Model, shown
+from pipesegment.spec.base import Model, api_name, shown
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.metadata import Metadata, read_metadata
 from pipesegment.spec.phrases import nearest, path, refusals, unknown_field
@@ -25,6 +25,8 @@ Spec = TypeVar("Spec", bound=Model)
 Object = Mapping[str, Any]
 
 _ENVELOPE: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
+_CLAIM: Final = frozenset({"namespaceSelector", "priority"})
+_CLASS_FIELDS: Final = frozenset(api_name(name) for name in SegmentClassSpec.model_fields)
 _LATER: Final = frozenset({names.EXCEPTION, names.APPROVAL, names.EVIDENCE})
 
 
@@ -89,6 +91,20 @@ def parse_grant(obj: Object) -> tuple[Metadata, SegmentGrantSpec]:
 def parse_class(obj: Object) -> tuple[Metadata, SegmentClassSpec]:
     """Read a SegmentClass. Raises Refused with everything that is wrong with it."""
     return _parse(obj, names.CLASS, SegmentClassSpec)
+
+
+def parse_claim(obj: Object) -> SegmentClassSpec | None:
+    """Read of a refused SegmentClass whom it claims to govern, and nothing else of its spec; None when that is not sure.
+
+    A field that nobody knows may be the selector or the priority, misspelt or in the words of a later version.
+    """
+    spec = obj.get("spec") or {}
+    if not isinstance(spec, Mapping) or not spec.keys() <= _CLASS_FIELDS or not obj.keys() <= _ENVELOPE:
+        return None
+    try:
+        return validate({key: part for key, part in spec.items() if key in _CLAIM}, SegmentClassSpec)
+    except Refused:
+        return None
 
 
 def validate(spec: Any, model: type[Spec], name: str = "") -> Spec:

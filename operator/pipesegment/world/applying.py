@@ -31,10 +31,12 @@ class Failure:
     @property
     def told(self) -> Failed:
         """Tell it in the report's words."""
-        status = self.error.status if isinstance(self.error, Rejected) else 0
-        conflict = status == HTTPStatus.CONFLICT and self.step.verb == "create"
-        text = f"{self.error.reason}: {self.error.message}" if isinstance(self.error, Rejected) else str(self.error)
-        return Failed(self.step.id, self.step.verb, status, text, conflict=conflict)
+        error = self.error
+        if not isinstance(error, Rejected):
+            return Failed(self.step.id, self.step.verb, 0, str(error))
+        conflict = error.status == HTTPStatus.CONFLICT and self.step.verb == "create"
+        text = f"{error.reason}: {error.message}"
+        return Failed(self.step.id, self.step.verb, error.status, text, conflict, error.retry_after or 0.0)
 
 
 @dataclass(slots=True)

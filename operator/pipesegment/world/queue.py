@@ -48,8 +48,8 @@ class WorkQueue(Generic[K]):
 
     `process` does the work for one key and answers in how many seconds it is due again without a change: None for the
     next resync, NEVER for a key that is gone. When it raises, the key is tried again after a growing, jittered pause,
-    not before what a Rejected asks for. `observe` is told 'added' 1, 'latency' seconds from due to begun,
-    'worked' seconds, 'failed' 1.
+    not before what a Rejected asks for; after one that trying again does not mend, the pause is the longest at once.
+    `observe` is told 'added' 1, 'latency' seconds from due to begun, 'worked' seconds, 'failed' 1.
     """
 
     def __init__(
@@ -220,6 +220,9 @@ class WorkQueue(Generic[K]):
     def _next_attempt(self, key: K, error: Exception) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         base, most = self._backoff
+        if isinstance(error, Rejected) and error.permanent:
+            # A change makes the key due at once. What nobody tells us of, such as an admission policy, is met by then.
+            return self._random.uniform(0.8 * most, most)
         # Full jitter: those that failed together must not come back together.
         pause = self._random.uniform(0, min(most, base * 2.0 ** min(failures, 32)))
         asked = error.retry_after if isinstance(error, Rejected) else None

@@ -159,7 +159,7 @@ class Store:
         return last
 
     def _collect(self, uid: str, namespace: str | None) -> None:
-        """Take along what the object owned, or held as a namespace."""
+        """Take along what the object alone owned, or held as a namespace; of others its reference is taken off."""
         everything = [obj for held in self._objects.values() for obj in held.values()]
         for obj in everything:
             if self.peek(ObjectID.of(obj)) is None:
@@ -168,6 +168,10 @@ class Store:
             left = [ref for ref in refs if ref["uid"] != uid]
             if (refs and not left) or (namespace and obj["metadata"].get("namespace") == namespace):
                 self.drop(obj)
+            elif len(left) < len(refs):
+                new = copy.deepcopy(obj)
+                new["metadata"]["ownerReferences"] = left
+                self.update(obj, new, "kube-controller-manager")
 
     def _put(self, live: Json | None, new: Json) -> Json:
         self.version += 1

@@ -15,7 +15,7 @@ def isolating(*excepted):
 
 
 def test_every_namespace_gets_one_policy_that_closes_every_pod():
-    desired = isolation("default", "u1", isolating(), ["b", "a", "b"])
+    desired = isolation("default", "u1", isolating(), {"b": "", "a": ""})
     assert [o["metadata"]["namespace"] for o in desired.objects] == ["a", "b"]
     for obj in desired.objects:
         assert obj["metadata"]["name"] == "pipesegment-default-deny"
@@ -30,11 +30,11 @@ def test_every_namespace_gets_one_policy_that_closes_every_pod():
 
 
 def test_class_without_isolation_owns_nothing():
-    assert isolation("default", "u1", SegmentClassSpec(), ["a"]).objects == ()
+    assert isolation("default", "u1", SegmentClassSpec(), {"a": ""}).objects == ()
 
 
 def test_policy_belongs_to_the_class():
-    (obj,) = isolation("default", "u1", isolating(), ["a"]).objects
+    (obj,) = isolation("default", "u1", isolating(), {"a": ""}).objects
     assert obj["metadata"]["labels"] == {
         "app.kubernetes.io/managed-by": "pipesegment",
         "pipesegment.dev/class": "default",
@@ -52,9 +52,29 @@ def test_policy_belongs_to_the_class():
     assert names.HASH_ANNOTATION in obj["metadata"]["annotations"]
 
 
+def test_the_namespace_keeps_the_policy_when_its_class_is_gone():
+    (obj,) = isolation("default", "u1", isolating(), {"a": "u-a"}).objects
+    owners = {(r["apiVersion"], r["kind"]): r for r in obj["metadata"]["ownerReferences"]}
+    assert owners["v1", "Namespace"] == {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "name": "a",
+        "uid": "u-a",
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
+    assert [r["uid"] for r in owners.values() if r["controller"]] == ["u1"]
+
+
+def test_offline_nobody_owns_it():
+    for class_uid, namespace_uid in (("", ""), ("", "u-a")):
+        (obj,) = isolation("default", class_uid, isolating(), {"a": namespace_uid}).objects
+        assert "ownerReferences" not in obj["metadata"]
+
+
 @pytest.mark.parametrize("name", ["c" * 253, "c" * 63, f"{'c' * 60}.example.com"])
 def test_label_holds_a_class_name_of_any_length(name):
-    (obj,) = isolation(name, "u1", isolating(), ["a"]).objects
+    (obj,) = isolation(name, "u1", isolating(), {"a": ""}).objects
     label = obj["metadata"]["labels"][names.CLASS_LABEL]
     assert len(label) <= 63
     assert (label == name) is (len(name) <= 63)
@@ -74,7 +94,7 @@ def test_label_holds_a_class_name_of_any_length(name):
     ],
 )
 def test_excepted_pods_are_left_out_exactly(excepted, selector):
-    desired = isolation("default", "u1", isolating(*excepted), ["a"])
+    desired = isolation("default", "u1", isolating(*excepted), {"a": ""})
     (obj,) = desired.objects
     expected = [
         {"key": key, "operator": operator, **({"values": values} if values else {})}
@@ -86,7 +106,7 @@ def test_excepted_pods_are_left_out_exactly(excepted, selector):
 
 def test_pods_that_cannot_be_left_out_stay_closed_and_it_is_said():
     both = {"matchLabels": {"app": "metrics", "part": "server"}}
-    desired = isolation("default", "u1", isolating({"matchLabels": {"app": "dns"}}, both), ["a"])
+    desired = isolation("default", "u1", isolating({"matchLabels": {"app": "dns"}}, both), {"a": ""})
     selector = Selector.parse(desired.objects[0]["spec"]["podSelector"])
     assert selector.matches(both["matchLabels"])
     assert not selector.matches({"app": "dns"})

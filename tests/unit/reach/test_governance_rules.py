@@ -53,6 +53,34 @@ def test_a_class_that_cannot_be_read_may_be_the_one_that_governs():
     assert "SegmentClass broken" in str(found.findings[0])
 
 
+BROKEN = {"network": {"clusterCIDRs": ["10.0.0.1/8"]}}
+
+
+@pytest.mark.parametrize(
+    ("why", "broken", "others", "stalled"),
+    [
+        ("it selects the namespace", {**TEAM}, [], "ClassLost"),
+        ("it selects every namespace", {}, [], "ClassLost"),
+        ("it selects other namespaces", {"namespaceSelector": {"matchLabels": {"team": "pay"}}}, [], ""),
+        ("a class of a higher priority governs", {"priority": 1}, [segment_class("high", priority=2)], ""),
+        ("it is above the one that could govern", {"priority": 3}, [segment_class("low", priority=2)], "ClassLost"),
+        ("it ties with one that can be read", {}, [segment_class("equal")], "AmbiguousClass"),
+        ("a field that nobody knows may be its selector", {**TEAM, "nameSpaceSelector": {}}, [], "ClassLost"),
+        ("its selector is refused", {"namespaceSelector": {"matchLabels": {"team": 1}}}, [], "ClassLost"),
+        ("its priority is refused", {"priority": "high"}, [segment_class("high", priority=2)], "ClassLost"),
+    ],
+)
+def test_a_class_that_is_refused_concerns_whom_it_would_have_governed(why, broken, others, stalled):
+    known = snapshot([namespace("ci", team="shop"), segment_class("broken", **BROKEN, **broken), *others])
+    assert govern("ci", known).stalled == stalled, why
+
+
+def test_a_class_that_is_refused_and_going_concerns_nobody():
+    leaving = segment_class("leaving", nonsense=1)
+    leaving["metadata"]["deletionTimestamp"] = "2030-01-01T00:00:00Z"
+    assert govern("ci", snapshot([leaving, segment_class("staying")])).name == "staying"
+
+
 def test_a_class_that_was_recorded_and_is_gone_is_lost():
     remembered = {**SHOP, "status": {"class": {"name": "default", "uid": "u-default"}}}
     assert reach(remembered).governance.stalled == "ClassLost"

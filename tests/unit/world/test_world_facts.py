@@ -7,6 +7,7 @@ import tracemalloc
 import pytest
 
 from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.parse import network_policy
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key
 from pipesegment.world import kinds
@@ -266,6 +267,43 @@ def test_an_owner_of_our_kinds_is_the_owner():
     grant = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentGrant", "uid": "y"}
     obj["metadata"]["ownerReferences"] = [{"apiVersion": "v1", "kind": "Pod", "uid": "x", "controller": True}, grant]
     assert project(obj).owner_uid == "y"
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "name": "shop", "uid": "n"}
+CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "name": "default", "uid": "c"}
+
+
+@pytest.mark.parametrize(
+    ("name", "owners", "expected"),
+    [
+        ("pipesegment-default-deny", [NAMESPACE, CLASS], "c"),
+        ("pipesegment-default-deny", [CLASS, NAMESPACE], "c"),
+        ("pipesegment-default-deny", [NAMESPACE], "n"),
+        ("pipesegment-default-deny", [], ""),
+        ("pay-build", [NAMESPACE], ""),
+    ],
+)
+def test_a_default_deny_whose_class_is_gone_is_left_with_its_namespace(name, owners, expected):
+    obj = ours(owner=None)
+    obj["metadata"] |= {"name": name, "uid": "u", "resourceVersion": "1", "ownerReferences": owners}
+    assert project(obj).owner_uid == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "owners", "expected"),
+    [
+        ("pipesegment-default-deny", {"ingress": []}, [NAMESPACE], True),
+        ("pipesegment-default-deny", {}, [CLASS], True),
+        ("pipesegment-default-deny", {}, [], False),
+        # Nobody hides an opening behind our name and label.
+        ("pipesegment-default-deny", {"ingress": [{}]}, [NAMESPACE], False),
+        ("allow-all", {}, [NAMESPACE], False),
+    ],
+)
+def test_a_default_deny_of_a_class_that_is_gone_is_ours_still(name, spec, owners, expected):
+    obj = thing(kinds.NETWORK_POLICY, name, labels=OURS | {"pipesegment.dev/class": "default"}, spec=spec)
+    obj["metadata"]["ownerReferences"] = owners
+    assert network_policy(obj).owned is expected
 
 
 async def test_what_the_watch_says_during_our_own_write_is_no_news_unless_somebody_else_was_there(view):

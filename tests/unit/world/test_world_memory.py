@@ -118,6 +118,15 @@ async def test_delete_holds_its_preconditions_and_takes_along_what_was_owned(clu
     assert [obj["metadata"]["name"] for obj in cluster.objects("NetworkPolicy")] == ["other"]
 
 
+async def test_what_has_another_owner_stays_and_loses_the_reference(cluster):
+    """The garbage collector deletes what has lost all of its owners."""
+    cluster.seed(segment(uid="s"), policy(owner="s"))
+    other = {"apiVersion": "v1", "kind": "Namespace", "name": "shop", "uid": "n"}
+    cluster.edit(POLICY, lambda obj: obj["metadata"]["ownerReferences"].append(other))
+    await cluster.delete(SEGMENT, uid="s")
+    assert cluster.peek(POLICY)["metadata"]["ownerReferences"] == [other]
+
+
 async def test_orphans_stay(cluster):
     cluster.seed(segment(uid="s"), policy(owner="s"))
     await cluster.delete(SEGMENT, uid="s", propagation="Orphan")

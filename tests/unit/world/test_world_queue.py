@@ -1,6 +1,7 @@
 """The work queue: one worker a key, nothing lost, bad keys alone with their pauses."""
 
 import asyncio
+import itertools
 import logging
 import random
 
@@ -163,6 +164,42 @@ async def test_what_the_server_asks_for_is_waited_for(shop):
     assert len(shop.log) == 1
     await shop.clock.advance(2)
     assert len(shop.log) == 2
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_what_trying_again_does_not_mend_waits_the_longest_pause_at_once(status):
+    """A call that is Invalid is Invalid in a second, too."""
+    shop = Shop(backoff=(1.0, 300.0))
+    shop.answers["a"] = Rejected(status, "Invalid", "spec is invalid")
+    shop.queue.add("a")
+    await shop.clock.advance(1000)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(shop.times("a"))]
+    assert len(pauses) >= 3
+    assert all(240 <= pause <= 300 for pause in pauses)
+    assert len(set(pauses)) > 1  # those that failed together do not come back together
+    assert shop.queue.failing == 1
+    await shop.queue.drain(0)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 429, 500, 503])
+async def test_what_the_world_may_mend_is_tried_soon(status):
+    """An API server that starts knows neither roles nor kinds."""
+    shop = Shop(backoff=(1.0, 300.0))
+    shop.answers["a"] = Rejected(status, "Why", "no")
+    shop.queue.add("a")
+    await shop.clock.advance(10)
+    assert len(shop.times("a")) >= 3
+    await shop.queue.drain(0)
+
+
+async def test_a_change_is_tried_at_once_even_while_a_permanent_failure_waits(shop):
+    shop.answers["a"] = Rejected(422, "Invalid", "spec is invalid")
+    shop.queue.add("a")
+    await shop.clock.advance(100)
+    assert shop.times("a") == [0.02]
+    shop.queue.add("a")
+    await shop.clock.advance(1)
+    assert shop.times("a") == [0.02, 100.02]
 
 
 async def test_a_change_is_tried_at_once_even_while_a_failure_waits(shop):
