@@ -12,6 +12,7 @@ import click
 
 from pipesegment.cli import output
 from pipesegment.errors import Refused, Unreachable, Usage
+from pipesegment.report.text import plain
 
 #: verb -> the line that the list of verbs shows (importing every verb for its help would cost what laziness saves).
 _VERBS: Final = {
@@ -59,8 +60,13 @@ class _Verbs(click.Group):
             for refusal in refused.refusals:
                 output.say(str(refusal))
             ctx.exit(_REFUSED)
+        except click.MissingParameter:
+            raise  # of several lines, and nothing in them is the user's
+        except click.UsageError as usage:
+            # Names of files come from whoever wrote them, through a shell's `*`.
+            raise click.UsageError(plain(usage.format_message()), usage.ctx) from usage
         except Usage as usage:
-            raise click.UsageError(str(usage)) from usage
+            raise click.UsageError(plain(str(usage))) from usage
         except Unreachable as unreachable:
             output.complain(str(unreachable))
             ctx.exit(_UNREACHABLE)

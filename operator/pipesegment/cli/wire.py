@@ -67,7 +67,7 @@ def _print_lacks(name: str, lacks: list[tuple[Wiring, Finding]], style: str) -> 
         data = [{"segment": str(w.segment), **{f: getattr(lack, f) for f in fields}} for w, lack in lacks]
         output.write_data({"file": name, "lacks": data}, style)
     elif lacks:
-        output.write("\n".join(f"{name}: {lack.path}: {lack.message}: {lack.fix}" for _, lack in lacks))
+        output.write_lines(*(f"{name}: {lack.path}: {lack.message}: {lack.fix}" for _, lack in lacks))
     else:
         output.say(f"{name} lacks nothing")
 

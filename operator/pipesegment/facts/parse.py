@@ -12,6 +12,7 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
+from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import (
     Class,
@@ -63,8 +64,7 @@ def namespace(obj: Raw) -> Namespace:
 def node(obj: Raw) -> Node:
     """Read a core/v1 Node."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    kinds = ("InternalIP", "ExternalIP")
-    addresses = tuple(a["address"] for a in status.get("addresses") or () if a.get("type") in kinds)
+    addresses = tuple(a["address"] for a in status.get("addresses") or () if a.get("type") in NODE_ADDRESSES)
     ranges = tuple(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else ()))
     return Node(meta(obj, namespaced=False), addresses, ranges)
 
@@ -114,7 +114,7 @@ def service(obj: Raw) -> Service:
 def endpoint_slice(obj: Raw) -> EndpointSlice:
     """Read a discovery.k8s.io/v1 EndpointSlice. FQDN slices hold names, not addresses: they give none."""
     found = meta(obj)
-    endpoints = obj.get("endpoints") or () if obj.get("addressType") in {"IPv4", "IPv6"} else ()
+    endpoints = obj.get("endpoints") or () if obj.get("addressType") in FAMILIES else ()
     addresses = sorted({a for e in endpoints for a in e.get("addresses") or ()})
     ports = tuple(
         (p.get("name") or "", p["port"], _protocol(p)) for p in obj.get("ports") or () if p.get("port") is not None
