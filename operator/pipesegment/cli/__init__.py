@@ -5,6 +5,7 @@ A verb's module is imported only when that verb runs, so that `pipesegment versi
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,6 +89,10 @@ def program() -> None:
 def main() -> None:
     """Run the program under the name it was started by: kubectl starts its plugins as `kubectl-<name>`."""
     plugin = Path(sys.argv[0]).stem == PLUGIN
+    for stream in (sys.stdout, sys.stderr):
+        # What is printed is read by others, as UTF-8, whatever the locale says.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         program.main(
             prog_name="kubectl pipesegment" if plugin else "pipesegment",

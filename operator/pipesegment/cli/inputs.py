@@ -15,6 +15,7 @@ from pipesegment.evaluate import networkpolicy
 from pipesegment.facts import kinds
 from pipesegment.findings import Refusal
 from pipesegment.spec import documents, yamlfile
+from pipesegment.spec.base import shown
 
 Object = Mapping[str, Any]
 
@@ -34,6 +35,12 @@ class Problem:
     place: str
     title: str
     refusals: tuple[Refusal, ...]
+
+    @property
+    def object(self) -> str:
+        """Name the object, or (for what is none) the place."""
+        kind, _, name = self.title.partition(" ")
+        return self.place if kind == "the" else name or self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +74,7 @@ def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     Raises Usage when a folder holds no file of a known ending.
     """
     found = Read()
-    if sum(path == _STDIN for path in (*files, *facts)) > 1:
-        raise Usage("`-` is given more than once, and stdin can be read only once")
+    once(*files, *facts)
     for place, obj in _objects(files, MOST_DECLARED, found.problems):
         _take_document(place, _placed(obj, namespace), found)
     for place, obj in _objects(facts, MOST_FACTS, found.problems):
@@ -76,6 +82,12 @@ def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     if not found.problems:
         _meet(found)
     return found
+
+
+def once(*paths: str) -> None:
+    """Raise Usage when stdin is to be read twice: the second time nothing would be left of it."""
+    if paths.count(_STDIN) > 1:
+        raise Usage("`-` is given more than once, and stdin can be read only once")
 
 
 def refused(obj: Object, place: str) -> Problem | None:
@@ -148,6 +160,11 @@ def _take_fact(place: str, obj: Any, found: Read) -> None:
         found.problems.append(Problem(place, "the document", (refusal,)))
         return
     if not kinds.is_read(obj):
+        if obj["kind"].endswith("List") and obj.get("items") is not None:
+            refusal = Refusal(
+                "items", "is not a list:", shown(obj["items"]), "give it as `kubectl get -o yaml` prints it"
+            )
+            found.problems.append(Problem(place, title(obj), (refusal,)))
         return
     problem = unreadable(obj, place)
     if problem is not None:

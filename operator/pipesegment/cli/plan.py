@@ -57,6 +57,7 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
 
     Compares with the cluster, or with --live. What pipesegment did not make is never touched: it shows as a conflict.
     """
+    inputs.once(*options.files, *options.facts, *live)
     if not live:
         options = options.in_cluster()
     found = read(options, optional=True)

@@ -80,7 +80,7 @@ def _end(name: str, matrix: Matrix) -> End:
     if pod is not None:
         return pod
     try:
-        return AddressEnd(str(ip_address(name)))
+        return AddressEnd(str(ip_address("" if "%" in name else name)))  # a zone means something on one host alone
     except ValueError:
         known = ", ".join(str(end) for end in matrix.ends.own)
         raise Usage(f"there is no pod or address '{name}': the stages' pods are {known or 'none'}") from None

@@ -29,6 +29,8 @@ from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
 
+#: The most reasons that are told for one document: more say nothing more.
+_MOST_TOLD = 100
 #: What only a cluster can say of an object.
 _CLUSTERS = frozenset({"uid", "creationTimestamp", "deletionTimestamp", "generation"})
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
@@ -186,8 +188,10 @@ def refuse(problems: Sequence[Problem]) -> NoReturn:
     """Tell why documents are refused, on stderr, and end with exit code 1."""
     for problem in problems:
         output.say(f"{problem.place}: {problem.title} is refused:")
-        for refusal in problem.refusals:
+        for refusal in problem.refusals[:_MOST_TOLD]:
             output.say(str(refusal))
+        if len(problem.refusals) > _MOST_TOLD:
+            output.say(f"… and {len(problem.refusals) - _MOST_TOLD} more")
     click.get_current_context().exit(1)
 
 

@@ -172,6 +172,8 @@ def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple
         return parse(obj)[1], ()
     except Refused as refused:
         return None, refused.refusals
+    except Exception as error:  # noqa: BLE001 - a declaration that we fail to read is there: taken for absent, it would open
+        return None, (Refusal("spec", "cannot be read:", f"{type(error).__name__}: {error}", "report it as a fault"),)
 
 
 def _status(obj: Raw) -> bytes:

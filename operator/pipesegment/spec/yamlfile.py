@@ -29,6 +29,8 @@ _TAG: Final = "tag:yaml.org,2002:"
 _TRUE: Final = frozenset({"true", "yes", "on"})
 _INT: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*|0x[0-9a-fA-F][0-9a-fA-F_]*|0b[01][01_]*|0o?[0-7][0-7_]*)\Z")
 _FLOAT: Final = re.compile(r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*)([eE][-+]?[0-9]+)?\Z")
+#: JSON's escapes may name halves of characters, which no other text can hold.
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _IMPLICIT: Final = yaml.SafeLoader.yaml_implicit_resolvers
 _PLAIN_TAGS: Final = frozenset({None, "!", f"{_TAG}map", f"{_TAG}seq"})
@@ -86,6 +88,8 @@ def _json(text: str, source: str) -> Any:
     )
     if _is_deeper(value, _MOST_DEPTH):
         raise _too_deep(source)
+    if _SURROGATE.search(text) and not _is_encodable(value):
+        raise Refused([Refusal(source, "holds half a character:", "\\ud800", "write the whole of it, or its pair")])
     return value
 
 
@@ -96,6 +100,14 @@ def _object(pairs: list[tuple[str, Any]], source: str) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value] # None
         raise _twice(source, twice)
     return found
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
