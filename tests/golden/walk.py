@@ -21,9 +21,12 @@ from pipesegment.cli.options import Options
 from pipesegment.cli.walk import Walked, surroundings
 from pipesegment.cli.walk import walk as resolved
 from pipesegment.compile.desired import ObjectID
+from pipesegment.compile.segment import compile_segment
+from pipesegment.facts.snapshot import Snapshot
 from pipesegment.plan.changes import plan
 from pipesegment.plan.order import safe_sequence
 from pipesegment.plan.sequence import Restraint
+from pipesegment.reach.resolve import resolve
 from pipesegment.report.outcome import Outcome
 from pipesegment.report.status import segment_status
 from pipesegment.spec.status import PipelineSegmentStatus
@@ -90,18 +93,20 @@ def _statuses(arguments: list[str]) -> dict[str, Any]:
     # `surroundings` tells what it reads on stderr, which `compile` has shown already.
     with click.Context(program).scope(), CliRunner().isolation():
         found = resolved(surroundings(options))
-    return {str(each.reach.segment): _status(each) for each in found.walked}
+    return {str(each.reach.segment): _status(each, found.surroundings.snapshot) for each in found.walked}
 
 
-def _status(each: Walked) -> dict[str, Any]:
-    reach = each.reach
-    changes = plan(each.desired, {})
+def _status(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
+    # The operator keeps what it finds where the command line, for which nothing exists yet, opens nothing.
+    reach = resolve(each.segment, snapshot)
+    desired = compile_segment(reach)
+    changes = plan(desired, {})
     restraint = Restraint.NO_WIDENING if reach.governance.stalled else Restraint.NONE
     sequence = safe_sequence(changes, {}, (), Restraint.SUSPENDED if reach.suspended else restraint)
     outcome = Outcome(
         generation=1,
         reach=reach,
-        desired=each.desired,
+        desired=desired,
         changes=changes,
         withheld=sequence.withheld,
         done={ObjectID.of(step.object): "uid" for step in sequence.steps if step.object is not None},

@@ -5,6 +5,7 @@ A verb's module is imported only when that verb runs, so that `pipesegment versi
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import click
 
 from pipesegment.cli import output
 from pipesegment.errors import Refused, Unreachable, Usage
+from pipesegment.report.text import plain
 
 #: verb -> the line that the list of verbs shows (importing every verb for its help would cost what laziness saves).
 _VERBS: Final = {
@@ -59,8 +61,13 @@ class _Verbs(click.Group):
             for refusal in refused.refusals:
                 output.say(str(refusal))
             ctx.exit(_REFUSED)
+        except click.MissingParameter:
+            raise  # of several lines, and nothing in them is the user's
+        except click.UsageError as usage:
+            # Names of files come from whoever wrote them, through a shell's `*`.
+            raise click.UsageError(plain(usage.format_message()), usage.ctx) from usage
         except Usage as usage:
-            raise click.UsageError(str(usage)) from usage
+            raise click.UsageError(plain(str(usage))) from usage
         except Unreachable as unreachable:
             output.complain(str(unreachable))
             ctx.exit(_UNREACHABLE)
@@ -82,6 +89,10 @@ def program() -> None:
 def main() -> None:
     """Run the program under the name it was started by: kubectl starts its plugins as `kubectl-<name>`."""
     plugin = Path(sys.argv[0]).stem == PLUGIN
+    for stream in (sys.stdout, sys.stderr):
+        # What is printed is read by others, as UTF-8, whatever the locale says.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         program.main(
             prog_name="kubectl pipesegment" if plugin else "pipesegment",

@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from pipesegment.cli.picture import Picture
+from pipesegment.report.text import plain
 
 _STYLES: Final = {
     "stage": 'shape=box, style="filled", fillcolor="#dbeafe", color="#1d4ed8"',
@@ -33,4 +34,4 @@ def render(picture: Picture) -> str:
 def _quote(text: str) -> str:
     # DOT's own escapes (`\N`, `\G`, `\l`…) begin with a backslash: a user's backslash is doubled before JSON's quoting
     # would let it through, and a line break is DOT's `\n`.
-    return '"' + "\\n".join(json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")) + '"'
+    return '"' + "\\n".join(json.dumps(plain(line), ensure_ascii=False)[1:-1] for line in text.split("\n")) + '"'

@@ -11,14 +11,19 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.errors import Refused, Usage
-from pipesegment.facts.parse import PARSERS
+from pipesegment.evaluate import networkpolicy
+from pipesegment.facts import kinds
 from pipesegment.findings import Refusal
 from pipesegment.spec import documents, yamlfile
+from pipesegment.spec.base import shown
 
 Object = Mapping[str, Any]
 
 _ENDINGS: Final = frozenset({".yaml", ".yml", ".json"})
 _STDIN: Final = "-"
+#: The most bytes that a file may have: no declaration comes near it, and a list of a large cluster's objects does not.
+MOST_DECLARED: Final = 16 * 2**20
+MOST_FACTS: Final = 512 * 2**20
 #: Kinds of the facts and of ours that live in no namespace.
 _CLUSTER_SCOPED: Final = frozenset({"Namespace", "Node", "CustomResourceDefinition", names.CLASS})
 
@@ -30,6 +35,12 @@ class Problem:
     place: str
     title: str
     refusals: tuple[Refusal, ...]
+
+    @property
+    def object(self) -> str:
+        """Name the object, or (for what is none) the place."""
+        kind, _, name = self.title.partition(" ")
+        return self.place if kind == "the" else name or self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +74,20 @@ def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     Raises Usage when a folder holds no file of a known ending.
     """
     found = Read()
-    if sum(path == _STDIN for path in (*files, *facts)) > 1:
-        raise Usage("`-` is given more than once, and stdin can be read only once")
-    for place, obj in _objects(files, found.problems):
+    once(*files, *facts)
+    for place, obj in _objects(files, MOST_DECLARED, found.problems):
         _take_document(place, _placed(obj, namespace), found)
-    for place, obj in _objects(facts, found.problems):
+    for place, obj in _objects(facts, MOST_FACTS, found.problems):
         _take_fact(place, _placed(obj, namespace), found)
     if not found.problems:
         _meet(found)
     return found
+
+
+def once(*paths: str) -> None:
+    """Raise Usage when stdin is to be read twice: the second time nothing would be left of it."""
+    if paths.count(_STDIN) > 1:
+        raise Usage("`-` is given more than once, and stdin can be read only once")
 
 
 def refused(obj: Object, place: str) -> Problem | None:
@@ -93,16 +109,30 @@ def title(obj: Object) -> str:
     return f"{obj.get('kind')} {'/'.join(parts)}".rstrip()
 
 
-def text_of(path: str) -> str:
-    """Read a file, or stdin for `-`, as UTF-8 whatever the locale says. Raises Refused for other bytes, Usage for none."""
+def text_of(path: str, most: int = MOST_DECLARED) -> str:
+    """Read a file, or stdin for `-`, as UTF-8 whatever the locale says.
+
+    Raises Refused for other bytes or for more than `most` of them, Usage for a file that cannot be read.
+    """
     name = _name(path)
     try:
-        content = sys.stdin.buffer.read() if path == _STDIN else Path(path).read_bytes()
+        content = _bytes_of(path, most + 1)
+    except OSError as error:
+        raise Usage(f"{name}: cannot be read: {error.strerror}") from error
+    if len(content) > most:
+        fix = "give the parts that matter, in files of their own"
+        raise Refused([Refusal(name, "is larger than", f"{most // 2**20} MiB", fix)])
+    try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refused([Refusal(name, "is not UTF-8 text:", str(error), "save it as UTF-8")]) from error
-    except OSError as error:
-        raise Usage(f"{name}: cannot be read: {error.strerror}") from error
+
+
+def _bytes_of(path: str, most: int) -> bytes:
+    if path == _STDIN:
+        return sys.stdin.buffer.read(most)
+    with Path(path).open("rb") as file:
+        return file.read(most)
 
 
 def _take_document(place: str, obj: Any, found: Read) -> None:
@@ -117,13 +147,28 @@ def _take_document(place: str, obj: Any, found: Read) -> None:
         refusal = Refusal("kind", "is not a kind of pipesegment.dev:", str(obj["kind"]), fix, object=title(obj))
         found.problems.append(Problem(place, title(obj), (refusal,)))
         return
+    wrong = tuple(kinds.wrong_status(obj))
+    if wrong:
+        found.problems.append(Problem(place, title(obj), wrong))
+        return
     found.documents.append(Given(place, str(obj["kind"]), obj))
 
 
 def _take_fact(place: str, obj: Any, found: Read) -> None:
-    refusal = _unreadable(obj)
-    if refusal is not None:
-        found.problems.append(Problem(place, title(obj) if isinstance(obj, Mapping) else "the document", (refusal,)))
+    if not isinstance(obj, Mapping) or not isinstance(obj.get("kind"), str):
+        refusal = Refusal("kind", "is missing in", "the document", "give it as `kubectl get -o yaml` prints it")
+        found.problems.append(Problem(place, "the document", (refusal,)))
+        return
+    if not kinds.is_read(obj):
+        if obj["kind"].endswith("List") and obj.get("items") is not None:
+            refusal = Refusal(
+                "items", "is not a list:", shown(obj["items"]), "give it as `kubectl get -o yaml` prints it"
+            )
+            found.problems.append(Problem(place, title(obj), (refusal,)))
+        return
+    problem = unreadable(obj, place)
+    if problem is not None:
+        found.problems.append(problem)
         return
     problem = refused(obj, place)
     if problem is not None:
@@ -131,22 +176,15 @@ def _take_fact(place: str, obj: Any, found: Read) -> None:
     found.facts.append(obj)
 
 
-def _unreadable(obj: Any) -> Refusal | None:
-    """Tell why an object cannot be a fact; kinds that nobody reads need no more than a kind."""
-    fix = "give it as `kubectl get -o yaml` prints it"
-    if not isinstance(obj, Mapping) or not isinstance(obj.get("kind"), str):
-        return Refusal("kind", "is missing in", "the document", fix)
-    parser = PARSERS.get(obj["kind"])
-    if parser is None:
-        return None
-    meta = obj.get("metadata")
-    if not isinstance(meta, Mapping) or not meta.get("name"):
-        return Refusal("metadata.name", "is missing in", obj["kind"], fix)
-    try:
-        parser(obj)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return Refusal("spec", f"cannot be read as a {obj['kind']} ({type(error).__name__}):", str(error), fix)
-    return None
+def unreadable(obj: Object, place: str) -> Problem | None:
+    """Tell why an object of a kind that is read cannot be a fact."""
+    wrong = tuple(kinds.wrong(obj))
+    if not wrong and obj["kind"] == networkpolicy.KIND:
+        try:
+            networkpolicy.NetworkPolicies([obj])
+        except Refused as error:
+            wrong = error.refusals
+    return Problem(place, title(obj), wrong) if wrong else None
 
 
 def _meet(found: Read) -> None:
@@ -160,12 +198,12 @@ def _meet(found: Read) -> None:
                 found.problems.append(Problem(given.place, given.title, here))
 
 
-def _objects(paths: Sequence[str], problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+def _objects(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
     for path in _expanded(paths):
         name = _name(path)
         try:
             # A text that breaks off in its middle counts as a whole: half of it would be something else.
-            values = list(yamlfile.read(text_of(path), name))
+            values = list(yamlfile.read(text_of(path, most), name))
         except Refused as error:
             problems.append(Problem(name, "the text", error.refusals))
             continue
@@ -189,14 +227,20 @@ def _name(path: str) -> str:
     return "stdin" if path == _STDIN else path
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Find files at any depth; whatever hides behind a dot (`.git`, editors' copies) is not meant."""
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
+def _files(folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Find files at any depth; whatever hides behind a dot (`.git`, editors' copies) is not meant.
+
+    Links may lead back to where they are; what is neither a file nor a folder, such as a pipe, could be waited for forever.
+    """
+    try:
+        here = folder.resolve()
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise Usage(f"{folder}: cannot be read: {error.strerror}") from error
+    for entry in entries if here not in seen else ():
         if entry.is_dir():
-            yield from _files(entry)
-        elif entry.suffix in _ENDINGS:
+            yield from _files(entry, seen | {here})
+        elif entry.suffix in _ENDINGS and (entry.is_file() or entry.is_symlink()):
             yield entry
 
 
@@ -209,13 +253,17 @@ def _unfold(value: Any) -> Iterator[Any]:
         # The API prints the items of a typed list without their kind.
         typed = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
         for item in items:
-            yield {**typed, **item} if isinstance(item, Mapping) else item
+            yield from _unfold({**typed, **item} if isinstance(item, Mapping) else item)
     else:
         yield value
 
 
 def _placed(obj: Any, namespace: str) -> Any:
     meta = obj.get("metadata") if isinstance(obj, Mapping) else None
-    if not isinstance(meta, Mapping) or meta.get("namespace") or obj.get("kind") in _CLUSTER_SCOPED:
+    if (
+        not isinstance(meta, Mapping)
+        or meta.get("namespace") not in (None, "")
+        or str(obj.get("kind")) in _CLUSTER_SCOPED
+    ):
         return obj
     return {**obj, "metadata": {**meta, "namespace": namespace}}

@@ -44,7 +44,7 @@ def command(ctx: click.Context, options: Options, strict: bool, style: str) -> N
 def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
     for problem in walked.problems:
         for refusal in problem.refusals:
-            yield of_refusal(refusal, problem.title.partition(" ")[2] or problem.place)
+            yield of_refusal(refusal, problem.object)
     for _, segment in found.segments():
         if segment.spec is not None:
             yield from map(of_finding, declared.check(segment))

@@ -1,5 +1,6 @@
 """The options that verbs share, and the one value that they become."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -7,8 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from pipesegment.errors import Usage
+
 F = TypeVar("F", bound=Callable[..., Any])
 
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = click.Path(exists=True, allow_dash=True, path_type=str)
 
 
@@ -46,6 +50,8 @@ def surroundings() -> Callable[[F], F]:
         ) -> Any:
             source = click.get_current_context().get_parameter_source("kubeconfig")
             asked = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
+            if namespace and not _NAME.fullmatch(namespace):
+                raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
             options = Options(
                 files,
                 facts,

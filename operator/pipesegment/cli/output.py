@@ -1,5 +1,7 @@
 """What people see: results on stdout, everything else on stderr; colours and boxes only on a terminal.
 
+What comes from files and clusters is escaped on its way: it may hold characters that paint, hide or forge lines.
+
 rich is imported only when a terminal is there to paint on: piped output never pays for it.
 """
 
@@ -11,6 +13,8 @@ from threading import Timer
 from typing import Any, Final, TextIO
 
 import click
+
+from pipesegment.report.text import acts, plain
 
 #: Work that takes longer than this says what it is doing.
 _PATIENCE_SECONDS: Final = 2.0
@@ -31,23 +35,29 @@ _COLOURS: Final = {
 
 
 def say(message: str) -> None:
-    """Print a message to stderr."""
-    click.echo(message, err=True)
+    """Print a message to stderr, on one line."""
+    click.echo(plain(message), err=True)
 
 
 def complain(message: str) -> None:
     """Print an error that is not the input's fault to stderr."""
-    click.secho(f"Error: {message}", err=True, fg="red", bold=True)
+    click.secho(f"Error: {plain(message)}", err=True, fg="red", bold=True)
 
 
 def write(text: str) -> None:
-    """Print a result to stdout, ending in exactly one newline."""
+    """Print a result in some language of its own to stdout, ending in exactly one newline."""
     click.echo(text.rstrip("\n"))
+
+
+def write_lines(*lines: str) -> None:
+    """Print a result for people to stdout."""
+    write("\n".join(map(plain, lines)))
 
 
 def write_json(value: Any) -> None:
     """Print a result to stdout as JSON, keys in the order that they were made in."""
-    write(json.dumps(value, indent=2, ensure_ascii=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    write(text if text.isascii() else "".join(c if c.isascii() or not acts(c) else json.dumps(c)[1:-1] for c in text))
 
 
 def write_yaml(value: Any) -> None:
@@ -64,6 +74,7 @@ def write_data(value: Any, style: str) -> None:
 
 def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table to stdout: boxed and coloured on a terminal, aligned columns when piped."""
+    rows = [[plain(cell) for cell in row] for row in rows]
     if _on_terminal(sys.stdout):
         _paint(headers, rows)
     else:

@@ -16,6 +16,9 @@ Kind = Literal["source", "stage", "target"]
 #: Reasons under which an open edge stays open: the own half is written, or a part of the entry is.
 _STILL_OPEN: Final = frozenset({"Ungranted", "Unresolved", "HttpNotEnforced"})
 
+#: Where findings stand that say why no class can be known.
+_OF_CLASS: Final = "metadata.namespace"
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -142,7 +145,7 @@ def ports(ranges: Iterable[PortRange]) -> str:
 def _arrow(source: str, target: str, edge: Edge, stage: StageReach, reasons: Mapping[str, str]) -> Arrow:
     reason = ""
     if not edge.open or stage.closed or edge.because in reasons:
-        reason = reasons.get(edge.because) or reasons.get(stage.path) or "Closed"
+        reason = next(filter(None, map(reasons.get, (edge.because, stage.path, _OF_CLASS))), "Closed")
     # An entry may be told of and still be open in part, or in spite of it.
     if edge.open and not stage.closed and reason in _STILL_OPEN:
         reason = ""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import click
@@ -15,8 +16,9 @@ from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.facts.snapshot import Key
 from pipesegment.plan import render
-from pipesegment.plan.changes import Action, Change, plan
+from pipesegment.plan.changes import Action, Change, Why, plan
 from pipesegment.plan.live import Entry, Live
+from pipesegment.report.text import plain
 from pipesegment.world import kinds
 
 _VERSIONS: Final = {(kind.group, kind.kind): kind.api_version for kind in kinds.OWNED}
@@ -55,6 +57,7 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
 
     Compares with the cluster, or with --live. What pipesegment did not make is never touched: it shows as a conflict.
     """
+    inputs.once(*options.files, *options.facts, *live)
     if not live:
         options = options.in_cluster()
     found = read(options, optional=True)
@@ -63,14 +66,30 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
         refuse(walked.problems)
     told(walked)
     for each in walked.walked:
-        if each.reach.suspended:
+        if each.reach.governance.stalled:
+            output.say(
+                f"{each.reach.segment} is stalled: what exists stays, less what is revoked; the rest is shown closed"
+            )
+        elif each.reach.suspended:
             output.say(f"{each.reach.segment} is suspended: what creates, widens or repairs waits")
     existing = _Existing(_objects(live, options) if live else found.facts)
     inventories = _inventories(found)
     desired = (*(w.desired for w in walked.walked), *walked.classes)
-    changes = [c for d in desired for c in plan(d, existing.around(d), inventories.get(d.segment, ())).changes]
+    stalled = {w.reach.segment for w in walked.walked if w.reach.governance.stalled}
+    changes = [
+        _kept(change) if d.segment in stalled else change
+        for d in desired
+        for change in plan(d, existing.around(d), inventories.get(d.segment, ())).changes
+    ]
     _print(changes, style)
     ctx.exit(1 if any(change.action is not Action.UNCHANGED for change in changes) else 0)
+
+
+def _kept(change: Change) -> Change:
+    """Leave what exists as it is: while the class is not known, nobody knows what it should be."""
+    if change.live is None or not change.writes:
+        return change
+    return replace(change, action=Action.UNCHANGED, why=Why.SAME, differences=())
 
 
 def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:
@@ -136,7 +155,7 @@ def _print(changes: list[Change], style: str) -> None:
     if lines and sys.stdout.isatty():
         _paint(lines)
     elif lines:
-        output.write("\n".join(line.text for line in lines))
+        output.write_lines(*(line.text for line in lines))
     output.say(render.summary(changes))
 
 
@@ -145,5 +164,5 @@ def _paint(lines: list[render.Span]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     # Text, never markup: a line may hold what somebody wrote into a segment.
-    painted = (Text(line.text, style=_COLOURS.get(line.style, "")) for line in lines)
+    painted = (Text(plain(line.text), style=_COLOURS.get(line.style, "")) for line in lines)
     Console().print(Text("\n").join(painted), soft_wrap=True)

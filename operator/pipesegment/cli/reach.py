@@ -1,6 +1,6 @@
 """`pipesegment reach`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from typing import Final
 
@@ -14,6 +14,8 @@ from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Refused, Usage
 from pipesegment.facts.ends import AddressEnd, End, Port
+from pipesegment.findings import Finding
+from pipesegment.reach.members import STALLED
 
 #: A matrix with more columns than this no terminal shows in one piece; a list of its cells is easier to read.
 _MOST_COLUMNS: Final = 6
@@ -48,6 +50,8 @@ def command(
     walked = walk(read(options, optional=True))
     if walked.problems:
         refuse(walked.problems)
+    for finding in _stalled(walked):
+        output.say(str(finding))
     matrix = Matrix(walked)
     if source and destination and port:
         verdict = matrix.ask(_end(source, matrix), _end(destination, matrix), _port(port))
@@ -65,12 +69,18 @@ def command(
     ctx.exit(1 if mismatches(found) else 0)
 
 
+def _stalled(walked: Walk) -> Iterator[Finding]:
+    """Give the findings that say why no class can be known: they close everything."""
+    for each in walked.walked:
+        yield from (f for f in each.findings if f.reason == each.reach.governance.stalled)
+
+
 def _end(name: str, matrix: Matrix) -> End:
     pod = matrix.ends.find(name)
     if pod is not None:
         return pod
     try:
-        return AddressEnd(str(ip_address(name)))
+        return AddressEnd(str(ip_address("" if "%" in name else name)))  # a zone means something on one host alone
     except ValueError:
         known = ", ".join(str(end) for end in matrix.ends.own)
         raise Usage(f"there is no pod or address '{name}': the stages' pods are {known or 'none'}") from None
@@ -87,21 +97,23 @@ def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
     def answer(yes: bool) -> str:
         return "yes" if yes else "no"
 
-    output.write(f"{verdict.source} → {verdict.destination} at {verdict.port}")
-    output.write(f"declared: {answer(verdict.declared)}: {verdict.declared_because}")
-    output.write(f"enforced: {answer(verdict.enforced)}: {verdict.enforced_because}")
-    if not verdict.declared:
+    output.write_lines(f"{verdict.source} → {verdict.destination} at {verdict.port}")
+    output.write_lines(f"declared: {answer(verdict.declared)}: {verdict.declared_because}")
+    output.write_lines(f"enforced: {answer(verdict.enforced)}: {verdict.enforced_because}")
+    if not verdict.declared and STALLED in verdict.declared_because:
+        output.write_lines("nothing opens until the class is known")
+    elif not verdict.declared:
         every = (*matrix.reaches, *matrix.neighbours)
         found = additions(verdict.source, verdict.destination, verdict.port, every, matrix.snapshot)
         for addition in found:
-            output.write(str(addition))
+            output.write_lines(*str(addition).splitlines())
         if not found:
-            output.write("nothing that a segment may declare opens this way")
+            output.write_lines("nothing that a segment may declare opens this way")
     elif not verdict.enforced:
         for each in walked.walked:
             for finding in each.findings:
                 if finding.path in verdict.declared_because:
-                    output.write(str(finding))
+                    output.write_lines(str(finding))
 
 
 def _print(found: Sequence[Verdict]) -> None:

@@ -27,7 +27,12 @@ from pipesegment.plan.live import Live
 from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
+from pipesegment.reach.withheld import withheld
 
+#: The most reasons that are told for one document: more say nothing more.
+_MOST_TOLD = 100
+#: What only a cluster can say of an object.
+_CLUSTERS = frozenset({"uid", "creationTimestamp", "deletionTimestamp", "generation"})
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
 _OWNED = frozenset({"NetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"})
 
@@ -110,8 +115,10 @@ def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
         from pipesegment.cli.gather import gather  # noqa: PLC0415 - the client is loaded only for a cluster
 
         gathered = gather(options)
-        read.facts[:0] = gathered
-        read.ignored += [problem for obj in gathered if (problem := inputs.refused(obj, "cluster"))]
+        told = [(obj, inputs.refused(obj, "cluster") or inputs.unreadable(obj, "cluster")) for obj in gathered]
+        # Of ours even what is refused says that it is there: a class that cannot be read stalls its namespaces.
+        read.facts[:0] = [obj for obj, problem in told if problem is None or obj["kind"] in names.KINDS]
+        read.ignored += [problem for _, problem in told if problem is not None]
     documents = tuple(read.documents)
     if not options.files:
         documents = tuple(_from_cluster(read.facts, options.namespace))
@@ -153,7 +160,7 @@ def _walked(found: Surroundings) -> tuple[list[Walked], list[Problem]]:
     problems: list[Problem] = []
     for given, segment in found.segments():
         try:
-            reach = resolve(segment, found.snapshot)
+            reach = withheld(resolve(segment, found.snapshot))
             desired = compile_segment(reach)
         except Refused as refused:
             problems.append(Problem(given.place, given.title, refused.refusals))
@@ -185,8 +192,10 @@ def refuse(problems: Sequence[Problem]) -> NoReturn:
     """Tell why documents are refused, on stderr, and end with exit code 1."""
     for problem in problems:
         output.say(f"{problem.place}: {problem.title} is refused:")
-        for refusal in problem.refusals:
+        for refusal in problem.refusals[:_MOST_TOLD]:
             output.say(str(refusal))
+        if len(problem.refusals) > _MOST_TOLD:
+            output.say(f"… and {len(problem.refusals) - _MOST_TOLD} more")
     click.get_current_context().exit(1)
 
 
@@ -205,7 +214,7 @@ def _neighbours(found: Surroundings, own: set[Key]) -> Iterator[Neighbour]:
         for segment in by_name.values():
             if segment.meta.key not in own and segment.spec is not None:
                 try:
-                    reach = resolve(segment, found.snapshot)
+                    reach = withheld(resolve(segment, found.snapshot))
                     yield Neighbour(reach, compile_segment(reach))
                 except Refused:
                     # The operator would make nothing for it either.
@@ -272,12 +281,15 @@ def _identity(obj: Object) -> tuple[str, str, str]:
 
 
 def _remembered(raw: Object, known: Object | None) -> Object:
-    """Give a document what the cluster knows of it: uid and age decide who owns an object, and who was first."""
+    """Give a document what the cluster knows of it, and nothing that only a cluster can say from itself.
+
+    Uid and age decide who owns an object and who was first: whoever could write them into a file would be the older.
+    """
+    own = {key: value for key, value in raw["metadata"].items() if key not in _CLUSTERS}
     if known is None:
-        return raw
-    kept = {k: v for k, v in known["metadata"].items() if k in {"uid", "creationTimestamp", "generation"}}
-    status = {"status": known["status"]} if "status" in known else {}
-    return {**status, **raw, "metadata": {**kept, **raw["metadata"]}}
+        return {**raw, "metadata": own}
+    kept = {key: value for key, value in known["metadata"].items() if key in _CLUSTERS}
+    return {**raw, "metadata": {**own, **kept}, "status": known.get("status")}
 
 
 def _from_cluster(facts: Sequence[Object], namespace: str) -> Iterator[Given]:

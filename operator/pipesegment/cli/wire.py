@@ -3,7 +3,7 @@
 import click
 
 from pipesegment.cli import output
-from pipesegment.cli.inputs import text_of
+from pipesegment.cli.inputs import once, text_of
 from pipesegment.cli.options import Options, surroundings
 from pipesegment.cli.walk import refuse, walk
 from pipesegment.cli.walk import surroundings as read
@@ -36,6 +36,7 @@ def command(ctx: click.Context, options: Options, checked: str | None, style: st
 
     As text it is a snippet in the engine's own language: YAML, TOML, or Groovy.
     """
+    once(*options.files, *options.facts, *([checked] if checked else []))
     found = walk(read(options, optional=True))
     if found.problems:
         refuse(found.problems)
@@ -54,11 +55,13 @@ def command(ctx: click.Context, options: Options, checked: str | None, style: st
 
 def _print(wirings: list[Wiring], style: str) -> None:
     made = [(w, engines.pieces(w)) for w in wirings]
-    if style == "text":
+    if style == "text" and not made:
+        output.say("nothing to show: the input holds no PipelineSegment")
+    elif style == "text":
         output.write(render([piece for _, pieces in made for piece in pieces]))
-        return
-    data = [{"segment": str(w.segment), "engine": engines.name(w), "pieces": list(map(_data, p))} for w, p in made]
-    output.write_data({"wirings": data}, style)
+    else:
+        data = [{"segment": str(w.segment), "engine": engines.name(w), "pieces": list(map(_data, p))} for w, p in made]
+        output.write_data({"wirings": data}, style)
 
 
 def _print_lacks(name: str, lacks: list[tuple[Wiring, Finding]], style: str) -> None:
@@ -67,7 +70,7 @@ def _print_lacks(name: str, lacks: list[tuple[Wiring, Finding]], style: str) -> 
         data = [{"segment": str(w.segment), **{f: getattr(lack, f) for f in fields}} for w, lack in lacks]
         output.write_data({"file": name, "lacks": data}, style)
     elif lacks:
-        output.write("\n".join(f"{name}: {lack.path}: {lack.message}: {lack.fix}" for _, lack in lacks))
+        output.write_lines(*(f"{name}: {lack.path}: {lack.message}: {lack.fix}" for _, lack in lacks))
     else:
         output.say(f"{name} lacks nothing")
 

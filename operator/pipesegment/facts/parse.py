@@ -12,6 +12,7 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
+from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import (
@@ -64,8 +65,7 @@ def namespace(obj: Raw) -> Namespace:
 def node(obj: Raw) -> Node:
     """Read a core/v1 Node."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    kinds = ("InternalIP", "ExternalIP")
-    addresses = tuple(a["address"] for a in status.get("addresses") or () if a.get("type") in kinds)
+    addresses = tuple(a["address"] for a in status.get("addresses") or () if a.get("type") in NODE_ADDRESSES)
     ranges = tuple(spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else ()))
     return Node(meta(obj, namespaced=False), addresses, ranges)
 
@@ -116,7 +116,7 @@ def service(obj: Raw) -> Service:
 def endpoint_slice(obj: Raw) -> EndpointSlice:
     """Read a discovery.k8s.io/v1 EndpointSlice. FQDN slices hold names, not addresses: they give none."""
     found = meta(obj)
-    endpoints = obj.get("endpoints") or () if obj.get("addressType") in {"IPv4", "IPv6"} else ()
+    endpoints = obj.get("endpoints") or () if obj.get("addressType") in FAMILIES else ()
     addresses = sorted({a for e in endpoints for a in e.get("addresses") or ()})
     ports = tuple(
         (p.get("name") or "", p["port"], _protocol(p)) for p in obj.get("ports") or () if p.get("port") is not None
@@ -175,6 +175,8 @@ def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple
         return parse(obj)[1], ()
     except Refused as refused:
         return None, refused.refusals
+    except Exception as error:  # noqa: BLE001 - a declaration that we fail to read is there: taken for absent, it would open
+        return None, (Refusal("spec", "cannot be read:", f"{type(error).__name__}: {error}", "report it as a fault"),)
 
 
 def _status(obj: Raw) -> bytes:

@@ -129,7 +129,7 @@ class Declaration:
         """
         ungranted = False
         for caller in self._callers(question):
-            for said in caller.reaches() if caller.enforced else ():
+            for said in caller.reaches() if self._members.speaks(caller) else ():
                 meant, ways = self._leaving.meant(caller, said.entry), self._leaving.means(caller, said, question)
                 if meant is None or not ways:
                     continue
@@ -155,7 +155,7 @@ class Declaration:
             found = tuple(
                 (member, meant)
                 for member in self._members.everyone()
-                if member.enforced and not self._members.yields(member)
+                if self._members.speaks(member)
                 for said in member.reaches()
                 if (meant := self._leaving.meant(member, said.entry)) is not None and meant.namespace == namespace
             )

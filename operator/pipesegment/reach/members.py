@@ -5,7 +5,7 @@ Nothing here is resolved: stages are placed by their selectors, and every furthe
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pipesegment import names
 from pipesegment.facts.ends import PodEnd
@@ -17,6 +17,9 @@ from pipesegment.reach.graph import Governance, Mesh, Mode
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
 
 E = TypeVar("E", ReachEntry, AcceptEntry)
+
+#: Said of a stage that declares in vain.
+STALLED: Final = "whose SegmentClass cannot be known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +109,19 @@ class Members:
         return found
 
     def speaking(self, pod: PodEnd) -> tuple[Member, ...]:
-        """Give the stages whose declarations open anything for a pod: enforced, and not refused for an overlap."""
-        return tuple(m for m in self.of(pod) if m.enforced and not self.yields(m))
+        """Give the stages whose declarations open anything for a pod."""
+        return tuple(m for m in self.of(pod) if self.speaks(m))
+
+    def speaks(self, member: Member) -> bool:
+        """Tell whether a stage's declarations open anything: enforced, its class known, not refused for an overlap."""
+        return member.enforced and not member.governance.stalled and not self.yields(member)
 
     def restricted_by(self, pod: PodEnd) -> str:
         """Say who closes a pod to all that nobody opens; '' when nobody does."""
         for member in self.of(pod):
             if member.enforced:
-                return f"stage {member.stage.name} of {member.namespace}/{member.segment}"
+                unknown = f", {STALLED}" if member.governance.stalled else ""
+                return f"stage {member.stage.name} of {member.namespace}/{member.segment}{unknown}"
         pipeline = self._pipeline_of(pod)
         if pipeline:
             return f"the pipeline of {pod.namespace}/{pipeline}, none of whose stages it is"

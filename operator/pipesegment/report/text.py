@@ -19,10 +19,13 @@ LINE: Final = 253
 
 def clean(text: Any, limit: int = MESSAGE) -> str:
     """Write text on one line, every acting character escaped, at most `limit` characters long."""
-    shown = str(text)
-    if not shown.isascii() or not shown.isprintable():
-        shown = "".join(map(_shown, shown[: limit + 1]))
+    shown = plain(str(text)[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def plain(text: str) -> str:
+    """Write text on one line, every acting character escaped, however long it is."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
 
 
 def fitted(text: Any, size: int = MESSAGE) -> str:
@@ -45,7 +48,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {plural or f'{noun}s'}"
 
 
+def acts(character: str) -> bool:
+    """Tell whether a character does anything but stand where it is written."""
+    return unicodedata.category(character) in _ACTING
+
+
 def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _ACTING:
+    if not acts(character):
         return character
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")

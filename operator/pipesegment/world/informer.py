@@ -116,7 +116,11 @@ class Informer(Generic[T]):
                 self._failures = 0
 
     def put(self, obj: Json) -> None:
-        """Take an object in, unless what is known is as new."""
+        """Take an object in, unless what is known is as new.
+
+        One that cannot be read any more stays as it was known last: it is there all the same, and what follows from its
+        absence (a segment's policies are taken away, a class governs no more) would open what it closes.
+        """
         meta = obj["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         version = _number(meta.get("resourceVersion"))
@@ -128,7 +132,6 @@ class Informer(Generic[T]):
             value = self._project(obj)
         except Exception:  # noqa: BLE001 - a parser's fault must not stop the informer
             _log.exception("%s %s/%s cannot be read", self.kind.kind, namespace, name)
-            self._set(namespace, name, None)
         else:
             self._set(namespace, name, value)
 

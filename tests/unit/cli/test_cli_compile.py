@@ -323,3 +323,50 @@ def test_a_segment_that_the_cluster_knows_owns_its_objects(run, segment: str, tm
     objects = list(yaml.safe_load_all(run("compile", "-f", segment, "--facts", "known.yaml").stdout))
 
     assert {o["metadata"]["ownerReferences"][0]["uid"] for o in objects} == {"u-1"}
+
+
+def test_what_only_a_cluster_can_say_of_a_document_is_not_taken_from_its_file(
+    run, segment: str, tmp_path: Path
+) -> None:
+    plain = run("compile", "-f", segment).stdout
+    claims = yaml.safe_load((tmp_path / segment).read_text())
+    claims["metadata"] |= {"uid": "u-mine", "creationTimestamp": "2000-01-01T00:00:00Z", "generation": 7}
+    claims["metadata"] |= {"deletionTimestamp": "2000-01-01T00:00:00Z", "resourceVersion": "1"}
+    (tmp_path / segment).write_text(json.dumps(claims))
+    known = {**claims, "metadata": {"name": "shop", "namespace": "ci", "uid": "u-1"}}
+    (tmp_path / "known.json").write_text(json.dumps(known))
+
+    alone = run("compile", "-f", segment)
+    beside = run("compile", "-f", segment, "--facts", "known.json")
+
+    assert (alone.exit_code, alone.stdout) == (0, plain)
+    assert {o["metadata"]["ownerReferences"][0]["uid"] for o in yaml.safe_load_all(beside.stdout)} == {"u-1"}
+
+
+@pytest.mark.parametrize("verb", [["lint"], ["plan"]])
+def test_an_age_in_a_file_makes_nobody_older_than_what_the_cluster_has(
+    run, segment, tmp_path, monkeypatch, verb
+) -> None:
+    live = yaml.safe_load((tmp_path / segment).read_text())
+    live["metadata"] |= {"uid": "u-1", "creationTimestamp": "2030-01-01T00:00:00Z"}
+    labels = {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": "build"}
+    evil = {**live, "metadata": {"name": "evil", "namespace": "ci", "creationTimestamp": "2000-01-01T00:00:00Z"}}
+    evil["metadata"]["uid"] = "a-0"
+    evil["spec"] = {"stages": [{"name": "any", "podSelector": {"matchLabels": labels}}]}
+    (tmp_path / "evil.json").write_text(json.dumps(evil))
+    monkeypatch.setattr("pipesegment.cli.gather.gather", lambda _: [live])
+
+    result = run(*verb, "-f", segment, "-f", "evil.json", "--cluster")
+
+    told = [line for line in result.output.splitlines() if "selected by stage" in line]
+    assert len(told) == 1
+    assert "ci/evil" in told[0]
+
+
+def test_a_class_that_says_of_itself_that_it_is_going_governs_all_the_same(run, segment, facts, tmp_path: Path) -> None:
+    going = ISOLATING.replace("name: default", "name: default, deletionTimestamp: '2000-01-01T00:00:00Z'")
+    (tmp_path / "class.yaml").write_text(going)
+
+    found = names(run("compile", "-f", segment, "-f", "class.yaml", "--facts", facts).stdout)
+
+    assert "NetworkPolicy ci/pipesegment-default-deny" in found

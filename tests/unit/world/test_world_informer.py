@@ -294,15 +294,28 @@ async def test_age_is_the_time_since_the_server_said_anything(desk):
     assert desk.informer.age == 0
 
 
-async def test_an_object_that_cannot_be_read_counts_as_absent_and_stops_nothing(desk, caplog):
+async def test_an_object_that_could_never_be_read_counts_as_absent_and_stops_nothing(desk, caplog):
     desk.cluster.seed(pod("bad", poison="yes"), pod("good"))
     await desk.start()
     assert set(desk.held) == {"shop/good"}
     assert "Pod shop/bad cannot be read" in caplog.text
-    desk.cluster.edit(target("good"), lambda obj: obj["metadata"]["labels"].update(poison="yes"))
     desk.cluster.edit(target("bad"), lambda obj: obj["metadata"]["labels"].pop("poison"))
     await settle(50)
-    assert set(desk.held) == {"shop/bad"}
+    assert set(desk.held) == {"shop/bad", "shop/good"}
+
+
+async def test_an_object_that_cannot_be_read_any_more_stays_as_it_was_until_it_goes(desk, caplog):
+    desk.cluster.seed(pod("p", app="web"))
+    await desk.start()
+    told = len(desk.told)
+    desk.cluster.edit(target("p"), lambda obj: obj["metadata"]["labels"].update(poison="yes"))
+    await settle(50)
+    assert desk.held == {"shop/p": {"app": "web"}}
+    assert "Pod shop/p cannot be read" in caplog.text
+    assert len(desk.told) == told
+    desk.cluster.remove(target("p"))
+    await settle(50)
+    assert desk.held == {}
 
 
 async def test_a_listener_that_fails_stops_nothing(caplog):

@@ -1,0 +1,189 @@
+"""The kinds of facts, and of each the fields that are read, with the types that the API server holds them to.
+
+What comes from a cluster has them; a file may say anything, and is told the path before anybody trips over it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pipesegment import names
+from pipesegment.facts.values import (
+    ADDRESS,
+    ADDRESS_OR_NONE,
+    BLOCK,
+    FLAG,
+    MOMENT,
+    NAME,
+    PORT,
+    PORT_OR_NAME,
+    PROTOCOL,
+    RANGE,
+    TEXT,
+    TEXTS,
+    WHOLE,
+    Leaf,
+    Must,
+    Shape,
+    faults,
+    is_address,
+    is_block,
+    is_text,
+    one_of,
+)
+from pipesegment.findings import Refusal
+
+#: The types of a node's addresses that are read; others are names.
+NODE_ADDRESSES: Final = ("InternalIP", "ExternalIP")
+#: The types of EndpointSlices that hold addresses.
+FAMILIES: Final = ("IPv4", "IPv6")
+
+_GROUPS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("Namespace", "Node", "Pod", "Service", "ServiceAccount"), ""),
+    "EndpointSlice": "discovery.k8s.io",
+    "NetworkPolicy": "networking.k8s.io",
+    "CustomResourceDefinition": "apiextensions.k8s.io",
+    "AuthorizationPolicy": "security.istio.io",
+    "PeerAuthentication": "security.istio.io",
+    "Sidecar": "networking.istio.io",
+    **dict.fromkeys(names.KINDS, names.GROUP),
+}
+
+
+def is_read(obj: Mapping[str, Any]) -> bool:
+    """Tell whether an object is of a kind that anybody reads; other groups may have kinds of the same names."""
+    version = obj.get("apiVersion")
+    group = _GROUPS.get(obj["kind"])
+    return group is not None and (not isinstance(version, str) or version.rpartition("/")[0] == group)
+
+
+def wrong(obj: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Find everything about an object of a kind that is read which no cluster would have printed."""
+    shape = {"apiVersion": TEXT, "metadata": Must(_METADATA), **_FIELDS.get(obj["kind"], {})}
+    if obj["kind"] == "EndpointSlice" and obj.get("addressType") in FAMILIES:
+        shape["endpoints"] = [{"addresses": [ADDRESS]}]
+    yield from faults(obj, shape)
+
+
+def wrong_status(obj: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Find what is wrong with the status of a document of ours; the rest of it the models judge."""
+    yield from faults(obj, {"status": _FIELDS[obj["kind"]]["status"]})
+
+
+def _is_node_address(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return is_address(value.get("address")) if value.get("type") in NODE_ADDRESSES else is_text(value.get("address"))
+
+
+def _is_condition(value: Any) -> bool:
+    """Tell whether this is an item of `when`; the values of addresses have to be blocks."""
+    if not isinstance(value, dict) or not is_text(value.get("key")):
+        return False
+    lists = [value.get(name) or [] for name in ("values", "notValues")]
+    holds = is_block if value["key"].endswith(".ip") else is_text
+    return all(isinstance(found, list) and all(map(holds, found)) for found in lists)
+
+
+def _is_modes(value: Any) -> bool:
+    """Tell whether these are modes of mutual TLS by port."""
+    return isinstance(value, dict) and all(
+        port.isdecimal() and (mtls is None or isinstance(mtls, dict)) for port, mtls in value.items()
+    )
+
+
+def _both(*fields: str) -> tuple[str, ...]:
+    """Give fields of an AuthorizationPolicy with their negations."""
+    return (*fields, *(f"not{field[0].upper()}{field[1:]}" for field in fields))
+
+
+_METADATA: Final[Shape] = {
+    "name": Must(NAME),
+    **dict.fromkeys(("namespace", "uid", "resourceVersion"), TEXT),
+    "generation": WHOLE,
+    **dict.fromkeys(("creationTimestamp", "deletionTimestamp"), MOMENT),
+    **dict.fromkeys(("labels", "annotations"), TEXTS),
+    "ownerReferences": [dict.fromkeys(("apiVersion", "kind", "name", "uid"), TEXT)],
+}
+_SELECTOR: Final = {
+    "matchLabels": TEXTS,
+    "matchExpressions": [
+        {"key": Must(TEXT), "operator": Must(one_of("In", "NotIn", "Exists", "DoesNotExist")), "values": [TEXT]}
+    ],
+}
+_PEERS: Final = [
+    {
+        **dict.fromkeys(("podSelector", "namespaceSelector"), _SELECTOR),
+        "ipBlock": {"cidr": Must(BLOCK), "except": [BLOCK]},
+    }
+]
+_POLICY_PORTS: Final = [{"protocol": PROTOCOL, "port": PORT_OR_NAME, "endPort": PORT}]
+_CONTAINERS: Final = [
+    {
+        **dict.fromkeys(("name", "restartPolicy"), TEXT),
+        "ports": [{"name": TEXT, "containerPort": Must(PORT), "protocol": PROTOCOL}],
+    }
+]
+_OF_WORKLOADS: Final = {"matchLabels": TEXTS}
+_SOURCE: Final = {
+    **{key: [TEXT] for key in _both("principals", "namespaces", "serviceAccounts", "requestPrincipals")},
+    **{key: [BLOCK] for key in _both("ipBlocks", "remoteIpBlocks")},
+}
+_OPERATION: Final = {key: [TEXT] for key in _both("ports", "methods", "paths", "hosts")}
+_RULE: Final = {
+    "from": [{"source": _SOURCE}],
+    "to": [{"operation": _OPERATION}],
+    "when": [Leaf("a condition", _is_condition)],
+}
+_ENTRY: Final = {
+    **dict.fromkeys(("apiVersion", "kind", "name"), Must(TEXT)),
+    **dict.fromkeys(("namespace", "uid"), TEXT),
+}
+
+#: kind -> what is read of it beside the metadata.
+_FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
+    "Node": {
+        "spec": {"podCIDR": RANGE, "podCIDRs": [RANGE]},
+        "status": {"addresses": [Leaf("an address of a node", _is_node_address)]},
+    },
+    "Pod": {
+        "spec": {
+            "serviceAccountName": TEXT,
+            "hostNetwork": FLAG,
+            **dict.fromkeys(("containers", "initContainers"), _CONTAINERS),
+        },
+        "status": {"phase": TEXT, "podIP": ADDRESS_OR_NONE, "podIPs": [{"ip": Must(ADDRESS)}]},
+    },
+    "Service": {
+        "spec": {
+            **dict.fromkeys(("type", "externalName"), TEXT),
+            "selector": TEXTS,
+            "clusterIP": ADDRESS_OR_NONE,
+            "clusterIPs": [ADDRESS_OR_NONE],
+            "ports": [{"name": TEXT, "port": Must(PORT), "targetPort": PORT_OR_NAME, "protocol": PROTOCOL}],
+        }
+    },
+    "EndpointSlice": {
+        "addressType": TEXT,
+        "endpoints": [{"addresses": [TEXT]}],
+        "ports": [{"name": TEXT, "port": PORT, "protocol": PROTOCOL}],
+    },
+    "NetworkPolicy": {
+        "spec": {
+            "podSelector": _SELECTOR,
+            "policyTypes": [one_of("Ingress", "Egress")],
+            "ingress": [{"from": _PEERS, "ports": _POLICY_PORTS}],
+            "egress": [{"to": _PEERS, "ports": _POLICY_PORTS}],
+        }
+    },
+    "AuthorizationPolicy": {"spec": {"action": TEXT, "selector": _OF_WORKLOADS, "rules": [_RULE]}},
+    "PeerAuthentication": {
+        "spec": {
+            "selector": _OF_WORKLOADS,
+            "mtls": {"mode": TEXT},
+            "portLevelMtls": Leaf("an object of modes by port", _is_modes),
+        }
+    },
+    names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},
+    names.GRANT: {"status": {"namespaces": [dict.fromkeys(("namespace", "uid"), Must(TEXT))]}},
+    names.CLASS: {"status": {}},
+}
