@@ -81,6 +81,8 @@ async def _ask(order: dict[str, Any]) -> dict[str, Any]:
     try:
         async with asyncio.timeout(_PATIENCE):
             return await ask(order)
+    except EOFError as error:
+        return {"said": "reset", "text": str(error)}
     except OSError as error:
         said = next((word for kind, word in _FAILURES if isinstance(error, kind)), "unreachable")
         return {"said": said, "text": str(error)}
@@ -88,25 +90,31 @@ async def _ask(order: dict[str, Any]) -> dict[str, Any]:
 
 async def _ask_http(order: dict[str, Any]) -> dict[str, Any]:
     lines = [f"{order['method']} {order['path']} HTTP/1.1", f"Host: {order['host']}", "Connection: close"]
-    answer = await _exchange(order, "\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
-    head, _, body = answer.partition(b"\r\n\r\n")
-    words = head.split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/"):
-        return {"said": "reset", "text": answer.decode(errors="replace")}
-    return {"said": words[1].decode(), "text": body.decode(errors="replace")}
+    reader, writer = await asyncio.open_connection(order["address"], order["port"])
+    try:
+        writer.write("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())
+        await writer.drain()
+        words = (await reader.readline()).split(None, 2)
+        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
+            return {"said": "reset", "text": b" ".join(words).decode(errors="replace")}
+        length = 0
+        while line := (await reader.readline()).strip():
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        # No more is read than was promised: a proxy that refuses may take its time to close.
+        body = await reader.readexactly(length)
+        return {"said": words[1].decode(), "text": body.decode(errors="replace")}
+    finally:
+        writer.close()
 
 
 async def _ask_tcp(order: dict[str, Any]) -> dict[str, Any]:
-    answer = await _exchange(order, b"hello\n")
-    return {"said": "open" if answer else "reset", "text": answer.decode(errors="replace").strip()}
-
-
-async def _exchange(order: dict[str, Any], question: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(order["address"], order["port"])
     try:
-        writer.write(question)
+        writer.write(b"hello\n")
         await writer.drain()
-        return await reader.read(-1)
+        answer = await reader.readline()
+        return {"said": "open" if answer else "reset", "text": answer.decode(errors="replace").strip()}
     finally:
         writer.close()
 

@@ -15,7 +15,7 @@ from lab.mesh import istiod, pods
 from lab.mesh.applications import Answer, Application
 from lab.mesh.binaries import Binaries
 from lab.mesh.istiod import Istiod
-from lab.mesh.members import Member, Probe, Service, route, vet
+from lab.mesh.members import Member, Probe, Route, Service, route, vet
 from lab.mesh.netns import Network
 from lab.mesh.pods import Listening, PodPlan
 from lab.mesh.settling import Settling, to_each_sidecar
@@ -120,13 +120,16 @@ class MeshLab:
         self._settling.settle([], [], self._asked)
 
     @contextlib.contextmanager
-    def applied(self, objects: Sequence[Object]) -> Iterator[None]:
-        """Keep these objects in force during the block; before and after it the world is as it was made."""
-        made = []
+    def applied(self, objects: Sequence[Object]) -> Iterator[list[Object]]:
+        """Keep these objects in force during the block, and give them as the API server has them.
+
+        Before and after it the world is as it was made.
+        """
+        made: list[Object] = []
         try:
             made += [self._apply(obj) for obj in objects]
             self._settling.settle(made, [], self._asked)
-            yield
+            yield made
         finally:
             for obj in made:
                 meta = obj["metadata"]
@@ -135,10 +138,13 @@ class MeshLab:
 
     def probe(self, probe: Probe) -> Answer:
         """Ask, and return the answer. Raises LabError when it says nothing about policies (see `vet`)."""
-        way = route(probe, self._members, self._services)
         answer = self._ask(probe)
-        vet(probe, way, answer)
+        vet(probe, self.route(probe), answer)
         return answer
+
+    def route(self, probe: Probe) -> Route:
+        """Find where a probe goes. Raises LabError when the lab knows no such target."""
+        return route(probe, self._members, self._services)
 
     def restart_sidecar(self, pod: str) -> None:
         """End a pod's sidecar at once and start it anew."""
@@ -149,7 +155,7 @@ class MeshLab:
         member.sidecar.await_ready()
 
     def _ask(self, probe: Probe) -> Answer:
-        way = route(probe, self._members, self._services)
+        way = self.route(probe)
         source = self._members.get(probe.source)
         if source is None:
             raise LabError(f"the lab has no pod {probe.source}; it has {', '.join(sorted(self._members))}")
