@@ -81,6 +81,24 @@ def test_everything_is_open_where_no_policy_is(lab: MeshLab):
     assert {lab.probe(probe).said for probe in tcp} == {"open"}
 
 
+def test_a_connection_that_was_kept_open_answers_one_more_request_by_the_old_policy(lab: MeshLab):
+    """What the lab otherwise rules out, and docs/semantics.md tells."""
+    kept = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "kept", "namespace": "ci-shop"},
+        "spec": {"host": "deploy.ci-shop.svc.cluster.local"},
+    }
+    closing = next(s for s in SCENARIOS if s.name == "a-stage-that-accepts-nothing-answers-nobody")
+    probe = Probe("ci-shop/build", "service", "ci-shop/deploy", 80)
+    with lab.applied([kept]):
+        before = lab.probe(probe).said
+        with lab.applied(closing.objects()):
+            after = [lab.probe(probe).said for _ in range(3)]
+
+    assert (before, after) == ("200", ["200", "403", "403"])
+
+
 def test_a_restarted_sidecar_has_the_same_policies(lab: MeshLab):
     """The old Envoy has left its port, and no stale socket keeps the new agent from its certificate."""
     scenario = next(s for s in SCENARIOS if s.name == "a-stage-is-reached-by-the-declared-stage-alone")

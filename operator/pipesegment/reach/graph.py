@@ -109,7 +109,8 @@ class Edge:
     `ports` empty means every port (only an engine's own needs may say so). `peers` is never empty when `open`.
     `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
     `hosts` are what the mesh calls the target on egress edges, as `namespace/host` for a Sidecar (empty: not in the
-    registry). `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods).
+    registry). `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods). `unread`: ports where
+    no sidecar reads the requests of `http`, for the receiver's Services declare them as something else.
     """
 
     because: str
@@ -123,6 +124,7 @@ class Edge:
     principals: tuple[Principal, ...] = ()
     hosts: tuple[str, ...] = ()
     other_meshed: bool | None = None
+    unread: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """The way to pods: where they are provably a stage's pods that stage has a say, elsewhere grants may have one."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from pipesegment.facts.protocols import Spoken, spoken
+from pipesegment.facts.snapshot import Service
 from pipesegment.reach import grants, notes
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
@@ -32,6 +35,7 @@ class Aim:
         http: tuple[HttpRule, ...],
         hosts: tuple[str, ...],
         meshed: bool | None = None,
+        unread: tuple[int, ...] = (),
     ) -> Edge:
         """Make an open edge to pods."""
         return Edge(
@@ -45,6 +49,7 @@ class Aim:
             http=http,
             hosts=hosts,
             other_meshed=meshed,
+            unread=unread,
         )
 
 
@@ -84,20 +89,40 @@ def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other:
     meshed = other.mesh is not Mesh.NONE
     for way in found:
         hosts = aim.hosts or (served_by(scene, other) if meshed else ())
-        yield aim.opened(peer, way.ports, way.http, hosts, meshed)
+        yield aim.opened(peer, way.ports, way.http, hosts, meshed, unread_ports(scene, other, way.ports, way.http))
     if not found:
         yield aim.closed()
 
 
 def served_by(scene: Scene, view: View) -> tuple[str, ...]:
     """Give the Services that provably select a stage's pods, as `namespace/host`."""
+    return tuple(
+        f"{s.meta.namespace}/{s.meta.name}.{s.meta.namespace}.svc.cluster.local" for s in _serving(scene, view)
+    )
+
+
+def unread_ports(scene: Scene, view: View, ports: Sequence[PortRange], http: Sequence[HttpRule]) -> tuple[int, ...]:
+    """Give the ports of a stage in the mesh at which http rules are not read: all its Services there declare bytes."""
+    if not http or view.mesh is Mesh.NONE:
+        return ()
+    said: dict[int, set[Spoken]] = defaultdict(set)
+    for service in _serving(scene, view):
+        for own in service.ports:
+            if isinstance(own.target, int) and any(_holds(port, own.target) for port in ports):
+                said[own.target].add(spoken(own))
+    return tuple(sorted(number for number, kinds in said.items() if kinds == {"bytes"}))
+
+
+def _serving(scene: Scene, view: View) -> Iterator[Service]:
     namespace = view.key.namespace
     scene.reads.add(("Service", namespace, "*"))
-    return tuple(
-        f"{namespace}/{name}.{namespace}.svc.cluster.local"
-        for name, found in sorted(scene.snapshot.services.get(namespace, {}).items())
-        if found.selector is not None and view.selector.implies(found.selector)
-    )
+    for _, found in sorted(scene.snapshot.services.get(namespace, {}).items()):
+        if found.selector is not None and view.selector.implies(found.selector):
+            yield found
+
+
+def _holds(port: PortRange, number: int) -> bool:
+    return isinstance(port.port, int) and port.port <= number <= (port.end or port.port)
 
 
 def _held(scene: Scene, view: View, aim: Aim, peer: PodPeer, found: Sequence[Way]) -> list[Way]:

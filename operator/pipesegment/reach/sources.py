@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping
 from pipesegment.facts.selectors import canonical
 from pipesegment.reach import guardrails, notes
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
+from pipesegment.reach.pods import unread_ports
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import Refused, sources, ways
@@ -40,15 +41,16 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                     http=way.http,
                     principals=(Principal(source.key.namespace, source.account),),
                     other_meshed=source.mesh is not Mesh.NONE,
+                    unread=unread_ports(scene, view, way.ports, way.http),
                 )
     for accept in view.accepts:
         if accept.entry.stage is not None:
             yield from _half_open(scene, view, accept, reached, refused)
         elif guardrails.accepts_allowed(scene, accept):
-            yield from _declared(view, accept)
+            yield from _declared(scene, view, accept)
 
 
-def _declared(view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
+def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
     entry = accept.entry
     ports, http = ranges(entry.ports), http_rules(entry.http)
     if entry.pods is not None:
@@ -65,6 +67,7 @@ def _declared(view: View, accept: Declared[AcceptEntry]) -> Iterator[Edge]:
             ports=ports,
             http=http,
             principals=tuple(Principal(namespace, a) for a in sorted(accounts)) or (Principal(namespace, None),),
+            unread=unread_ports(scene, view, ports, http),
         )
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))
