@@ -47,6 +47,10 @@ class Probe:
     method: str = "GET"
     path: str = "/"
 
+    def __str__(self) -> str:
+        what = f"{self.method} {self.path} " if self.protocol == "HTTP" else ""
+        return f"{self.source} -> {what}{self.kind} {self.target} {self.protocol}/{self.port}"
+
 
 @dataclass(frozen=True)
 class Route:
@@ -96,22 +100,17 @@ def vet(probe: Probe, way: Route, answer: Answer) -> None:
     """
     alive = [member for member in way.receivers if member.listens(probe.protocol, way.port)]
     if answer.said in _NO_VERDICT and alive:
-        raise LabError(f"{_words(probe)}: '{answer.said}' is no verdict, for the application listens: {answer.text}")
+        raise LabError(f"{probe}: '{answer.said}' is no verdict, for the application listens: {answer.text}")
     if answer.said in {"200", "open"} and answer.text not in {member.name for member in way.receivers}:
-        raise LabError(f"{_words(probe)}: answered by '{answer.text}' instead of {way.receivers[0].name}")
+        raise LabError(f"{probe}: answered by '{answer.text}' instead of {way.receivers[0].name}")
     if answer.said == "403" and "RBAC" not in answer.text:
-        raise LabError(f"{_words(probe)}: a 403 that no policy gave: {answer.text}")
+        raise LabError(f"{probe}: a 403 that no policy gave: {answer.text}")
     if answer.said in _BLOCKED:
         for member in alive:
             control = member.application.ask(Question(probe.protocol, "127.0.0.1", way.port, "localhost"))
             if control.text != member.name:
-                raise LabError(f"{_words(probe)}: {member.name} does not even answer itself ({control.said})")
+                raise LabError(f"{probe}: {member.name} does not even answer itself ({control.said})")
 
 
 def _question(probe: Probe, address: str, host: str) -> Question:
     return Question(probe.protocol, address, probe.port, host, probe.method, probe.path)
-
-
-def _words(probe: Probe) -> str:
-    what = f"{probe.method} {probe.path} " if probe.protocol == "HTTP" else ""
-    return f"{probe.source} -> {what}{probe.kind} {probe.target} {probe.protocol}/{probe.port}"

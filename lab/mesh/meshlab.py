@@ -63,7 +63,6 @@ class MeshLab:
         self._network = Network()
         self._stack.callback(self._network.remove)
         self._folder = self.plane.folder / "mesh"
-        # Applications drop their user id before anybody talks to them, and cross this folder all the same.
         self._folder.mkdir()
         port = int(self.plane.server.rpartition(":")[2])
         self._istiod = Istiod(self._network, self._binaries, self.plane.kubeconfig, port, self._folder)
@@ -129,7 +128,10 @@ class MeshLab:
         try:
             made += [self._apply(obj) for obj in objects]
             self._settling.settle(made, [], self._asked)
+            self.check()
             yield made
+            # What was refused meanwhile was refused by living sidecars.
+            self.check()
         finally:
             for obj in made:
                 meta = obj["metadata"]

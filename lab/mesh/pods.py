@@ -9,7 +9,6 @@ Object = Mapping[str, Any]
 #: The container by whose presence everybody knows a pod with a sidecar.
 PROXY: Final = "istio-proxy"
 NODE: Final = "mesh"
-_API: Final = "v1"
 
 
 class Listening(NamedTuple):
@@ -77,4 +76,4 @@ def running(address: str) -> dict[str, Any]:
 
 def node() -> dict[str, Any]:
     """Give the node that all pods are on."""
-    return {"apiVersion": _API, "kind": "Node", "metadata": {"name": NODE}}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}

@@ -30,9 +30,7 @@ class Asked:
     though: str = ""
 
     def __str__(self) -> str:
-        probe = self.probe
-        what = f"{probe.method} {probe.path} " if probe.protocol == "HTTP" else ""
-        return f"{probe.source} -> {what}{probe.kind} {probe.target} {probe.protocol}/{probe.port}"
+        return str(self.probe)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from lab.errors import LabError
-from lab.mesh import pods
+from lab.mesh import missing, netns, pods
 from lab.mesh.applications import Answer, Question
 from lab.mesh.members import Member, Probe, route, vet
 from lab.mesh.pods import Listening
@@ -58,6 +58,14 @@ def web(application=None, sidecar="a sidecar"):
 
 def way(probe, member):
     return route(probe, {"ci/web": member}, {"ci/web": SERVICE})
+
+
+@pytest.mark.parametrize(("user", "programs", "said"), [(1000, "/bin/x", "need root"), (0, None, "ip, iptables")])
+def test_what_the_machine_lacks_is_said_in_words(monkeypatch, user, programs, said):
+    monkeypatch.setattr(netns.os, "geteuid", lambda: user)
+    monkeypatch.setattr(netns.shutil, "which", lambda _name: programs)
+
+    assert said in missing()
 
 
 def test_a_pod_listens_on_what_its_containers_list_and_the_proxy_is_no_container_of_its_own():
