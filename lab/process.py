@@ -63,11 +63,19 @@ class Service:
     `stop` asks with SIGTERM, waits `grace` seconds, and then kills; it is safe to call again.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as handle:
-            self._child = popen(command, stdout=handle.fileno(), stderr=subprocess.STDOUT, env=env)
+            self._child = popen(command, stdout=handle.fileno(), stderr=subprocess.STDOUT, env=env, cwd=cwd)
 
     @property
     def pid(self) -> int:

@@ -141,6 +141,13 @@ def _unread_http(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
             f"HTTP towards {receiver} is told apart on numbered TCP ports only",
             "declare `http` in an entry of its own whose ports are TCP and numbers",
         )
+    if edge.unread:
+        ports = ", ".join(map(str, edge.unread))
+        return Problem(
+            HTTP_NOT_ENFORCED,
+            f"the Services of {receiver} declare port {ports} as something else than HTTP, so nobody reads requests there",
+            "name the Service's port `http` or `http-…`, or give it `appProtocol: http`; or leave `http` out there",
+        )
     odd = next((path for rule in edge.http for path in rule.paths if not _is_plain(path)), None)
     if odd is not None:
         return Problem(

@@ -245,7 +245,7 @@ def _port(request: Request) -> _Test:
 
 
 def _path(request: Request) -> _Test:
-    path = (request.path or "").partition("?")[0]
+    path = patterns.normalized(request.path or "")
     return lambda value: None if patterns.is_template(value) else patterns.matches(value, path)
 
 

@@ -1,6 +1,11 @@
 """Istio's string patterns: exact, `prefix*`, `*suffix`, and `*` for anything that is there at all."""
 
+import re
 from collections.abc import Iterable
+from typing import Final
+
+_ENCODED: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -12,6 +17,29 @@ def matches(pattern: str, text: str) -> bool:
     if pattern.endswith("*"):
         return text.startswith(pattern[:-1])
     return text == pattern
+
+
+def normalized(path: str) -> str:
+    """Give the path that policies are asked about: as Istio's sidecars normalize it by default, without its query.
+
+    RFC 3986, section 6.2.2, and backslashes become slashes; encoded slashes and double ones stay as they are.
+    """
+    plain = _ENCODED.sub(_decoded, path.partition("#")[0].partition("?")[0]).replace("\\", "/")
+    kept: list[str] = []
+    parts = plain.split("/")
+    for number, part in enumerate(parts):
+        if part == ".." and len(kept) > 1:
+            kept.pop()
+        if part not in {".", ".."}:
+            kept.append(part)
+        elif number == len(parts) - 1:
+            kept.append("")
+    return "/".join(kept)
+
+
+def _decoded(encoded: re.Match[str]) -> str:
+    character = chr(int(encoded[0][1:], 16))
+    return character if character in _UNRESERVED else encoded[0]
 
 
 def is_template(path: str) -> bool:

@@ -15,13 +15,16 @@ from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, is_sam
 from pipesegment.evaluate.istio import ROOT_NAMESPACE, Istio
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from pipesegment.evaluate.verdict import Verdict
+from pipesegment.facts.protocols import Spoken, spoken
 from pipesegment.facts.snapshot import Service, ServicePort
 
 Raw = Mapping[str, Any]
 
-#: How istiod reads a Service port's name; any other name leaves the sidecar to look at the bytes.
-_HTTP: Final = frozenset({"http", "http2", "grpc"})
-_TCP: Final = frozenset({"tcp", "tls", "https", "mongo", "mysql", "redis"})
+_READ: Final[Mapping[Spoken, frozenset[bool]]] = {
+    "http": frozenset({True}),
+    "bytes": frozenset({False}),
+    "unknown": frozenset({True, False}),
+}
 
 
 class Http(NamedTuple):
@@ -105,7 +108,7 @@ class World:
         if isinstance(source, PodEnd) and source.meshed and targeting:
             account = f"{self._trust_domain}/ns/{source.namespace}/sa/{source.service_account}"
             principals = [account, None]
-        readings = [True] if http else _readings(targeting)
+        readings = _readings(targeting, asked_as_http=http is not None)
         addresses = dict.fromkeys(a for a, _ in routes(source, destination))
         for principal in principals:
             for reading in readings:
@@ -142,9 +145,10 @@ def matrix(
                     yield world.judge(source, destination, port)
 
 
-def _readings(ports: Sequence[ServicePort]) -> list[bool]:
-    """Tell how a sidecar may read a port: as HTTP (True), as bytes (False), or whatever it sees."""
-    kinds = {port.name.partition("-")[0] for port in ports}
-    if kinds and kinds <= _HTTP:
-        return [True]
-    return [False] if kinds and kinds <= _TCP else [True, False]
+def _readings(ports: Sequence[ServicePort], *, asked_as_http: bool) -> list[bool]:
+    """Tell how a sidecar may read a port: as HTTP (True), as bytes (False), or whatever it sees.
+
+    A port that every Service declares as bytes is not read as HTTP, whatever is sent.
+    """
+    found = frozenset[bool]().union(*(_READ[spoken(port)] for port in ports)) or _READ["unknown"]
+    return [True] if asked_as_http and True in found else sorted(found, reverse=True)

@@ -88,6 +88,7 @@ class ServicePort:
     port: int
     target: int | str
     protocol: Protocol
+    app_protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)

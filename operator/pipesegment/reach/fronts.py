@@ -4,12 +4,14 @@ A call to any other port of a stage in the mesh leaves as plaintext and is reset
 those that Services lead to, with what the mesh calls them, and those that none does, which the compiler tells as a gap.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pipesegment.facts.protocols import Spoken, spoken
 from pipesegment.facts.snapshot import Key, Service, ServicePort
 from pipesegment.reach import services
-from pipesegment.reach.graph import Mesh, PortRange
+from pipesegment.reach.graph import HttpRule, Mesh, PortRange
 from pipesegment.reach.ports import sort_key
 from pipesegment.reach.scene import Fronts, Scene, View
 
@@ -37,6 +39,22 @@ def parts(scene: Scene, target: View, ports: tuple[PortRange, ...], through: Key
     else:
         fronts = _fronts(scene, target)
         yield from _parted(ports, fronts) if ports else (Part(ports, tuple(services.host(key) for key, _ in fronts)),)
+
+
+def unread_ports(scene: Scene, view: View, ports: Iterable[PortRange], http: Iterable[HttpRule]) -> tuple[int, ...]:
+    """Give the ports of a stage in the mesh at which http rules are not read: all its Services there declare bytes."""
+    if not http or view.mesh is Mesh.NONE:
+        return ()
+    said: dict[int, set[Spoken]] = defaultdict(set)
+    for service in _in_front(scene, view):
+        for own in service.ports:
+            if isinstance(own.target, int) and any(_holds(port, own.target) for port in ports):
+                said[own.target].add(spoken(own))
+    return tuple(sorted(number for number, kinds in said.items() if kinds == {"bytes"}))
+
+
+def _holds(port: PortRange, number: int) -> bool:
+    return isinstance(port.port, int) and port.port <= number <= (port.end or port.port)
 
 
 def _fronts(scene: Scene, target: View) -> Fronts:

@@ -110,7 +110,8 @@ class Edge:
     `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
     `hosts` are what the mesh calls whoever is called at these ports, as `namespace/host` for a Sidecar (empty: not in the
     registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_meshed`: the other
-    side is in the mesh (None: unknown, such as plain pods).
+    side is in the mesh (None: unknown, such as plain pods). `unread`: ports where no sidecar reads the requests of `http`,
+    for the receiver's Services declare them as something else.
     """
 
     because: str
@@ -125,6 +126,7 @@ class Edge:
     hosts: tuple[str, ...] = ()
     fronts: tuple[str, ...] = ()
     other_meshed: bool | None = None
+    unread: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

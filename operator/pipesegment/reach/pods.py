@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipesegment.reach import grants, notes
-from pipesegment.reach.fronts import Part, parts
+from pipesegment.reach.fronts import Part, parts, unread_ports
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
@@ -34,6 +34,7 @@ class Aim:
         hosts: tuple[str, ...],
         meshed: bool | None = None,
         fronts: tuple[str, ...] = (),
+        unread: tuple[int, ...] = (),
     ) -> Edge:
         """Make an open edge to pods."""
         return Edge(
@@ -48,6 +49,7 @@ class Aim:
             hosts=hosts,
             fronts=fronts,
             other_meshed=meshed,
+            unread=unread,
         )
 
 
@@ -87,7 +89,8 @@ def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other:
     meshed = other.mesh is not Mesh.NONE
     for way in found:
         for part in [Part(way.ports, aim.hosts)] if aim.hosts else parts(scene, other, way.ports):
-            yield aim.opened(peer, part.ports, way.http, part.hosts, meshed, part.fronts)
+            unread = unread_ports(scene, other, part.ports, way.http)
+            yield aim.opened(peer, part.ports, way.http, part.hosts, meshed, part.fronts, unread)
     if not found:
         yield aim.closed()
 

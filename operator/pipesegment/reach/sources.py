@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
 from pipesegment.reach import guardrails, notes, services
-from pipesegment.reach.fronts import parts
+from pipesegment.reach.fronts import parts, unread_ports
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
@@ -45,6 +45,7 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                     hosts=part.hosts,
                     fronts=part.fronts,
                     other_meshed=source.mesh is not Mesh.NONE,
+                    unread=unread_ports(scene, view, part.ports, way.http),
                 )
     for accept in view.accepts:
         if accept.entry.stage is not None:
@@ -73,6 +74,7 @@ def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterat
                 principals=tuple(Principal(namespace, a) for a in sorted(accounts)) or (Principal(namespace, None),),
                 hosts=part.hosts,
                 fronts=part.fronts,
+                unread=unread_ports(scene, view, part.ports, http),
             )
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))

@@ -23,9 +23,10 @@ def services(
     selector: dict[str, str] | None = None,
     *,
     port: int = 80,
+    app_protocol: str | None = None,
     **spec: str,
 ) -> list[Service]:
-    ports = [{"name": name, "port": port, "targetPort": target}]
+    ports = [{"name": name, "port": port, "targetPort": target, "appProtocol": app_protocol}]
     raw = {
         "kind": "Service",
         "metadata": {"name": "cache", "namespace": "ci"},
@@ -126,6 +127,32 @@ def test_http_rules_hold_bytes_off() -> None:
     assert not World([ONLY_GET], services(name="tcp-cache")).judge(BUILD, CACHE, PORT).enforced
     assert World([ONLY_GET], services(name="cache")).judge(BUILD, CACHE, PORT).enforced
     assert World([ONLY_GET]).judge(BUILD, CACHE, PORT).enforced
+
+
+@pytest.mark.parametrize(
+    ("known", "read"),
+    [
+        (services(name="http-cache"), True),
+        (services(name="tcp-cache"), False),
+        (services(name="cache"), True),
+        (services(name="tcp-cache", app_protocol="HTTP"), True),
+        (services(name="http-cache", app_protocol="tcp"), False),
+        (services(name="cache", app_protocol="kubernetes.io/h2c"), True),
+        (services(name="cache", app_protocol="kubernetes.io/wss"), False),
+        (services(name="cache", port=3306), False),
+        ([*services(name="tcp-cache"), *services(name="http-cache")], True),
+    ],
+)
+def test_a_request_is_read_as_one_where_its_service_says_http(known: list[Service], read: bool) -> None:
+    """Elsewhere it is bytes, whatever is sent; `appProtocol` counts before the name (a real sidecar was asked)."""
+    assert World([ONLY_GET], known).judge(BUILD, CACHE, PORT, Http("GET", "/api/x")).enforced is read
+
+
+def test_a_path_is_judged_as_it_is_normalized() -> None:
+    """Neither a way round a rule nor a way out of it."""
+    world = World([ONLY_GET], services())
+    assert world.judge(BUILD, CACHE, PORT, Http("GET", "/x/../%61pi/y?z")).enforced
+    assert not world.judge(BUILD, CACHE, PORT, Http("GET", "/api/%2e%2e/secret")).enforced
 
 
 @pytest.mark.parametrize("protocol", ["UDP", "SCTP"])
