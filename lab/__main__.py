@@ -11,6 +11,7 @@ from typing import Any
 from lab import cluster, crds, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
+from lab.network import binaries as network
 from lab.oracle import cyclonus
 
 _CHECK_EVERY = 2.0
@@ -21,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="The lab's control plane by hand.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "build", help="build the programs (the first time: about 10 minutes on 2 cores) and print where they are"
+        "build", help="build the programs (the first time: about 20 minutes on 2 cores) and print where they are"
     )
     up = commands.add_parser("up", help="start a control plane, print its kubeconfig and run until Ctrl-C")
     up.add_argument("--kwok", action="store_true", help="let pods become Running although nothing runs in them")
@@ -45,6 +46,8 @@ def main() -> int:
 def _build() -> None:
     print(Binaries.built().etcd.parent)
     print(cyclonus.program().parent)
+    if sys.platform == "linux":
+        print(network.felix().parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:

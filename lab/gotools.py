@@ -1,6 +1,7 @@
 """Programs built from a Go module of the lab, once, into the user's cache."""
 
 import contextlib
+import json
 import os
 import platform
 import re
@@ -45,6 +46,20 @@ def cache_key(module_dir: Path, packages: Sequence[str], names: Sequence[str], l
     files = [path for name in ("go.mod", "go.sum", "**/*.go") for path in sorted(module_dir.glob(name))]
     contents = [part for path in files for part in (str(path.relative_to(module_dir)).encode(), path.read_bytes())]
     return cache.digest([part.encode() for part in parts] + contents)
+
+
+def module_folder(module_dir: Path, module: str) -> Path:
+    """Return where the files of a module that `module_dir` requires are, fetching it into Go's own cache if need be.
+
+    go.sum checks what is fetched. Raises LabError.
+    """
+    command = [str(toolchain.find().ready()), "mod", "download", "-json", module]
+    reply = subprocess.run(
+        command, cwd=module_dir, env=toolchain.environment(), capture_output=True, text=True, check=False
+    )
+    if reply.returncode != 0:
+        raise LabError(f"the Go module {module} could not be fetched: {reply.stdout.strip()} {reply.stderr.strip()}")
+    return Path(json.loads(reply.stdout)["Dir"])
 
 
 def _compile(command: Sequence[str], module_dir: Path, note: str) -> None:
