@@ -1,10 +1,10 @@
 """Our side of the traffic process: started here, asked here, and told apart from a network that is silent."""
 
+import contextlib
 import json
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,9 +30,8 @@ class Agent:
         command = [sys.executable, "-P", "-m", "lab.network.traffic", str(path)]
         environment = os.environ | {"PYTHONPATH": str(_ROOT)}
         self._service = Service("the traffic process", command, folder / "traffic.log", env=environment)
-        self._lock = threading.Lock()
-        self._socket = self._connect(path)
-        self._lines = self._socket.makefile("rb")
+        self._path = path
+        self._await_listening()
 
     def serve(self, servers: Iterable[Server]) -> None:
         """Let these listen from now on."""
@@ -60,31 +59,34 @@ class Agent:
 
     def stop(self) -> None:
         """End it, and with it every server."""
-        self._lines.close()
-        self._socket.close()
         self._service.stop(_GRACE)
 
-    def _connect(self, path: Path) -> socket.socket:
+    def _await_listening(self) -> None:
         deadline = time.monotonic() + _READY_WITHIN
-        sock = socket.socket(socket.AF_UNIX)
         while True:
-            try:
-                sock.connect(str(path))
-            except OSError:
-                self.check()
-                if time.monotonic() > deadline:
-                    sock.close()
-                    raise LabError(f"the traffic process did not listen within {_READY_WITHIN:g} s") from None
-                time.sleep(0.01)  # its start offers nothing to wait on
-            else:
-                sock.settimeout(_PATIENCE)
-                return sock
+            with contextlib.suppress(OSError), self._connected():
+                return
+            self.check()
+            if time.monotonic() > deadline:
+                raise LabError(f"the traffic process did not listen within {_READY_WITHIN:g} s")
+            time.sleep(0.01)  # its start offers nothing to wait on
+
+    def _connected(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(_PATIENCE)
+        try:
+            sock.connect(str(self._path))
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        # A connection for each question: then many may be asked at once.
         try:
-            with self._lock:
-                self._socket.sendall(json.dumps(question).encode() + b"\n")
-                line = self._lines.readline()
+            with self._connected() as sock, sock.makefile("rb") as lines:
+                sock.sendall(json.dumps(question).encode() + b"\n")
+                line = lines.readline()
         except OSError as error:
             self.check()
             raise LabError(f"the traffic process does not answer: {error}") from error

@@ -2,24 +2,30 @@
 
 import asyncio
 import itertools
+import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
 from lab.api import Api
 from lab.errors import LabError
 from lab.network import links, matrix, netns, objects, pods
+from lab.network.flow import Flow, flowing
 from lab.network.lab import NetworkLab
 from lab.network.links import Host
-from lab.network.matrix import Matrix
+from lab.network.matrix import Matrix, Way
 from lab.network.nodes import Node
 from lab.network.objects import Object
 from lab.network.pods import Pod
 from lab.network.sweep import End, sweep
-from lab.network.traffic import Server
+from lab.network.traffic import Probe, Server
 
 _WIRED_WITHIN = 15.0
+_CONNECTED_WITHIN = 2.0
+#: No server has a longer name.
+_NAME = 512
 _outside_numbers = itertools.count(1)
 
 
@@ -101,6 +107,28 @@ class World:
         self._serve(ports)
         await self.settled()
         return await self._sweep(ports)
+
+    def traffic(self, *ways: Way) -> AbstractAsyncContextManager[Flow]:
+        """Let traffic flow on these ways during a block, over the first address of each destination."""
+        ends = {end.name: end.host for end in self.ends()}
+
+        def probe(way: Way) -> Probe:
+            protocol, _, number = way.port.partition("/")
+            return Probe(ends[way.source].namespace, protocol, ends[way.destination].ips[0], int(number))
+
+        self._serve(sorted({way.port for way in ways}))
+        return flowing(self._lab.agent, ways, probe)
+
+    def connect(self, way: Way) -> socket.socket:
+        """Open a TCP connection that stays, over the destination's first address; the other end repeats what it is told."""
+        self._serve([way.port])
+        ends = {end.name: end.host for end in self.ends()}
+        with netns.inside(ends[way.source].namespace):
+            sock = socket.socket()
+        sock.settimeout(_CONNECTED_WITHIN)
+        sock.connect((ends[way.destination].ips[0], int(way.port.partition("/")[2])))
+        sock.recv(_NAME)
+        return sock
 
     def ends(self) -> list[End]:
         """Give everybody who takes part, pods first."""

@@ -127,6 +127,17 @@ async def test_a_relabelled_namespace_is_what_it_says_now(small: World) -> None:
     assert into(small, await small.sweep(PORTS), "shop/web") == {f"other/client {port}" for port in PORTS}
 
 
+async def test_a_connection_that_is_there_outlives_a_new_deny_and_a_new_one_is_not_made(small: World) -> None:
+    way = Way("shop/client", "shop/web", "TCP/80")
+    with small.connect(way) as connection:
+        async with small.traffic(way) as flow:
+            await small.apply([objects.policy("shop", "web", WEB, policyTypes=["Ingress"])])
+            await small.settled()
+        connection.sendall(b"still there?")
+        assert connection.recv(100) == b"still there?"
+    assert flow.turned(way, to=False)
+
+
 async def test_a_policy_that_is_deleted_is_enforced_no_longer(small: World) -> None:
     await small.apply([objects.policy("shop", "web", WEB, policyTypes=["Ingress", "Egress"])])
     assert into(small, await small.sweep(PORTS), "shop/web") == set()
