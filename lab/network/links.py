@@ -85,6 +85,11 @@ def attach_pods(node: str, pods: Iterable[tuple[str, str, Host]]) -> None:
         netns.ip(*_pod_lines(host), namespace=host.namespace)
 
 
+def detach_pods(node: str, pods: Iterable[tuple[str, str]]) -> None:
+    """Remove the wires of pods from their node: a namespace that is deleted gives its links up only when it likes."""
+    netns.ip(*(f"link delete {link_of(namespace, name)}" for namespace, name in pods), namespace=node)
+
+
 def link_of(namespace: str, name: str) -> str:
     """Name the node's end of a pod's wire as Calico does for a pod of the API."""
     return f"cali{hashlib.sha1(f'{namespace}.{name}'.encode()).hexdigest()[:11]}"

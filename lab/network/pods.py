@@ -72,6 +72,9 @@ async def remove(api: Api, agent: Agent, pods: Sequence[Pod]) -> None:
     await asyncio.gather(*(api.delete("v1", "Pod", pod.name, pod.space) for pod in pods))
     namespaces = [pod.host.namespace for pod in pods]
     await asyncio.to_thread(agent.close, namespaces)
+    for node in dict.fromkeys(pod.node for pod in pods):
+        here = [(pod.space, pod.name) for pod in pods if pod.node == node]
+        await asyncio.to_thread(links.detach_pods, node.host.namespace, here)
     await asyncio.to_thread(netns.delete, namespaces)
 
 

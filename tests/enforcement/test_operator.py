@@ -26,6 +26,7 @@ from tests.cluster.operator import (
 pytestmark = pytest.mark.enforcement
 pytest_plugins = ["lab.network.fixtures"]
 
+LEASE = ("coordination.k8s.io/v1", "Lease", "pipesegment", NAMESPACE)
 PORTS = ("TCP/8080", "TCP/9090")
 SPACE = "ci-operator"
 
@@ -57,9 +58,9 @@ def installed(network_lab: NetworkLab) -> NetworkLab:
     return network_lab
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def operator(installed: NetworkLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    """An operator that is ready."""
+    """An operator that leads; a test that kills it has it come back."""
     plane = installed.plane
     kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))
     made = Operator(plane, kubeconfig, tmp_path_factory.mktemp("operator"))
@@ -89,6 +90,13 @@ async def pipeline(operator: Operator, world: World, api: Api) -> AsyncIterator[
     yield world
     await api.delete(VERSION, "PipelineSegment", "shop", SPACE)
     await api.wait_list(*POLICY, SPACE, until=lambda found: not found)
+
+
+async def come_back(operator: Operator, api: Api) -> None:
+    """Start a killed operator and wait until it leads, as if the dead one's Lease had run out."""
+    await api.delete(*LEASE)
+    operator.start()
+    await api.wait(*LEASE, until=lambda found: found["spec"].get("holderIdentity"))
 
 
 async def test_what_the_operator_says_is_enforced_is_what_the_kernel_lets_through(pipeline: World) -> None:
@@ -138,7 +146,7 @@ async def test_moving_an_edge_has_no_moment_in_which_more_is_open_than_before_an
 
 
 async def test_a_dead_operator_leaves_everything_as_it_is_also_for_new_pods(
-    operator: Operator, pipeline: World
+    operator: Operator, pipeline: World, api: Api
 ) -> None:
     await pipeline.settled()
     operator.kill()
@@ -146,15 +154,19 @@ async def test_a_dead_operator_leaves_everything_as_it_is_also_for_new_pods(
     await pipeline.add([objects.pod(SPACE, "test-2", labels)])
 
     found = await pipeline.sweep(PORTS)
+    await come_back(operator, api)
 
     assert fenced(found) == {KEPT, way("build", "test-2")}
 
 
-async def test_a_restarted_operator_interrupts_nothing_and_opens_nothing(operator: Operator, pipeline: World) -> None:
+async def test_a_restarted_operator_interrupts_nothing_and_opens_nothing(
+    operator: Operator, pipeline: World, api: Api
+) -> None:
     await pipeline.settled()
     async with pipeline.traffic(KEPT, DEPLOY, NEVER, STRANGE) as flow:
         operator.kill()
-        operator.start()
+        await come_back(operator, api)
+        await settled(api, "shop", SPACE)
         await pipeline.settled()
 
     assert flow.open_always(KEPT)
@@ -169,7 +181,7 @@ async def test_what_was_taken_down_while_it_was_dead_is_closed_again_by_a_restar
     await api.delete(*POLICY, "shop-test", SPACE)
     await pipeline.settled()
     async with pipeline.traffic(STRANGE) as flow:
-        operator.start()
+        await come_back(operator, api)
         await api.wait(*POLICY, "shop-test", SPACE)
         await pipeline.settled()
 
