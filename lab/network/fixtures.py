@@ -16,14 +16,14 @@ _REASON: Final = pytest.StashKey[str]()
 
 @pytest.fixture(scope="session")
 def network_lab(request: pytest.FixtureRequest) -> Iterator[NetworkLab]:
-    """Start a lab with one node and a control plane of its own; skip, loudly, where policies cannot be enforced."""
+    """Start a lab with two nodes and a control plane of its own; skip, loudly, where policies cannot be enforced."""
     config = request.config
     capture = config.pluginmanager.getplugin("capturemanager")
     shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
     with contextlib.ExitStack() as stack:
         try:
             with shown:
-                lab = stack.enter_context(with_control_plane())
+                lab = stack.enter_context(with_control_plane(nodes=2))
         except (LabError, OSError) as error:
             # What the machine lacks is nobody's mistake: it is said, in red, and the run goes on.
             if config.getoption("--cluster-required") and not isinstance(error, UnsupportedError):

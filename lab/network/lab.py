@@ -41,7 +41,7 @@ class NetworkLab:
         self.nodes = tuple(Node.number(number) for number in range(nodes))
         self.fabric = netns.named("fabric")
         self.engines: dict[str, Felix] = {}
-        self.addresses = Addresses()
+        self.addresses = Addresses(self.nodes)
         self.agent = Agent(plane.folder)
         self.sentinel = Sentinel(self.agent)
         try:

@@ -1,6 +1,6 @@
 """Who reaches whom: the plain form that every judge gives its answers in, whatever it is."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 
@@ -39,25 +39,6 @@ def differences(expected: Collection[Way], found: Collection[Way], judge: str) -
     return opened + [f"{judge} blocks {way}" for way in sorted(set(expected) - set(found))]
 
 
-def table(matrix: Collection[Way], ends: Iterable[str], ports: Sequence[str]) -> list[list[str]]:
-    """Give the matrix as rows of text: who is open to whom, at which ports (`all` for every one that is asked about)."""
-    ends = list(ends)
-    rows = [["FROM \\ TO", *ends]]
-    for source in ends:
-        row = [source]
-        for destination in ends:
-            opened = [port for port in ports if Way(source, destination, port) in matrix]
-            row.append("" if source == destination else _cell(opened, ports))
-        rows.append(row)
-    return rows
-
-
 def _meet(a: Member, b: Member) -> bool:
     families = {":" in ip for ip in a.ips}
     return a.name != b.name and (a.pod or b.pod) and any((":" in ip) in families for ip in b.ips)
-
-
-def _cell(opened: Sequence[str], ports: Sequence[str]) -> str:
-    if len(opened) == len(ports):
-        return "all"
-    return " ".join(opened) or "·"

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 from lab.api import Api
 from lab.errors import LabError
@@ -33,16 +33,28 @@ class Pod:
 
 
 class Addresses:
-    """Hands out pods' addresses, node by node, round and round: an address rests before it is used again."""
+    """Hands out pods' addresses, from one node after the other, round and round: an address rests before it is used again."""
 
-    def __init__(self) -> None:
-        self._next: dict[str, itertools.cycle[int]] = {}
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = tuple(nodes)
+        self._node = itertools.cycle(self.nodes)
+        self._next = {node.name: itertools.cycle(range(_FIRST, _LAST)) for node in self.nodes}
+
+    def next(self) -> tuple[str, ...]:
+        """Take an address of each family on the next node."""
+        return self.of(next(self._node))
 
     def of(self, node: Node) -> tuple[str, ...]:
         """Take the next address of each family on a node."""
-        cycle = self._next.setdefault(node.name, itertools.cycle(range(_FIRST, _LAST)))
-        number = next(cycle)
+        number = next(self._next[node.name])
         return tuple(str(ip_network(block)[number]) for block in node.pod_cidrs)
+
+    def node_of(self, ips: Sequence[str]) -> Node:
+        """Tell on which node an address is."""
+        for node in self.nodes:
+            if any(ip_address(ips[0]) in ip_network(block) for block in node.pod_cidrs):
+                return node
+        raise LabError(f"no node of the lab has {ips[0]} among its pods' addresses")
 
 
 async def make(api: Api, placed: Sequence[tuple[Object, Node, tuple[str, ...]]]) -> list[Pod]:

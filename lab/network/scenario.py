@@ -19,7 +19,7 @@ listed is not closed. A step of `then` may change `labels` of pods and `namespac
 `given` or `facts`, by what they are), and `delete` them as `Kind namespace/name`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -42,9 +42,6 @@ _KEYS: Final = frozenset(
 _STEP_KEYS: Final = frozenset({"labels", "namespaces", "apply", "delete", "reaches", "accepts", "withheld"})
 _POD_KEYS: Final = frozenset({"stage", "labels", "ports", "account"})
 
-#: Gives the next free pod addresses.
-Place = Callable[[], tuple[str, ...]]
-
 
 @dataclass(frozen=True)
 class Moment:
@@ -55,6 +52,7 @@ class Moment:
     """
 
     ports: tuple[str, ...]
+    nodes: tuple[Node, ...]
     namespaces: Mapping[str, Mapping[str, str]]
     pods: Mapping[str, Object]
     outside: Mapping[str, tuple[str, ...]]
@@ -72,29 +70,30 @@ class Moment:
 
     def surroundings(self) -> list[Object]:
         """Give all facts as a cluster would show them."""
-        node = Node.number(0)
+        nodes = [{**node.object(), "status": node.status()} for node in self.nodes]
         spaces = [objects.namespace(name, labels) for name, labels in self.namespaces.items()]
-        return [{**node.object(), "status": node.status()}, *spaces, *self.pods.values(), *self.facts]
+        return [*nodes, *spaces, *self.pods.values(), *self.facts]
 
 
-def read(path: Path, place: Place | None = None) -> list[Moment]:
-    """Read a scenario: its moments in their order. Without `place` pods get addresses as on an empty node.
+def read(path: Path, addresses: Addresses | None = None) -> list[Moment]:
+    """Read a scenario: its moments in their order. Without `addresses` of a lab its pods are on two empty nodes.
 
     Raises LabError when the file contradicts itself.
     """
     try:
-        return list(_moments(yaml.safe_load(path.read_text()), place or _on_an_empty_node()))
+        return list(_moments(yaml.safe_load(path.read_text()), addresses or _of_empty_nodes()))
     except LabError as error:
         raise LabError(f"{path.name}: {error}") from error
 
 
-def _moments(raw: Mapping[str, Any], place: Place) -> Iterable[Moment]:
+def _moments(raw: Mapping[str, Any], addresses: Addresses) -> Iterable[Moment]:
     _known(raw, _KEYS, "the scenario")
-    pods = {name: _pod(name, spec or {}, place()) for name, spec in raw["pods"].items()}
+    pods = {name: _pod(name, spec or {}, addresses.next()) for name, spec in raw["pods"].items()}
     spaces = {name.partition("/")[0]: {} for name in pods} | (raw.get("namespaces") or {})
     outside = {name: (ips,) if isinstance(ips, str) else tuple(ips) for name, ips in (raw.get("outside") or {}).items()}
     moment = Moment(
         ports=tuple(raw["ports"]),
+        nodes=addresses.nodes,
         namespaces=spaces,
         pods=pods,
         outside=outside,
@@ -207,6 +206,5 @@ def _known(raw: Mapping[str, Any], keys: frozenset[str], what: str) -> None:
             raise LabError(f"{what} has no '{key}': it has {', '.join(sorted(keys))}")
 
 
-def _on_an_empty_node() -> Place:
-    addresses, node = Addresses(), Node.number(0)
-    return lambda: addresses.of(node)
+def _of_empty_nodes() -> Addresses:
+    return Addresses([Node.number(0), Node.number(1)])

@@ -16,7 +16,6 @@ from lab.network.flow import Flow, flowing
 from lab.network.lab import NetworkLab
 from lab.network.links import Host
 from lab.network.matrix import Matrix, Way
-from lab.network.nodes import Node
 from lab.network.objects import Object
 from lab.network.pods import Pod
 from lab.network.sweep import End, sweep
@@ -50,11 +49,11 @@ class World:
         self._spaces.add(name)
         await self._api.wait("v1", "ServiceAccount", "default", name)
 
-    async def add(self, given: Iterable[Object], *, node: Node | None = None) -> list[Pod]:
-        """Make pods from Pod objects: those of a status with podIPs at these addresses, others where there is room."""
-        place = node or self._lab.nodes[0]
-        placed = [(obj, place, _ips(obj) or self._lab.addresses.of(place)) for obj in given]
-        made = await pods.make(self._api, [({**obj, "status": {}}, where, ips) for obj, where, ips in placed])
+    async def add(self, given: Iterable[Object]) -> list[Pod]:
+        """Make pods from Pod objects: those of a status with podIPs at these addresses, others on the next node."""
+        addresses = self._lab.addresses
+        placed = [({**obj, "status": {}}, _ips(obj) or addresses.next()) for obj in given]
+        made = await pods.make(self._api, [(obj, addresses.node_of(ips), ips) for obj, ips in placed])
         self._pods |= {str(pod): pod for pod in made}
         return made
 

@@ -35,7 +35,7 @@ def test_declared_and_compiled(path: Path) -> None:
 @pytest.mark.enforcement
 @pytest.mark.parametrize("path", SCENARIOS, ids=named)
 async def test_enforced(path: Path, network_lab: NetworkLab, world: World) -> None:
-    moments = scenario.read(path, lambda: network_lab.addresses.of(network_lab.nodes[0]))
+    moments = scenario.read(path, network_lab.addresses)
     number = 0
     async for seen in play(world, moments):
         assert differences(seen.moment.expected, seen.kernel, "the kernel") == [], f"moment {number}"
