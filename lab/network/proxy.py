@@ -10,16 +10,18 @@ from lab.errors import UnsupportedError
 from lab.network.nodes import Node
 from lab.process import Service
 
+#: The versions of its go.mod must be those of the control plane.
+MODULE = Path(__file__).with_name("kubeproxy")
 _PROGRAM = "kube-proxy"
 _GRACE = 1.0
 
 
 def program() -> Path:
-    """Build kube-proxy from the control plane's Go module unless it is built already. Raises LabError."""
+    """Build kube-proxy unless it is built already. Raises LabError."""
     package = f"k8s.io/kubernetes/cmd/{_PROGRAM}"
     ldflags = f"-s -w -X k8s.io/component-base/version.gitVersion={binaries.VERSION}"
-    note = "about a minute once the control plane is built"
-    return gotools.build(binaries.MODULE, [package], [_PROGRAM], ldflags=ldflags, note=note)[_PROGRAM]
+    note = "about two minutes once the control plane is built"
+    return gotools.build(MODULE, [package], [_PROGRAM], ldflags=ldflags, note=note)[_PROGRAM]
 
 
 class Proxy:

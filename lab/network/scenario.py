@@ -7,7 +7,8 @@
       prod/db: {labels: {app: db}, ports: {pg: TCP/5432}, account: db}
     outside: {imds: 169.254.169.254, aws: [52.94.236.248, "2600:1f18::1"]}
     given: []                                       # documents of pipesegment.dev
-    facts: []                                       # other objects: Services, EndpointSlices, NetworkPolicies of others
+    facts: []                                       # other objects: Services, EndpointSlices
+    policies: {prod/deny: {podSelector: {}}}        # NetworkPolicies of others, by their spec
     reaches: {ci/build: [prod/db 5432]}             # what each pod that is closed for leaving reaches, all of it
     accepts: {prod/db: [ci/build 5432]}             # who gets into each pod that is closed for entering, all of them
     withheld: {ci/build: [prod/web 80]}             # what no declaration closes, and others or a missing grant do
@@ -15,8 +16,8 @@
       - {labels: {ci/build: {stage: null}}, reaches: {}, accepts: {}}
 
 An entry is an end (`*` stands for any characters) and ports (all when there is none; `5432` is TCP/5432). Whoever is not
-listed is not closed. A step of `then` may change `labels` of pods and `namespaces`, `apply` documents or objects (of
-`given` or `facts`, by what they are), and `delete` them as `Kind namespace/name`.
+listed is not closed. A step of `then` may change `labels` of pods and `namespaces`, write `policies`, `apply` documents or
+objects (of `given` or `facts`, by what they are), and `delete` any of them as `Kind namespace/name`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,9 +38,9 @@ from lab.network.pods import Addresses
 from pipesegment import names
 
 _KEYS: Final = frozenset(
-    {"ports", "namespaces", "pods", "outside", "given", "facts", "reaches", "accepts", "withheld", "then"}
+    {"ports", "namespaces", "pods", "outside", "given", "facts", "policies", "reaches", "accepts", "withheld", "then"}
 )
-_STEP_KEYS: Final = frozenset({"labels", "namespaces", "apply", "delete", "reaches", "accepts", "withheld"})
+_STEP_KEYS: Final = frozenset({"labels", "namespaces", "policies", "apply", "delete", "reaches", "accepts", "withheld"})
 _POD_KEYS: Final = frozenset({"stage", "labels", "ports", "account"})
 
 
@@ -75,13 +76,16 @@ class Moment:
         return [*nodes, *spaces, *self.pods.values(), *self.facts]
 
 
-def read(path: Path, addresses: Addresses | None = None) -> list[Moment]:
+def read(path: Path, addresses: Addresses | None = None, *, world: Path | None = None) -> list[Moment]:
     """Read a scenario: its moments in their order. Without `addresses` of a lab its pods are on two empty nodes.
+
+    What the file does not say is taken from the file `world`, which many may share.
 
     Raises LabError when the file contradicts itself.
     """
     try:
-        return list(_moments(yaml.safe_load(path.read_text()), addresses or _of_empty_nodes()))
+        shared = yaml.safe_load(world.read_text()) if world else {}
+        return list(_moments({**shared, **yaml.safe_load(path.read_text())}, addresses or _of_empty_nodes()))
     except LabError as error:
         raise LabError(f"{path.name}: {error}") from error
 
@@ -98,7 +102,7 @@ def _moments(raw: Mapping[str, Any], addresses: Addresses) -> Iterable[Moment]:
         pods=pods,
         outside=outside,
         given=tuple(raw.get("given") or ()),
-        facts=tuple(raw.get("facts") or ()),
+        facts=(*(raw.get("facts") or ()), *_policies(raw)),
         expected=frozenset(),
         withheld=frozenset(),
     )
@@ -119,7 +123,7 @@ def _changed(moment: Moment, step: Mapping[str, Any]) -> Moment:
         merged = pods[name]["metadata"]["labels"] | labels
         pods[name]["metadata"]["labels"] = {key: value for key, value in merged.items() if value is not None}
     kept = {_identity(obj): obj for obj in (*moment.given, *moment.facts)}
-    for obj in step.get("apply") or ():
+    for obj in (*(step.get("apply") or ()), *_policies(step)):
         kept[_identity(obj)] = obj
     for text in step.get("delete") or ():
         if kept.pop(text, None) is None:
@@ -193,6 +197,12 @@ def _pod(name: str, raw: Mapping[str, Any], ips: tuple[str, ...]) -> Object:
     if ports:
         made["spec"]["containers"][0]["ports"] = ports
     return {**made, "status": objects.running(ips)}
+
+
+def _policies(raw: Mapping[str, Any]) -> Iterable[Object]:
+    for name, spec in (raw.get("policies") or {}).items():
+        space, _, short = name.partition("/")
+        yield {**objects.policy(space, short), "spec": spec}
 
 
 def _identity(obj: Object) -> str:
