@@ -1,6 +1,6 @@
 """A scenario in the lab: its first moment is built, its objects are applied, and after every step everybody is asked."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from lab.network import judges
@@ -25,21 +25,9 @@ async def play(world: World, moments: Sequence[Moment]) -> AsyncIterator[Seen]:
 
     The objects are those that `pipesegment compile` prints; no operator runs.
     """
-    first = moments[0]
-    await build(world, first)
-    before, applied = first, dict[str, Object]()
-    for moment in moments:
-        compiled = judges.compiled(moment)
-        await _relabel(world, before, moment)
-        wanted = {_key(obj): obj for obj in (*_beside(moment), *compiled.objects)}
-        await world.apply(wanted.values())
-        for key, obj in applied.items():
-            if key not in wanted:
-                await world.delete(
-                    obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"]["namespace"]
-                )
-        yield Seen(moment, compiled, await world.sweep(moment.ports))
-        before, applied = moment, wanted
+    await build(world, moments[0])
+    async for seen in through(world, moments):
+        yield seen
 
 
 async def build(world: World, moment: Moment) -> None:
@@ -53,18 +41,29 @@ async def build(world: World, moment: Moment) -> None:
     await world.baseline(moment.ports)
 
 
-async def _relabel(world: World, before: Moment, after: Moment) -> None:
-    for name, labels in after.namespaces.items():
-        if labels != before.namespaces.get(name):
-            await world.namespace(name, labels)
-    for name, pod in after.pods.items():
-        old, new = before.pods[name]["metadata"]["labels"], pod["metadata"]["labels"]
-        if old != new:
-            await world.relabel(name, _changed(old, new))
+async def through(world: World, moments: Sequence[Moment]) -> AsyncIterator[Seen]:
+    """Play a scenario whose first moment was built."""
+    applied = dict[str, Object]()
+    for moment in moments:
+        compiled = judges.compiled(moment)
+        await labelled(world, moment)
+        wanted = {_key(obj): obj for obj in (*_beside(moment), *compiled.objects)}
+        await world.apply(wanted.values())
+        for key, obj in applied.items():
+            if key not in wanted:
+                await world.delete(
+                    obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"]["namespace"]
+                )
+        yield Seen(moment, compiled, await world.sweep(moment.ports))
+        applied = wanted
 
 
-def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | None]:
-    return {**dict.fromkeys(old.keys() - new.keys()), **new}
+async def labelled(world: World, moment: Moment) -> None:
+    """Give namespaces and pods their labels of a moment."""
+    for name, labels in moment.namespaces.items():
+        await world.namespace(name, labels)
+    for name, pod in moment.pods.items():
+        await world.label(name, pod["metadata"]["labels"])
 
 
 def _beside(moment: Moment) -> Iterable[Object]:

@@ -35,10 +35,10 @@ class Pod:
 class Addresses:
     """Hands out pods' addresses, from one node after the other, round and round: an address rests before it is used again."""
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], first: int = _FIRST) -> None:
         self.nodes = tuple(nodes)
         self._node = itertools.cycle(self.nodes)
-        self._next = {node.name: itertools.cycle(range(_FIRST, _LAST)) for node in self.nodes}
+        self._next = {node.name: itertools.cycle(range(first, _LAST)) for node in self.nodes}
 
     def next(self) -> tuple[str, ...]:
         """Take an address of each family on the next node."""

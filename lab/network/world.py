@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
-from lab.api import Api
+from lab.api import JSON_PATCH, Api
 from lab.errors import LabError
 from lab.network import links, matrix, netns, objects, pods
 from lab.network.flow import Flow, flowing
@@ -41,12 +41,15 @@ class World:
         self._outside: dict[str, Host] = {}
         self._served: set[tuple[str, str]] = set()
         self._applied: dict[tuple[str, str, str, str], None] = {}
-        self._spaces: set[str] = set()
+        self._spaces: dict[str, dict[str, str]] = {}
+        self._labels: dict[str, dict[str, str]] = {}
 
     async def namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
         """Make a namespace, or give one that is there exactly these labels."""
+        if self._spaces.get(name) == dict(labels or {}):
+            return
         await self._api.apply(objects.namespace(name, labels))
-        self._spaces.add(name)
+        self._spaces[name] = dict(labels or {})
         await self._api.wait("v1", "ServiceAccount", "default", name)
 
     async def add(self, given: Iterable[Object]) -> list[Pod]:
@@ -55,16 +58,21 @@ class World:
         placed = [({**obj, "status": {}}, _ips(obj) or addresses.next()) for obj in given]
         made = await pods.make(self._api, [(obj, addresses.node_of(ips), ips) for obj, ips in placed])
         self._pods |= {str(pod): pod for pod in made}
+        self._labels |= {str(pod): dict(obj["metadata"]["labels"]) for pod, (obj, _) in zip(made, placed, strict=True)}
         return made
 
     async def remove(self, *names: str) -> None:
         """Remove pods, each named as `namespace/name`."""
         await pods.remove(self._api, self._lab.agent, [self._pods.pop(name) for name in names])
 
-    async def relabel(self, name: str, labels: Mapping[str, str | None]) -> None:
-        """Change labels of a pod; None takes one away."""
+    async def label(self, name: str, labels: Mapping[str, str]) -> None:
+        """Give a pod exactly these labels."""
+        if self._labels[name] == dict(labels):
+            return
         pod = self._pods[name]
-        await self._api.patch("v1", "Pod", pod.name, {"metadata": {"labels": dict(labels)}}, pod.space)
+        change = [{"op": "add", "path": "/metadata/labels", "value": dict(labels)}]
+        await self._api.patch("v1", "Pod", pod.name, change, pod.space, content_type=JSON_PATCH)
+        self._labels[name] = dict(labels)
 
     def outside(self, name: str, *ips: str) -> None:
         """Make a host outside of the cluster."""
@@ -84,6 +92,12 @@ class World:
         """Delete an object that was applied."""
         await self._api.delete(api_version, kind, name, namespace)
         self._applied.pop((api_version, kind, name, namespace), None)
+
+    async def withdraw(self) -> None:
+        """Delete everything that was applied, the last first."""
+        for version, kind, name, namespace in reversed(self._applied):
+            await self._api.delete(version, kind, name, namespace or None)
+        self._applied.clear()
 
     async def settled(self) -> None:
         """Wait until the engines enforce everything that the API server was told until now; no engine is waited for in vain."""
@@ -136,16 +150,14 @@ class World:
 
     async def clear(self) -> None:
         """Remove what was made."""
-        for version, kind, name, namespace in reversed(self._applied):
-            await self._api.delete(version, kind, name, namespace or None)
-        self._applied.clear()
+        await self.withdraw()
         await self.remove(*self._pods)
         namespaces = [host.namespace for host in self._outside.values()]
         self._lab.agent.close(namespaces)
         netns.delete(namespaces)
         self._outside.clear()
         for name in self._spaces:
-            await self._api.apply(objects.namespace(name))
+            await self.namespace(name)
 
     async def __aenter__(self) -> Self:
         return self

@@ -108,11 +108,11 @@ async def test_blocks_and_their_exceptions(small: World) -> None:
 
 async def test_a_relabelled_pod_is_what_it_says_now(small: World) -> None:
     await small.apply([ingress(**{"from": [{"podSelector": {"matchLabels": {"role": "client"}}}]})])
-    await small.relabel("shop/client", {"role": "stranger"})
+    await small.label("shop/client", {"role": "stranger"})
 
     assert into(small, await small.sweep(PORTS), "shop/web") == set()
 
-    await small.relabel("shop/web", {"app": None})
+    await small.label("shop/web", {})
 
     assert len(into(small, await small.sweep(PORTS), "shop/web")) == 4 * len(PORTS)
 
