@@ -6,34 +6,43 @@ import contextlib
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from lab import cluster, crds, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
+from lab.network import binaries as network
+from lab.network import show
 from lab.oracle import cyclonus
 
 _CHECK_EVERY = 2.0
 
 
 def main() -> int:
-    """Run one command and return the exit code: 0 done, 1 failed, 130 interrupted."""
+    """Run one command and return the exit code: 0 done, 1 failed or not as expected, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m lab", description="The lab's control plane by hand.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "build", help="build the programs (the first time: about 10 minutes on 2 cores) and print where they are"
+        "build", help="build the programs (the first time: about 20 minutes on 2 cores) and print where they are"
     )
     up = commands.add_parser("up", help="start a control plane, print its kubeconfig and run until Ctrl-C")
     up.add_argument("--kwok", action="store_true", help="let pods become Running although nothing runs in them")
     up.add_argument("--with-istio-crds", action="store_true", help="install Istio's CRDs")
     up.add_argument("--cluster", help="auto, kubeconfig, assets, kind or embedded (default: LAB_CLUSTER, else auto)")
     up.add_argument("--cluster-kubeconfig", metavar="FILE", help="use this cluster (default: LAB_KUBECONFIG)")
+    net = commands.add_parser("network", help="play scenarios in the network lab and show who reaches whom")
+    net.add_argument("files", nargs="+", type=Path, metavar="SCENARIO", help="a file as in tests/enforcement/scenarios")
+    net.add_argument("--nodes", type=int, default=1, help="how many nodes the lab has (default: 1)")
     arguments = parser.parse_args()
     try:
-        if arguments.command == "build":
-            _build()
-        else:
-            _up(arguments)
+        match arguments.command:
+            case "build":
+                _build()
+            case "network":
+                return 0 if show.show(arguments.files, nodes=arguments.nodes) else 1
+            case _:
+                _up(arguments)
     except LabError as error:
         progress.say(str(error))
         return 1
@@ -45,6 +54,8 @@ def main() -> int:
 def _build() -> None:
     print(Binaries.built().etcd.parent)
     print(cyclonus.program().parent)
+    if sys.platform == "linux":
+        print(network.felix().parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:

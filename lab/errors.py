@@ -6,4 +6,4 @@ class LabError(Exception):
 
 
 class UnsupportedError(LabError):
-    """This cluster cannot do what was asked: the embedded one can."""
+    """This cluster or machine cannot do what was asked; another can."""

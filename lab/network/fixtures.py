@@ -1,0 +1,48 @@
+"""The network lab as pytest fixtures; tests that ask for it carry the mark `enforcement`."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import pytest
+
+from lab.errors import LabError, UnsupportedError
+from lab.network.lab import NetworkLab, with_control_plane
+from lab.network.world import World
+
+#: Why nothing was enforced in this run, for the end of its report.
+_REASON: Final = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def network_lab(request: pytest.FixtureRequest) -> Iterator[NetworkLab]:
+    """Start a lab with two nodes and a control plane of its own; skip, loudly, where policies cannot be enforced."""
+    config = request.config
+    capture = config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+    with contextlib.ExitStack() as stack:
+        try:
+            with shown:
+                lab = stack.enter_context(with_control_plane(nodes=2))
+        except (LabError, OSError) as error:
+            # What the machine lacks is nobody's mistake: it is said, in red, and the run goes on.
+            if config.getoption("--cluster-required") and not isinstance(error, UnsupportedError):
+                pytest.fail(f"no network lab: {error}", pytrace=False)
+            config.stash[_REASON] = str(error)
+            pytest.skip(f"no policy was enforced: {error}")
+        yield lab
+
+
+@pytest.fixture
+async def world(network_lab: NetworkLab) -> AsyncIterator[World]:
+    """Give an empty world in the lab; what the test makes in it is removed."""
+    async with network_lab.plane.api() as api, World(network_lab, api) as made:
+        yield made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say at the end of the report, in red, when nothing was enforced."""
+    reason = config.stash.get(_REASON, None)
+    if reason:
+        terminalreporter.section("the enforcement tests did NOT run", red=True)
+        terminalreporter.line(f"No network lab could be had: {reason}")
