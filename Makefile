@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 venv: $(STAMP) ## Install everything Python into .venv
 
 .PHONY: tools
-tools: $(STAMP) ## Build the control plane, the judge and the network lab's engine into the cache folder (first time about 20 minutes on 2 cores)
+tools: $(STAMP) ## Build the control plane, the judges and the labs' engines into the cache folder (first time about 30 minutes on 2 cores)
 	@command -v openssl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y openssl; } \
 		|| { echo "openssl is needed: install it with your package manager" >&2; exit 1; }
 	@{ command -v ip && command -v iptables && command -v ipset; } >/dev/null || { [ "$$(id -u)" = 0 ] \
@@ -46,9 +46,7 @@ test: check tools ## Run everything: the checks, then the tests on a real contro
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools or enforcement" tests
 
 .PHONY: mesh
-mesh: tools ## Let real sidecars judge the mesh objects (needs root; the first time about 7 minutes more, for istiod)
-	@{ command -v ip && command -v iptables; } >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y iptables iproute2; } \
-		|| { echo "iptables and iproute2 are needed: install them with your package manager" >&2; exit 1; }
+mesh: tools ## Let real sidecars judge the mesh objects (needs root)
 	@$(PYTEST) --cluster-required tests/enforcement/test_mesh_lab.py
 
 .PHONY: check

@@ -12,6 +12,7 @@ from typing import Any
 from lab import cluster, crds, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
+from lab.mesh import binaries as mesh
 from lab.network import binaries as network
 from lab.network import show
 from lab.oracle import cyclonus
@@ -24,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="The lab's control plane by hand.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "build", help="build the programs (the first time: about 20 minutes on 2 cores) and print where they are"
+        "build", help="build the programs (the first time: about 30 minutes on 2 cores) and print where they are"
     )
     up = commands.add_parser("up", help="start a control plane, print its kubeconfig and run until Ctrl-C")
     up.add_argument("--kwok", action="store_true", help="let pods become Running although nothing runs in them")
@@ -56,6 +57,7 @@ def _build() -> None:
     print(cyclonus.program().parent)
     if sys.platform == "linux":
         print(network.felix().parent)
+        print(mesh.Binaries.built().istiod.parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:
