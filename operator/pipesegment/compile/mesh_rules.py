@@ -141,6 +141,13 @@ def _unread_http(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
             f"HTTP towards {receiver} is told apart on numbered TCP ports only",
             "declare `http` in an entry of its own whose ports are TCP and numbers",
         )
+    if not edge.speaks_http:
+        return Problem(
+            HTTP_NOT_ENFORCED,
+            f"the sidecar of {receiver} reads requests only at ports that its Services declare as HTTP, and port "
+            f"{_listed(captured(edge.ports))} is not",
+            "begin the name of the Service's port with `http-`, or set its `appProtocol: http`",
+        )
     odd = next((path for rule in edge.http for path in rule.paths if not _is_plain(path)), None)
     if odd is not None:
         return Problem(

@@ -19,8 +19,8 @@ from pipesegment.facts.snapshot import Service, ServicePort
 
 Raw = Mapping[str, Any]
 
-#: How istiod reads a Service port's name; any other name leaves the sidecar to look at the bytes.
-_HTTP: Final = frozenset({"http", "http2", "grpc"})
+#: How istiod reads a port's appProtocol, or its name; anything else leaves the sidecar to look at the bytes.
+_HTTP: Final = frozenset({"http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"})
 _TCP: Final = frozenset({"tcp", "tls", "https", "mongo", "mysql", "redis"})
 
 
@@ -144,7 +144,7 @@ def matrix(
 
 def _readings(ports: Sequence[ServicePort]) -> list[bool]:
     """Tell how a sidecar may read a port: as HTTP (True), as bytes (False), or whatever it sees."""
-    kinds = {port.name.partition("-")[0] for port in ports}
+    kinds = {port.app_protocol.lower() or port.name.partition("-")[0] for port in ports}
     if kinds and kinds <= _HTTP:
         return [True]
     return [False] if kinds and kinds <= _TCP else [True, False]

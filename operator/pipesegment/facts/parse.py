@@ -100,7 +100,10 @@ def service(obj: Raw) -> Service:
     spec = obj.get("spec") or {}
     selector = spec.get("selector")
     ips = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
-    ports = tuple(ServicePort(p.get("name", ""), p["port"], _target(p), _protocol(p)) for p in spec.get("ports") or ())
+    ports = tuple(
+        ServicePort(p.get("name", ""), p["port"], _target(p), _protocol(p), p.get("appProtocol") or "")
+        for p in spec.get("ports") or ()
+    )
     return Service(
         meta=meta(obj),
         type=spec.get("type") or "ClusterIP",

@@ -81,12 +81,13 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class ServicePort:
-    """A port of a Service; `target` is the pods' port, by number or name."""
+    """A port of a Service; `target` is the pods' port, by number or name, `app_protocol` what is spoken there."""
 
     name: str
     port: int
     target: int | str
     protocol: Protocol
+    app_protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)

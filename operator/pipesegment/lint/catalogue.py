@@ -129,8 +129,10 @@ _ENTRIES: Final = (
         "HttpNotEnforced",
         "warning",
         "HTTP methods and paths cannot be enforced here",
-        "They need a mesh on the accepting side; a NetworkPolicy would open every request of the port.",
-        "Put the target into the mesh, or leave http out, or let the class be coarse (network.inexact.http).",
+        "They need a sidecar on the accepting side, and a port that its Services declare as HTTP; a NetworkPolicy would open "
+        "every request of the port.",
+        "Put the target into the mesh and declare the Service's port, or leave http out, or let the class be coarse "
+        "(network.inexact.http).",
     ),
     Entry(
         "PS303",

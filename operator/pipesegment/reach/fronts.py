@@ -2,19 +2,19 @@
 
 A call to any other port of a stage in the mesh leaves as plaintext and is reset. Hence the ports of an edge are parted:
 those that Services lead to, with what the mesh calls them, and those that none does, which the compiler tells as a gap.
+With HTTP rules they are parted once more: a sidecar reads requests only where a Service says that the port speaks HTTP.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from typing import NamedTuple
 
 from pipesegment.facts.snapshot import Key, Service, ServicePort
 from pipesegment.reach import services
 from pipesegment.reach.graph import Mesh, PortRange
 from pipesegment.reach.ports import sort_key
-from pipesegment.reach.scene import Fronts, Scene, View
-
-#: TCP ports of pods, by number; None for all, where a Service names its target and no pod is there to tell the number.
-_Served = frozenset[int] | None
+from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.services import Front, Led
 
 
 class Part(NamedTuple):
@@ -23,92 +23,114 @@ class Part(NamedTuple):
     ports: tuple[PortRange, ...]
     hosts: tuple[str, ...] = ()
     fronts: tuple[str, ...] = ()
+    speaks_http: bool = False
 
 
-def parts(scene: Scene, target: View, ports: tuple[PortRange, ...], through: Key | None = None) -> Iterator[Part]:
+class _Kind(Enum):
+    LED = "led"
+    HTTP = "http"
+    UNLED = "unled"
+
+
+def parts(
+    scene: Scene, target: View, ports: tuple[PortRange, ...], through: Key | None = None, *, http: bool = False
+) -> Iterator[Part]:
     """Part the ports at which a stage is called; `through` is the Service that the caller names, which leads there.
 
     Only numbered TCP ports are parted: a sidecar captures nothing else, and its policies know no names.
     """
     if target.mesh is Mesh.NONE:
         yield Part(ports)
-    elif through is not None:
-        yield Part(ports, (services.host(through),))
-    else:
-        fronts = _fronts(scene, target)
-        yield from _parted(ports, fronts) if ports else (Part(ports, tuple(services.host(key) for key, _ in fronts)),)
+        return
+    fronts = _fronts(scene, target, through)
+    if not ports:
+        yield Part((), tuple(services.host(front.service) for front in fronts))
+        return
+    whole = [p for p in ports if p.protocol != "TCP" or isinstance(p.port, str)]
+    groups = _grouped([p for p in ports if p not in whole], fronts, named=through is not None, http=http)
+    groups[_Kind.HTTP if groups[_Kind.HTTP] else _Kind.LED] += whole
+    for kind, found in groups.items():
+        some = tuple(sorted(found, key=sort_key))
+        if some and kind is _Kind.UNLED:
+            yield Part(some, (), tuple(str(front.service) for front in fronts))
+        elif some:
+            leading = (f for f in fronts if through or any(led.meets(port) for led in f.led for port in some))
+            yield Part(some, tuple(services.host(f.service) for f in leading), (), kind is _Kind.HTTP)
 
 
-def _fronts(scene: Scene, target: View) -> Fronts:
-    found = scene.fronts.get(target.key)
-    if found is None:
-        found = [(service.meta.key, _served(scene, target, service)) for service in _in_front(scene, target)]
-        scene.fronts[target.key] = found
-    return found
+def _grouped(
+    ports: Iterable[PortRange], fronts: tuple[Front, ...], *, named: bool, http: bool
+) -> dict[_Kind, list[PortRange]]:
+    known = {n for front in fronts for led in front.led for n in led.numbers or ()}
 
+    def kind_of(number: int | None) -> _Kind:
+        leading = [led for front in fronts for led in front.led if led.to(number)]
+        if not leading:
+            return _Kind.LED if named else _Kind.UNLED
+        return _Kind.HTTP if http and all(led.http for led in leading) else _Kind.LED
 
-def _parted(ports: tuple[PortRange, ...], fronts: Fronts) -> Iterator[Part]:
-    inside, outside = [], []
+    groups: dict[_Kind, list[PortRange]] = {kind: [] for kind in _Kind}
     for port in ports:
-        known, rest = _split(port, [served for _, served in fronts])
-        inside += known
-        outside += rest
-    if inside:
-        leading = (key for key, served in fronts if any(_split(p, [served])[0] for p in inside if _is_parted(p)))
-        yield Part(tuple(sorted(inside, key=sort_key)), tuple(map(services.host, leading)))
-    if outside:
-        yield Part(tuple(sorted(outside, key=sort_key)), (), tuple(str(key) for key, _ in fronts))
+        for piece, kind in _pieces(port, known, kind_of):
+            groups[kind].append(piece)
+    return groups
 
 
-def _split(port: PortRange, fronts: list[_Served]) -> tuple[list[PortRange], list[PortRange]]:
-    """Give what Services lead to of a port or range, and the rest of it."""
-    if not _is_parted(port) or None in fronts:
-        return [port], []
+def _pieces(
+    port: PortRange, known: Iterable[int], kind_of: Callable[[int | None], _Kind]
+) -> list[tuple[PortRange, _Kind]]:
+    """Cut a port or range where what is known of its numbers changes; what is not known of any is one kind."""
     assert isinstance(port.port, int)
     at, last = port.port, port.end or port.port
-    inside, outside = [], []
-    for number in sorted({n for served in fronts for n in served or () if at <= n <= last}):
+    pieces = []
+    for number in sorted(n for n in known if at <= n <= last):
         if number > at:
-            outside.append(_range(at, number - 1))
-        inside.append(_range(number, number))
+            pieces.append((_range(at, number - 1), kind_of(None)))
+        pieces.append((_range(number, number), kind_of(number)))
         at = number + 1
     if at <= last:
-        outside.append(_range(at, last))
-    return (inside, outside) if outside else ([port], [])
-
-
-def _is_parted(port: PortRange) -> bool:
-    return port.protocol == "TCP" and isinstance(port.port, int)
+        pieces.append((_range(at, last), kind_of(None)))
+    kinds = {kind for _, kind in pieces}
+    return [(port, kinds.pop())] if len(kinds) == 1 else pieces
 
 
 def _range(first: int, last: int) -> PortRange:
     return PortRange("TCP", first, last if last > first else None)
 
 
-def _in_front(scene: Scene, target: View) -> Iterator[Service]:
-    """Give the Services that provably select every pod of a stage."""
-    namespace = target.key.namespace
-    scene.reads.add(("Service", namespace, "*"))
-    for _, found in sorted(scene.snapshot.services.get(namespace, {}).items()):
-        if found.type != "ExternalName" and found.selector is not None and target.selector.implies(found.selector):
-            yield found
+def _fronts(scene: Scene, target: View, through: Key | None) -> tuple[Front, ...]:
+    """Give the Services that provably select every pod of a stage, or the one that is named."""
+    if through is not None:
+        named = scene.service(*through)
+        return (_front(scene, target, named),) if named else ()
+    found = scene.fronts.get(target.key)
+    if found is None:
+        namespace = target.key.namespace
+        scene.reads.add(("Service", namespace, "*"))
+        there = sorted(scene.snapshot.services.get(namespace, {}).items())
+        found = tuple(_front(scene, target, s) for _, s in there if _selects(s, target))
+        scene.fronts[target.key] = found
+    return found
 
 
-def _served(scene: Scene, target: View, found: Service) -> _Served:
-    """Give the pods' ports that a Service leads to; a headless one translates nothing and leads to its own numbers."""
-    numbers: set[int] = set()
+def _selects(found: Service, target: View) -> bool:
+    return found.type != "ExternalName" and found.selector is not None and target.selector.implies(found.selector)
+
+
+def _front(scene: Scene, target: View, found: Service) -> Front:
+    """Say which of a stage's ports a Service leads to; a headless one translates nothing and leads to its own numbers."""
+    led = []
     for port in found.ports:
         if port.protocol == "TCP":
-            behind = _targets(scene, target, port)
-            if behind is None and not found.headless:
-                return None
+            behind = _behind(scene, target, port)
             if found.headless:
                 behind = frozenset({port.port} if behind is None else {port.port} & behind)
-            numbers |= behind or frozenset()
-    return frozenset(numbers)
+            led.append(Led(behind, services.speaks_http(port)))
+    return Front(found.meta.key, tuple(led))
 
 
-def _targets(scene: Scene, target: View, port: ServicePort) -> _Served:
+def _behind(scene: Scene, target: View, port: ServicePort) -> frozenset[int] | None:
+    """Give the numbers behind a port of a Service; None where it names its target and no pod is there to tell."""
     if isinstance(port.target, int):
         return frozenset({port.target})
     scene.watches.add((target.key.namespace, target.selector))

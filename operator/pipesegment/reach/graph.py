@@ -109,8 +109,8 @@ class Edge:
     `ports` empty means every port (only an engine's own needs may say so). `peers` is never empty when `open`.
     `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
     `hosts` are what the mesh calls whoever is called at these ports, as `namespace/host` for a Sidecar (empty: not in the
-    registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_meshed`: the other
-    side is in the mesh (None: unknown, such as plain pods).
+    registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them, and `speaks_http` tells that
+    every one that does says so. `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods).
     """
 
     because: str
@@ -124,6 +124,7 @@ class Edge:
     principals: tuple[Principal, ...] = ()
     hosts: tuple[str, ...] = ()
     fronts: tuple[str, ...] = ()
+    speaks_http: bool = False
     other_meshed: bool | None = None
 
 

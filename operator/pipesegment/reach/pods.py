@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipesegment.reach import grants, notes
+from pipesegment.facts.snapshot import Key
+from pipesegment.reach import grants, notes, services
 from pipesegment.reach.fronts import Part, parts
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
@@ -14,12 +15,17 @@ from pipesegment.spec.segment import ReachEntry
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """What an entry points at: `described` in the user's words, `hosts` as the mesh calls it."""
+    """What an entry points at: `described` in the user's words, `through` which Service where it names one."""
 
     declared: Declared[ReachEntry]
     target: Target
     described: str
-    hosts: tuple[str, ...] = ()
+    through: Key | None = None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """What the mesh calls it."""
+        return (services.host(self.through),) if self.through else ()
 
     def closed(self) -> Edge:
         """Make the edge of an entry that opens nothing."""
@@ -29,11 +35,9 @@ class Aim:
     def opened(
         self,
         peer: PodPeer,
-        ports: tuple[PortRange, ...],
+        part: Part,
         http: tuple[HttpRule, ...],
-        hosts: tuple[str, ...],
         meshed: bool | None = None,
-        fronts: tuple[str, ...] = (),
     ) -> Edge:
         """Make an open edge to pods."""
         return Edge(
@@ -43,10 +47,11 @@ class Aim:
             described=self.described,
             open=True,
             peers=(peer,),
-            ports=ports,
+            ports=part.ports,
             http=http,
-            hosts=hosts,
-            fronts=fronts,
+            hosts=part.hosts or self.hosts,
+            fronts=part.fronts,
+            speaks_http=part.speaks_http,
             other_meshed=meshed,
         )
 
@@ -79,15 +84,15 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
         return
     if not admitting or peer.namespace != scene.namespace:
         ports = grants.granted_ports(scene, view, aim.declared, peer, ports, aim.described)
-    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts) if ports else aim.closed()
+    yield aim.opened(peer, Part(ports), http_rules(aim.declared.entry.http)) if ports else aim.closed()
 
 
 def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other: View) -> Iterator[Edge]:
     """Open the ways to a stage's pods; without any, nothing is open."""
     meshed = other.mesh is not Mesh.NONE
     for way in found:
-        for part in [Part(way.ports, aim.hosts)] if aim.hosts else parts(scene, other, way.ports):
-            yield aim.opened(peer, part.ports, way.http, part.hosts, meshed, part.fronts)
+        for part in parts(scene, other, way.ports, aim.through, http=bool(way.http)):
+            yield aim.opened(peer, part, way.http, meshed)
     if not found:
         yield aim.closed()
 

@@ -11,14 +11,12 @@ from typing import Generic, TypeVar
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
+from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines, governance, mesh
 from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, StageKey
+from pipesegment.reach.services import Front
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
-
-#: Services, and the TCP ports of the pods that each leads to; None for all of them.
-Fronts = list[tuple[Key, frozenset[int] | None]]
 
 E = TypeVar("E", ReachEntry, AcceptEntry)
 
@@ -72,7 +70,7 @@ class Scene:
     covered: list[CoveredEdge] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     #: What each stage's Services lead to, found once: every edge to it asks (`fronts`).
-    fronts: dict[StageKey, Fronts] = field(default_factory=dict)
+    fronts: dict[StageKey, tuple[Front, ...]] = field(default_factory=dict)
     _placements: dict[str, tuple[Governance, Mesh]] = field(default_factory=dict)
 
     @cached_property

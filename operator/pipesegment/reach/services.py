@@ -1,12 +1,47 @@
 """What a Service means at its pods: the Service's own ports become target ports; and which destination is one."""
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from pipesegment.facts.snapshot import EndpointSlice, Key, Service, ServicePort
 from pipesegment.reach.graph import Governance, PortRange
 from pipesegment.reach.ports import sort_key
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port, ReachEntry
+
+#: How a Service says that a port speaks HTTP: by `appProtocol`, else by the beginning of the port's name.
+_HTTP: Final = frozenset({"http", "http2", "grpc", "grpc-web", "kubernetes.io/h2c", "kubernetes.io/ws"})
+
+
+class Led(NamedTuple):
+    """A TCP port of a Service: the pods' numbers behind it (None: any, as nobody tells), and whether it speaks HTTP."""
+
+    numbers: frozenset[int] | None
+    http: bool
+
+    def to(self, number: int | None) -> bool:
+        """Tell whether it leads to a pod's port; None for one that no port names."""
+        return self.numbers is None or number in self.numbers
+
+    def meets(self, port: PortRange) -> bool:
+        """Tell whether it leads to any of these."""
+        if port.protocol != "TCP" or isinstance(port.port, str):
+            return False
+        return self.numbers is None or any(port.port <= n <= (port.end or port.port) for n in self.numbers)
+
+
+class Front(NamedTuple):
+    """A Service in front of a stage."""
+
+    service: Key
+    led: tuple[Led, ...]
+
+
+def speaks_http(port: ServicePort) -> bool:
+    """Tell whether a Service declares that a port speaks HTTP, as the mesh reads it."""
+    if port.app_protocol:
+        return port.app_protocol.lower() in _HTTP
+    return port.name.partition("-")[0] in _HTTP
 
 
 def pod_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange, ...], tuple[Port, ...]]:

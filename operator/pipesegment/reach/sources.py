@@ -29,7 +29,9 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                 continue
             reached.add(source.key)
             through = services.named(source.key.namespace, source.governing, declared.entry)
-            parted = [(way, part) for way in found for part in parts(scene, view, way.ports, through)]
+            parted = [
+                (way, part) for way in found for part in parts(scene, view, way.ports, through, http=bool(way.http))
+            ]
             for way, part in parted:
                 yield Edge(
                     # Between segments the own entry is what lets the source in.
@@ -44,6 +46,7 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                     principals=(Principal(source.key.namespace, source.account),),
                     hosts=part.hosts,
                     fronts=part.fronts,
+                    speaks_http=part.speaks_http,
                     other_meshed=source.mesh is not Mesh.NONE,
                 )
     for accept in view.accepts:
@@ -60,7 +63,7 @@ def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterat
         namespace = entry.pods.namespace or view.key.namespace
         accounts = entry.pods.service_accounts
         selector = canonical(entry.pods.pod_selector)
-        for part in parts(scene, view, ports):
+        for part in parts(scene, view, ports, http=bool(http)):
             yield Edge(
                 because=accept.because,
                 direction="ingress",
@@ -73,6 +76,7 @@ def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterat
                 principals=tuple(Principal(namespace, a) for a in sorted(accounts)) or (Principal(namespace, None),),
                 hosts=part.hosts,
                 fronts=part.fronts,
+                speaks_http=part.speaks_http,
             )
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))

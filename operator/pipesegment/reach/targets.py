@@ -92,7 +92,7 @@ def _selected(
             )
         yield closed(declared, target, described)
         return
-    aim = Aim(declared, target, described, (services.host(found.meta.key),))
+    aim = Aim(declared, target, described, found.meta.key)
     yield from pods.edges(scene, view, aim, PodPeer(namespace, selector), ports)
 
 

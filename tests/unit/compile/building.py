@@ -62,6 +62,7 @@ def egress(*peers: Any, ports: Any = (WEB,), target: Target = Target.CIDR, **fie
         "target": target,
         "described": "the other side",
         "open": True,
+        "speaks_http": True,
         "peers": tuple(peers) or (AddressPeer("198.51.100.0/24"),),
         "ports": tuple(ports),
     }

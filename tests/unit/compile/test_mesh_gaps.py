@@ -78,6 +78,7 @@ class TestBetweenStages:
             (meshed("build"), meshed("test", 1), {"http": GET, "ports": (PortRange("UDP", 80),)}, "HttpNotEnforced"),
             (meshed("build"), meshed("test", 1), {"http": GET, "ports": (PortRange("SCTP", 80),)}, "HttpNotEnforced"),
             (stage("build"), stage("test", 1), {"http": GET, "ports": (PortRange("TCP", "w"),)}, "HttpNotEnforced"),
+            (meshed("build"), meshed("test", 1), {"http": GET, "speaks_http": False}, "HttpNotEnforced"),
             (meshed("build"), meshed("test", 1), {"http": (HttpRule((), ("/a/{*}",)),)}, "HttpNotEnforced"),
             (meshed("build"), meshed("test", 1), {"http": (HttpRule((), ("*/a",)),)}, "HttpNotEnforced"),
         ],

@@ -116,6 +116,56 @@ def test_a_named_target_is_what_the_pods_say_and_trusted_where_there_are_none(po
     assert [ports for ports, hosts, _ in found if hosts] == led
 
 
+GET = [{"methods": ["GET"]}]
+
+
+@pytest.mark.parametrize(
+    ("declared", "speaks"),
+    [
+        ({"name": "http"}, True),
+        ({"name": "http-web"}, True),
+        ({"name": "grpc-web-x"}, True),
+        ({"name": "http2"}, True),
+        ({"name": "httpx"}, False),
+        ({"name": "https"}, False),
+        ({"name": "tcp-web"}, False),
+        ({"name": ""}, False),
+        ({"name": "web", "appProtocol": "http"}, True),
+        ({"name": "web", "appProtocol": "HTTP"}, True),
+        ({"name": "web", "appProtocol": "kubernetes.io/h2c"}, True),
+        ({"name": "http", "appProtocol": "tcp"}, False),
+    ],
+)
+def test_a_service_says_where_http_is_spoken(declared, speaks):
+    entry = {"stage": {"name": "cache"}, "ports": [{"port": 8080}], "http": GET}
+    web = front("cache", {"port": 80, "targetPort": 8080, **declared})
+    found = reach(segment([{"name": "build", "reaches": [entry]}, CACHE]), ISTIO, web)
+    (out,), (into,) = way(found, "build"), stage(found, "cache").ingress
+    assert out.speaks_http is into.speaks_http is speaks
+
+
+def test_http_rules_part_what_speaks_http_from_what_does_not():
+    ports = [{"port": 8080}, {"port": 8081}, {"port": 8082}]
+    entry = {"stage": {"name": "cache"}, "ports": ports, "http": GET}
+    web = front(
+        "web", {"name": "http", "port": 80, "targetPort": 8080}, {"name": "tcp", "port": 81, "targetPort": 8081}
+    )
+    other = front("other", {"name": "http-a", "port": 8082}, {"name": "http-b", "port": 80, "targetPort": 8081})
+    found = reach(segment([{"name": "build", "reaches": [entry]}, CACHE]), ISTIO, web, other)
+    parted = {tuple(p.port for p in e.ports): (e.speaks_http, e.hosts) for e in way(found, "build")}
+    both = (HOST.format("other"), HOST.format("web"))
+    assert parted == {(8080, 8082): (True, both), (8081,): (False, both)}
+    assert parted == {tuple(p.port for p in e.ports): (e.speaks_http, e.hosts) for e in stage(found, "cache").ingress}
+
+
+def test_a_service_that_is_named_says_it_for_its_own_ports():
+    entry = {"service": {"name": "cache"}, "http": GET}
+    web = front("cache", {"name": "http", "port": 80, "targetPort": 8080}, {"name": "tcp", "port": 81})
+    found = reach(segment([{"name": "build", "reaches": [entry]}, CACHE]), ISTIO, web)
+    for edges in (way(found, "build"), stage(found, "cache").ingress):
+        assert {tuple(p.port for p in e.ports): e.speaks_http for e in edges} == {(8080,): True, (81,): False}
+
+
 def test_outside_the_mesh_nothing_is_parted():
     none = segment_class(mesh={"provider": "None"})
     assert called({"port": 8080}, {"port": 9090}, objects=[WEB], governed=none) == [("8080 9090", (), ())]
