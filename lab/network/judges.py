@@ -119,7 +119,9 @@ def _walked(moment: Moment) -> Walk:
     with tempfile.TemporaryDirectory() as folder:
         given, facts = Path(folder, "given.yaml"), Path(folder, "facts.yaml")
         given.write_text(yaml.safe_dump_all(moment.given))
-        facts.write_text(yaml.safe_dump_all(moment.surroundings()))
+        # What a document says of its age counts only where the cluster says so too.
+        known = [obj for obj in moment.given if "creationTimestamp" in obj["metadata"]]
+        facts.write_text(yaml.safe_dump_all([*moment.surroundings(), *known]))
         options = Options((str(given),), (str(facts),), "", cluster=False, context="", kubeconfig="", named=False)
         with click.Context(click.Command("compile")).scope():
             return walk(surroundings(options))

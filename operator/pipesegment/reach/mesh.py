@@ -8,13 +8,19 @@ from pipesegment.findings import Finding
 from pipesegment.reach.governance import namespace_labels
 from pipesegment.reach.graph import Governance, Mesh, PodPeer, PortRange
 
+#: Policies with a selector hold for the whole mesh in its root namespace: nothing is ever written there.
+ROOT_NAMESPACE: Final = "istio-system"
 #: Where a sidecar gets its configuration and certificates (Istio: `istiod`, port 15012, mutual TLS).
-CONTROL_PLANE: Final = PodPeer("istio-system", Selector.of({"app": "istiod"}))
+CONTROL_PLANE: Final = PodPeer(ROOT_NAMESPACE, Selector.of({"app": "istiod"}))
 CONTROL_PLANE_PORT: Final = PortRange("TCP", 15012)
 
 
 def provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mesh:
     """Tell a namespace's mesh: the class's word, else Istio when one of its CRDs or namespace labels is in the facts."""
+    return Mesh.NONE if namespace == ROOT_NAMESPACE else _provider(namespace, governance, snapshot)
+
+
+def _provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mesh:
     match governance.spec.mesh.provider:
         case "Istio":
             return Mesh.NONE if is_ambient(namespace, governance, snapshot) else Mesh.ISTIO
@@ -32,21 +38,29 @@ def unsupported(namespace: str, governance: Governance, snapshot: Snapshot) -> F
     if governance.spec.mesh.provider == "None":
         return None
     if is_ambient(namespace, governance, snapshot):
-        found, fix = (
-            "Istio's ambient data plane",
+        where, fix = (
+            "in Istio's ambient data plane, which has no policies here yet",
             "label the namespace istio-injection=enabled for sidecars, or set the class's mesh.provider to None",
+        )
+    elif namespace == ROOT_NAMESPACE and _provider(namespace, governance, snapshot) is Mesh.ISTIO:
+        where, fix = (
+            "the mesh's root, whose policies hold in every namespace, so none is written for it",
+            "run the pipeline in a namespace of its own",
         )
     elif provider(namespace, governance, snapshot) is Mesh.NONE and any(
         c.endswith(".linkerd.io") for c in snapshot.crds
     ):
-        found, fix = "Linkerd", "set the class's mesh.provider to None, so that NetworkPolicy alone enforces"
+        where, fix = (
+            "in Linkerd, which has no policies here yet",
+            "set the class's mesh.provider to None, so that NetworkPolicy alone enforces",
+        )
     else:
         return None
     return Finding(
         "metadata.namespace",
         "NotYetSupported",
         namespace,
-        f"namespace {namespace} is in {found}, which has no policies here yet",
+        f"namespace {namespace} is {where}",
         fix,
     )
 

@@ -60,6 +60,16 @@ def test_a_sidecar_reaches_its_control_plane_once_its_stage_declares_anything():
     assert stage(found, "silent").egress == ()
 
 
+def test_nothing_is_in_the_mesh_in_its_root_namespace():
+    there = segment([{"name": "build"}], "shop", "istio-system")
+    told = ("metadata.namespace", "NotYetSupported")
+    for facts in ([ISTIO], [segment_class(mesh={"provider": "Istio"})]):
+        found = reach(there, *facts, at="istio-system")
+        assert (stage(found, "build").mesh, told in reasons(found)) == (Mesh.NONE, True)
+    plain = reach(there, segment_class(mesh={"provider": "None"}), ISTIO, at="istio-system")
+    assert told not in reasons(plain)
+
+
 def control_plane(edges):
     return [e.described for e in edges if e.because == "mesh"]
 
