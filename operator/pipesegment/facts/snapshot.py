@@ -192,6 +192,8 @@ class Snapshot:
     accounts: Mapping[str, Mapping[str, ServiceAccount]] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
+    #: What pure functions derived from all of these facts, so that a thousand segments need not derive it again.
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""

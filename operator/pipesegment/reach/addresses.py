@@ -4,7 +4,7 @@ Sources: IANA IPv4 and IPv6 special-purpose address registries (RFC 6890 and its
 and platform addresses.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
@@ -94,13 +94,27 @@ def touching(block: str, excepts: Sequence[str], ranges: Iterable[Network]) -> N
     return next((r for r in ranges if _meets(mine, holes, r)), None)
 
 
+def outside(hosts: Iterable[str], blocks: Iterable[str]) -> Iterator[str]:
+    """Give the addresses, as blocks of one, that lie in none of the blocks."""
+    starts: dict[tuple[int, int], set[int]] = {}
+    for found in map(network, blocks):
+        length = found.max_prefixlen - found.prefixlen
+        starts.setdefault((found.version, length), set()).add(int(found.network_address) >> length)
+    for one in map(network, hosts):
+        number = int(one.network_address)
+        same = (item for item in starts.items() if item[0][0] == one.version)
+        if not any(number >> length in begun for (_, length), begun in same):
+            yield str(one)
+
+
 def is_public(block: str, excepts: Sequence[str] = ()) -> bool:
     """Tell whether a block holds any globally reachable address."""
     mine = network(block)
     return bool(_less([mine], [*(s for s in special()), *(network(e) for e in excepts)]))
 
 
-def internet(cluster: Iterable[str]) -> tuple[AddressPeer, ...]:
+@lru_cache(maxsize=64)
+def internet(cluster: tuple[str, ...]) -> tuple[AddressPeer, ...]:
     """Give 'internet' for both families: everything less special ranges and the cluster's own."""
     blocks = [*special(), *(network(c) for c in cluster)]
     peers = []
@@ -116,10 +130,18 @@ def host(address: str) -> str:
 
 
 def _meets(block: Network, holes: Sequence[Network], other: Network) -> bool:
-    if block.version != other.version or not block.overlaps(other):
+    if not _overlap(block, other):
         return False
     common = block if block.prefixlen >= other.prefixlen else other
     return bool(_less([common], holes))
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    """Tell whether networks have an address in common: whether the shorter prefix is one of the longer."""
+    if one.version != other.version:
+        return False
+    behind = one.max_prefixlen - min(one.prefixlen, other.prefixlen)
+    return int(one.network_address) >> behind == int(other.network_address) >> behind
 
 
 def _less(blocks: list[Network], holes: Iterable[Network]) -> list[Network]:
@@ -127,7 +149,7 @@ def _less(blocks: list[Network], holes: Iterable[Network]) -> list[Network]:
     for hole in holes:
         rest: list[Network] = []
         for block in blocks:
-            if block.version != hole.version or not block.overlaps(hole):
+            if not _overlap(block, hole):
                 rest.append(block)
             elif block.prefixlen < hole.prefixlen:
                 rest.extend(block.address_exclude(hole))  # type: ignore[arg-type] # same version, just compared

@@ -5,7 +5,8 @@ agree where they mean it in the same way, because the number behind a name diffe
 """
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address
@@ -59,14 +60,25 @@ def addresses(end: End) -> tuple[Address, ...]:
 
 def in_block(end: End, block: str, holes: Iterable[str]) -> bool:
     """Tell whether an end is an address of a block less its holes."""
-    whole, less = ip_network(block), [ip_network(hole) for hole in holes]
-    return any(ip in whole and not any(ip in hole for hole in less) for ip in addresses(end))
+    mine = addresses(end)
+    if not mine:
+        return False
+    whole, less = _network(block), [_network(hole) for hole in holes]
+    return any(ip in whole and not any(ip in hole for hole in less) for ip in mine)
 
 
 def is_internet(end: End, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
     """Tell whether an end is a public address, and none of the cluster's."""
-    mine = cluster(governing, snapshot)
-    return any(_is_public(ip) and not any(ip in ip_network(block) for block in mine) for ip in addresses(end))
+    return any(_is_public(ip) and not _is_of_cluster(ip, governing, snapshot) for ip in addresses(end))
+
+
+def _is_of_cluster(ip: Address, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
+    about = ("declared: of the cluster", governing.network.cluster_cidrs, ip)
+    found: bool | None = snapshot.memo.get(about)
+    if found is None:
+        found = any(ip in _network(block) for block in cluster(governing, snapshot))
+        snapshot.memo[about] = found
+    return found
 
 
 def cluster(governing: SegmentClassSpec, snapshot: Snapshot) -> tuple[str, ...]:
@@ -75,6 +87,11 @@ def cluster(governing: SegmentClassSpec, snapshot: Snapshot) -> tuple[str, ...]:
     fronts = [ip for found in snapshot.services.values() for service in found.values() for ip in service.cluster_ips]
     pods = [ip for found in snapshot.pods.values() for pod in found.values() for ip in pod.ips]
     return (*governing.network.cluster_cidrs, *nodes, *fronts, *pods)
+
+
+@lru_cache(maxsize=65536)
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text)
 
 
 def _is_public(ip: Address) -> bool:

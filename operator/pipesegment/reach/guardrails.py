@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from pipesegment import names
+from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import addresses, engines
 from pipesegment.reach.addresses import network, touching
 from pipesegment.reach.scene import Declared, Scene
@@ -120,24 +121,26 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
 
 def cluster_ranges(scene: Scene) -> tuple[str, ...]:
     """Give the cluster's own ranges: the class's, nodes' pod ranges and addresses, ClusterIPs and pods seen outside them."""
-    snapshot = scene.snapshot
     scene.reads.add(("Node", "", "*"))
-    found = set(scene.governance.spec.network.cluster_cidrs)
+    named = tuple(scene.governance.spec.network.cluster_cidrs)
+    found: tuple[str, ...] | None = scene.snapshot.memo.get(("cluster ranges", named))
+    if found is None:
+        found = _ranges(named, scene.snapshot)
+        scene.snapshot.memo["cluster ranges", named] = found
+    return found
+
+
+def _ranges(named: tuple[str, ...], snapshot: Snapshot) -> tuple[str, ...]:
+    found = set(named)
     for node in snapshot.nodes.values():
         found.update(node.pod_cidrs)
         found.update(addresses.host(a) for a in node.addresses)
-    covered = [network(c) for c in found]
-    for seen in _seen(scene):
-        block = network(seen)
-        if touching(str(block), (), covered) is None:
-            found.add(str(block))
-            covered.append(block)
+    found.update(addresses.outside(_seen(snapshot), found))
     return tuple(sorted(found))
 
 
-def _seen(scene: Scene) -> set[str]:
+def _seen(snapshot: Snapshot) -> set[str]:
     # No read is noted: ClusterIPs come out of one range, and every new Service would make every such segment due.
-    snapshot = scene.snapshot
     services = {ip for by in snapshot.services.values() for s in by.values() for ip in s.cluster_ips}
     pods = {ip for by in snapshot.pods.values() for p in by.values() for ip in p.ips}
     return services | pods

@@ -9,7 +9,7 @@ from pipesegment.reach import addresses
 
 def opened(address, cluster=()):
     found = ip_address(address)
-    for peer in addresses.internet(cluster):
+    for peer in addresses.internet(tuple(cluster)):
         if found in ip_network(peer.block):
             return not any(found in ip_network(hole) for hole in peer.excepts)
     return False
