@@ -24,6 +24,7 @@ class Leaving:
         self._snapshot = snapshot
         self._members = members
         self._consent = consent
+        self._permitted: dict[tuple[Member, int], bool] = {}
 
     def means(self, member: Member, said: Said[ReachEntry], question: Question) -> Ways:
         """Tell in which ways an entry means the destination and port, whether or not the other side agrees."""
@@ -148,7 +149,13 @@ class Leaving:
         return any(agreed)
 
     def _allowed(self, member: Member, entry: ReachEntry) -> bool:
-        """Tell whether the class allows an author's entry at all."""
+        """Tell whether the class allows an author's entry at all; it is asked for every question."""
+        known = self._permitted.get((member, id(entry)))
+        if known is None:
+            known = self._permitted[member, id(entry)] = self._permits(member, entry)
+        return known
+
+    def _permits(self, member: Member, entry: ReachEntry) -> bool:
         governing = member.governance.spec
         network, rails = governing.network, governing.guardrails
         if rails.targets and entry.kind not in rails.targets:

@@ -5,6 +5,7 @@ Nothing here is resolved: stages are placed by their selectors, and every furthe
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Generic, TypeVar
 
 from pipesegment import names
@@ -65,15 +66,29 @@ class Member:
         """Write where something of the stage is declared."""
         return f"{self.namespace}/{self.segment} spec.stages[{self.index}].{field}"
 
-    def reaches(self) -> Iterator["Said[ReachEntry]"]:
+    def reaches(self) -> tuple["Said[ReachEntry]", ...]:
         """Give everything that the stage reaches by its own, its segment's, its class's or its engine's word."""
+        return self._every_reach
+
+    def accepts(self) -> tuple["Said[AcceptEntry]", ...]:
+        """Give everything that the stage accepts by its own, its segment's or its class's word."""
+        return self._every_accept
+
+    @cached_property
+    def _every_reach(self) -> tuple["Said[ReachEntry]", ...]:
+        return tuple(self._reaches())
+
+    @cached_property
+    def _every_accept(self) -> tuple["Said[AcceptEntry]", ...]:
+        return tuple(self._accepts())
+
+    def _reaches(self) -> Iterator["Said[ReachEntry]"]:
         yield from (Said(f"{self.path('engine')} (engine)", entry) for entry in self.needs.reaches)
         if not self.runner:
             parts = (self.stage.reaches, self.spec.common.reaches, self.governance.spec.baseline.reaches)
             yield from self._said("reaches", *parts)
 
-    def accepts(self) -> Iterator["Said[AcceptEntry]"]:
-        """Give everything that the stage accepts by its own, its segment's or its class's word."""
+    def _accepts(self) -> Iterator["Said[AcceptEntry]"]:
         if not self.runner:
             parts = (self.stage.accepts, self.spec.common.accepts, self.governance.spec.baseline.accepts)
             yield from self._said("accepts", *parts)
