@@ -13,7 +13,7 @@ from lab import cluster, crds, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
 from lab.network import binaries as network
-from lab.network import show
+from lab.network import proxy, show
 from lab.oracle import cyclonus
 
 _CHECK_EVERY = 2.0
@@ -56,6 +56,7 @@ def _build() -> None:
     print(cyclonus.program().parent)
     if sys.platform == "linux":
         print(network.felix().parent)
+        print(proxy.program().parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:
