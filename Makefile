@@ -32,9 +32,9 @@ venv: $(STAMP) ## Install everything Python into .venv
 tools: $(STAMP) ## Build the control plane, the judges and the labs' engines into the cache folder (first time about 30 minutes on 2 cores)
 	@command -v openssl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y openssl; } \
 		|| { echo "openssl is needed: install it with your package manager" >&2; exit 1; }
-	@{ command -v ip && command -v iptables && command -v ipset; } >/dev/null || { [ "$$(id -u)" = 0 ] \
-		&& apt-get update -qq && apt-get install -qq -y iproute2 iptables ipset; } \
-		|| echo "NO POLICY WILL BE ENFORCED in tests: install iproute2, iptables and ipset, and run them as root" >&2
+	@{ command -v ip && command -v iptables && command -v ipset && command -v nft; } >/dev/null || { [ "$$(id -u)" = 0 ] \
+		&& apt-get update -qq && apt-get install -qq -y iproute2 iptables ipset nftables; } \
+		|| echo "NO POLICY WILL BE ENFORCED in tests: install iproute2, iptables, ipset and nftables, and run them as root" >&2
 	@$(BIN)/python -m lab build
 
 .PHONY: demo

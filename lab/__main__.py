@@ -14,7 +14,7 @@ from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
 from lab.mesh import binaries as mesh
 from lab.network import binaries as network
-from lab.network import show
+from lab.network import proxy, show
 from lab.oracle import cyclonus
 
 _CHECK_EVERY = 2.0
@@ -58,6 +58,7 @@ def _build() -> None:
     if sys.platform == "linux":
         print(network.felix().parent)
         print(mesh.Binaries.built().istiod.parent)
+        print(proxy.program().parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from lab.network.agent import Agent
 from lab.network.felix import Felix
 from lab.network.nodes import Node
 from lab.network.pods import Addresses
+from lab.network.proxy import Proxy
 from lab.network.sentinel import Sentinel
 
 #: What the control plane of a network lab is started with: both families have services.
@@ -41,6 +42,7 @@ class NetworkLab:
         self.nodes = tuple(Node.number(number) for number in range(nodes))
         self.fabric = netns.named("fabric")
         self.engines: dict[str, Felix] = {}
+        self.proxies: list[Proxy] = []
         self.addresses = Addresses(self.nodes)
         self.agent = Agent(plane.folder)
         self.sentinel = Sentinel(self.agent)
@@ -51,11 +53,16 @@ class NetworkLab:
             raise
 
     def check(self) -> None:
-        """Raise LabError unless the control plane, the traffic process and every engine live and are ready."""
+        """Raise LabError unless the control plane, the traffic process and every engine and proxy live."""
         self.plane.check()
         self.agent.check()
-        for engine in self.engines.values():
-            engine.check()
+        for each in self._parts():
+            each.check()
+
+    def start_proxies(self) -> None:
+        """Let the virtual addresses of Services lead to their pods, on every node, from now on."""
+        if not self.proxies:
+            self.proxies += [Proxy(node, self.plane.kubeconfig, self.plane.folder) for node in self.nodes]
 
     def restart_engine(self, node: str) -> None:
         """Start the engine of a node anew, however it fares, and wait until it is ready."""
@@ -65,9 +72,10 @@ class NetworkLab:
 
     def stop(self) -> None:
         """End the processes and remove the namespaces; safe to call again."""
-        for engine in self.engines.values():
-            engine.stop()
+        for each in self._parts():
+            each.stop()
         self.engines.clear()
+        self.proxies.clear()
         self.agent.stop()
         netns.delete(netns.own())
 
@@ -78,6 +86,9 @@ class NetworkLab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _parts(self) -> list[Felix | Proxy]:
+        return [*self.engines.values(), *self.proxies]
 
     def _start(self) -> None:
         links.make_fabric(self.fabric)

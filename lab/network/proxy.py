@@ -1,8 +1,10 @@
 """kube-proxy on a node: the virtual addresses of Services lead to their pods, in front of the policies."""
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lab import gotools
 from lab.controlplane import binaries
@@ -30,23 +32,9 @@ class Proxy:
     def __init__(self, node: Node, kubeconfig: Path, folder: Path) -> None:
         if not shutil.which("nft"):
             raise UnsupportedError("ClusterIPs need kube-proxy, and it needs the program nft: install nftables")
-        # The parameters of the kernel that it would set belong to the whole machine.
-        untouched = [f"--conntrack-{name}=0" for name in ("max-per-core", "min")]
-        untouched += [f"--conntrack-tcp-timeout-{name}=0s" for name in ("established", "close-wait")]
-        command = [
-            str(shutil.which("ip")),
-            *("netns", "exec", node.host.namespace),
-            str(program()),
-            f"--kubeconfig={kubeconfig}",
-            f"--hostname-override={node.name}",
-            "--proxy-mode=nftables",
-            # Pods keep their addresses on the way to a Service: a policy sees who comes.
-            "--detect-local-mode=NodeCIDR",
-            "--healthz-bind-address=127.0.0.1:10256",
-            "--metrics-bind-address=127.0.0.1:10249",
-            "--min-sync-period=0s",
-            *untouched,
-        ]
+        config = folder / f"{node.name}-proxy.json"
+        config.write_text(json.dumps(_config(node, kubeconfig)))
+        command = [str(shutil.which("ip")), "netns", "exec", node.host.namespace, str(program()), f"--config={config}"]
         self._service = Service(
             f"kube-proxy on {node.name}", command, folder / f"{node.name}-proxy.log", env=os.environ
         )
@@ -58,3 +46,20 @@ class Proxy:
     def stop(self) -> None:
         """End it."""
         self._service.stop(_GRACE)
+
+
+def _config(node: Node, kubeconfig: Path) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "clientConnection": {"kubeconfig": str(kubeconfig)},
+        "hostnameOverride": node.name,
+        # Pods keep their addresses on the way to a Service: a policy sees who comes.
+        "detectLocalMode": "NodeCIDR",
+        "nftables": {"minSyncPeriod": "0s"},
+        "healthzBindAddress": "127.0.0.1:10256",
+        "metricsBindAddress": "127.0.0.1:10249",
+        # These parameters of the kernel belong to the whole machine.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }

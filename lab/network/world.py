@@ -18,8 +18,8 @@ from lab.network.links import Host
 from lab.network.matrix import Matrix, Way
 from lab.network.objects import Object
 from lab.network.pods import Pod
-from lab.network.sweep import End, sweep
-from lab.network.traffic import Probe, Server
+from lab.network.sweep import TIMEOUT, End, sweep
+from lab.network.traffic import Answer, Probe, Server
 
 _WIRED_WITHIN = 15.0
 _CONNECTED_WITHIN = 2.0
@@ -131,6 +131,14 @@ class World:
 
         self._serve(sorted({way.port for way in ways}))
         return flowing(self._lab.agent, ways, probe)
+
+    async def ask(self, source: str, address: str, port: str) -> Answer:
+        """Let a pod or outside host try an address, which may be a Service's, at a port."""
+        ends = {end.name: end.host for end in self.ends()}
+        protocol, _, number = port.partition("/")
+        probe = Probe(ends[source].namespace, protocol, address, int(number))
+        (answer,) = await asyncio.to_thread(self._lab.agent.probe, [probe], TIMEOUT)
+        return answer
 
     def connect(self, way: Way) -> socket.socket:
         """Open a TCP connection that stays, over the destination's first address; the other end repeats what it is told."""
