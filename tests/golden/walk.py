@@ -96,8 +96,8 @@ def _statuses(arguments: list[str]) -> dict[str, Any]:
 def _status(each: Walked) -> dict[str, Any]:
     reach = each.reach
     changes = plan(each.desired, {})
-    restraint = Restraint.NO_WIDENING if reach.governance.stalled else Restraint.NONE
-    sequence = safe_sequence(changes, {}, (), Restraint.SUSPENDED if reach.suspended else restraint)
+    restraint = Restraint.SUSPENDED if reach.suspended else Restraint.NONE
+    sequence = safe_sequence(changes, {}, (), restraint if reach.governance.known else Restraint.HELD)
     outcome = Outcome(
         generation=1,
         reach=reach,

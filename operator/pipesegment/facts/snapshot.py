@@ -201,6 +201,8 @@ class Snapshot:
     slices: Mapping[str, Mapping[str, EndpointSlice]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
     accounts: Mapping[str, Mapping[str, ServiceAccount]] = field(default_factory=dict)
+    #: By namespace: the class that governed it last, as a process that follows the facts has seen it.
+    governed: Mapping[str, Class] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
 
