@@ -95,12 +95,19 @@ class Following:
         await self._served.wait()
 
     def note(self, reach: Reach, taken: Iterable[ObjectID] = ()) -> None:
-        """Keep what a segment's objects depend on: names that somebody else holds too."""
+        """Keep what a segment's objects depend on, names that somebody else holds too, and which class governs it."""
+        if not reach.governance.stalled and reach.governance.name in self.snapshot.classes:
+            self.surroundings.governs(reach.segment.namespace, self.snapshot.classes[reach.governance.name])
         reads = {(target.kind, target.namespace, target.name) for target in taken} | reach.reads
         if reach.governance.spec.network.isolation.mode != "Namespace":
             # Any pod there may be one that nobody fences in.
             reads.add(("Pod", reach.segment.namespace, "*"))
         self._dependents.record(reach.segment, frozenset(reads), reach.watches)
+
+    def note_refused(self, segment: Key, namespaces: Iterable[str]) -> None:
+        """Keep that the objects of a segment whose words have no meaning stand on consent in other namespaces."""
+        kinds_of_consent = (names.GRANT, "NetworkPolicy", "Service")
+        self._dependents.add(segment, frozenset((kind, n, "*") for n in namespaces for kind in kinds_of_consent))
 
     def drop(self, segment: Key) -> None:
         """Forget what a segment that is gone depended on."""
@@ -147,6 +154,8 @@ class Following:
                 # What one class no longer governs, another may.
                 self._add_classes()
             case "Namespace":
+                if new is None:
+                    self.surroundings.governs(changed.name, None)
                 self._add_classes()
                 self.add_grants(self._naming(changed.name))
             case "Pod":

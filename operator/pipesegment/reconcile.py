@@ -14,6 +14,7 @@ from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
 from pipesegment.findings import Finding
+from pipesegment.plan import elsewhere
 from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
@@ -24,7 +25,7 @@ from pipesegment.reach.resolve import resolve
 from pipesegment.report.outcome import Outcome
 from pipesegment.world.applying import Applier, OnCall, Results
 from pipesegment.world.facts_source import Surroundings
-from pipesegment.world.owned import Owned, OwnedObjects
+from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster
 
 Audited = Callable[[Key, int, Reach | None], OnCall]
@@ -40,10 +41,17 @@ class Corridor:
         self._audited = audited
         self._applier = Applier(cluster, owned)
 
-    async def segment(self, segment: Segment, inventory: Iterable[Entry], resolved: Callable[[Reach], None]) -> Outcome:
+    async def segment(
+        self,
+        segment: Segment,
+        inventory: Iterable[Entry],
+        resolved: Callable[[Reach], None],
+        refused: Callable[[Key, Iterable[str]], None],
+    ) -> Outcome:
         """Bring one segment's objects to what it declares.
 
         `resolved` hears of the Reach before anything is awaited: what changes from then on must make the segment due.
+        Of one that is `refused` it is what happens in the other namespaces that it has objects in.
         """
         snapshot = self._surroundings.snapshot
         generation = segment.meta.generation
@@ -52,14 +60,27 @@ class Corridor:
             # Whether two objects share a name may depend on facts too: what ends a refusal must make the segment due.
             resolved(reach)
             desired = compile_segment(reach)
-        except Refused as refused:
-            return Outcome(generation, refusals=refused.refusals)
+        except Refused as error:
+            abroad = {t: o.live for t, o in self._owned.of(segment.meta.key).items() if o.segment_uid}
+            refused(segment.meta.key, {target.namespace for target in abroad})
+            results = await self._withdraw(segment, abroad) if abroad else Results()
+            return Outcome(generation, error.refusals, failed=tuple(f.told for f in results.failures))
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
         live = self._live(desired)
-        changes, results, withheld = await self._enforce(desired, live, tuple(inventory), restraint, told)
+        changes, results, withheld = await self._enforce(desired, live, tuple(inventory), restraint, told, segment)
         failed = tuple(f.told for f in results.failures)
         return Outcome(generation, reach.refusals, reach, desired, changes, failed, withheld, results.done)
+
+    async def _withdraw(self, segment: Segment, abroad: Mapping[ObjectID, Live]) -> Results:
+        """Take away what a segment whose words have no meaning has in other namespaces without their consent."""
+        whole = await self._read(abroad)
+        snapshot = self._surroundings.snapshot
+        left = {t: live for t, live in abroad.items() if elsewhere.is_withdrawn(segment, snapshot, live, whole[t])}
+        told = self._audited(segment.meta.key, segment.meta.generation, None)
+        nothing = Desired(segment.meta.key, segment.meta.uid, ())
+        _, results, _ = await self._enforce(nothing, left, (), Restraint.NONE, told)
+        return results
 
     async def gone(self, key: Key, *, going: bool = False) -> Results:
         """Take away what a segment left behind; much of it goes by its ownerReferences as well.
@@ -67,7 +88,7 @@ class Corridor:
         Of one that is still `going`, what is in its own namespace stays: it is enforced until the end, and whoever
         deletes with `--cascade=orphan` keeps it.
         """
-        left = {t: _live(o) for t, o in self._owned.of(key).items()}
+        left = {t: o.live for t, o in self._owned.of(key).items()}
         if going:
             left = {t: found for t, found in left.items() if found.segment_uid}
         owners = {found.segment_uid or found.owner for found in left.values()}
@@ -111,7 +132,7 @@ class Corridor:
         """Find the default denies of classes that are gone."""
         living = _classes(snapshot)
         held = (self._owned.get(_deny(namespace)) for namespace in namespaces)
-        return {o.id: _live(o) for o in held if o is not None and o.managed and o.owner_uid not in {"", *living}}
+        return {o.id: o.live for o in held if o is not None and o.managed and o.owner_uid not in {"", *living}}
 
     async def _enforce(
         self,
@@ -120,6 +141,7 @@ class Corridor:
         inventory: tuple[Entry, ...],
         restraint: Restraint,
         told: OnCall,
+        segment: Segment | None = None,
     ) -> tuple[ChangeSet, Results, tuple[ObjectID, ...]]:
         known = self._applier.remembered
         hinted = [e.id for e in inventory if e.id not in live and self._owned.follows(e.id)]
@@ -135,14 +157,16 @@ class Corridor:
         if not changes.writes:
             return changes, Results(), ()
         whole = await self._read(needs(changes, restraint))
-        sequence = safe_sequence(changes, whole, await self._around(changes), restraint)
+        around = await self._around(changes)
+        withdrawn = elsewhere.withdrawn(segment, self._surroundings.snapshot, changes, whole)
+        sequence = safe_sequence(changes, whole, around, restraint, withdrawn)
         return changes, await self._applier.run(sequence, told), sequence.withheld
 
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:
         """Gather what is labelled for this owner, and whatever holds a name that is needed."""
         wanted = {ObjectID.of(obj) for obj in desired.objects}
         labelled = self._owned.of(_made_for(desired.segment)).items()
-        found = {t: _live(owned) for t, owned in labelled if t in wanted or not self._has_heir(desired.segment, t)}
+        found = {t: owned.live for t, owned in labelled if t in wanted or not self._has_heir(desired.segment, t)}
         for target in wanted - found.keys():
             other = self._holder(target)
             if other is not None:
@@ -171,7 +195,7 @@ class Corridor:
     def _holder(self, target: ObjectID) -> Live | None:
         owned = self._owned.get(target)
         if owned is not None:
-            return _live(owned)
+            return owned.live
         if target.kind != "NetworkPolicy":
             return None
         other = self._surroundings.snapshot.policies.get(target.namespace, {}).get(target.name)
@@ -268,6 +292,8 @@ def _restraint(segment: Segment, reach: Reach, snapshot: Snapshot) -> Restraint:
     wished = segment.spec is not None and segment.spec.suspend and governing.spec.guardrails.allow_suspend
     # The API server makes nothing in a namespace that is going. And what an unknown class would make of the mesh is not
     # known either: nothing new is made on the strength of its absence.
+    if not governing.known:
+        return Restraint.HELD
     if wished or governing.stalled or _is_going(reach.segment.namespace, snapshot):
         return Restraint.SUSPENDED
     if reach.refusals:
@@ -278,23 +304,3 @@ def _restraint(segment: Segment, reach: Reach, snapshot: Snapshot) -> Restraint:
 def _is_going(namespace: str, snapshot: Snapshot) -> bool:
     found = snapshot.namespaces.get(namespace)
     return found is not None and found.meta.deleting
-
-
-def _live(owned: Owned) -> Live:
-    made_for = names.SEGMENT_LABEL if owned.segment.namespace else names.CLASS_LABEL
-    labels: Mapping[str, str] = {
-        made_for: owned.segment.name,
-        **({names.STAGE_LABEL: owned.stage} if owned.stage else {}),
-    }
-    return Live(
-        id=owned.id,
-        uid=owned.uid,
-        resource_version=owned.resource_version,
-        generation=owned.generation,
-        hash=owned.hash,
-        owner=owned.owner_uid,
-        segment_uid=owned.segment_uid,
-        managed_by_us=owned.managed,
-        deleting=owned.deleting,
-        labels=labels,
-    )

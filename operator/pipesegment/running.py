@@ -129,12 +129,14 @@ class Operator:
             return NEVER
         # Our own last status may say which class governed while its watch event is still on the way.
         found = replace(found, class_uid=self._reporter.recorded_class(found))
-        outcome = await self._corridor.segment(found, self._reporter.inventory(found), self._following.note)
+        inventory = self._reporter.inventory(found)
+        outcome = await self._corridor.segment(found, inventory, self._following.note, self._following.note_refused)
         taken = [change.id for change in outcome.changes.of(Action.CONFLICT)]
         if outcome.reach is not None and taken:
             self._following.note(outcome.reach, taken)
         self._following.freed(outcome.done)
         self._following.add_grants(await self._reporter.segment(found, outcome))
+        self.surroundings.record_class(found, self._reporter.recorded_class(found))
         if outcome.failures:
             raise _trouble(outcome.failures)
         if any(map(self._corridor.is_free, taken)):

@@ -101,8 +101,8 @@ def _status(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
     reach = resolve(each.segment, snapshot)
     desired = compile_segment(reach)
     changes = plan(desired, {})
-    restraint = Restraint.NO_WIDENING if reach.governance.stalled else Restraint.NONE
-    sequence = safe_sequence(changes, {}, (), Restraint.SUSPENDED if reach.suspended else restraint)
+    restraint = Restraint.SUSPENDED if reach.suspended else Restraint.NONE
+    sequence = safe_sequence(changes, {}, (), restraint if reach.governance.known else Restraint.HELD)
     outcome = Outcome(
         generation=1,
         reach=reach,

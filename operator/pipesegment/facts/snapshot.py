@@ -201,6 +201,8 @@ class Snapshot:
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
     #: Every address of these pods and Services.
     seen: SeenAddresses = field(default_factory=SeenAddresses, compare=False, repr=False)
+    #: By namespace: the class that governed it last, as a process that follows the facts has seen it.
+    governed: Mapping[str, Class] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
 

@@ -25,12 +25,17 @@ everything else stands at M (waves TURN, MOVE, LEAVE: what isolates nobody any m
 any one object; or all objects whose change concerns the same single plane, since a connection passes that plane at one
 pod only and is there in O or in N. Hence a fresh segment, a changed stage, a rename cost one call for each object.
 
+What stands in another namespace without its consent goes whatever holds the rest back, and ahead of it (wave RELEASE).
+Where something else isolates its pods it only closes, like everything in NARROW. Where it is the first to isolate them, it
+turns: all such objects stand on the one plane of the callee's ingress, and everything else stands at M by then, since
+nothing turns in a call of its own beside them.
+
 A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
 moves away: it is narrowed and kept.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import Any, Final
@@ -63,21 +68,27 @@ def safe_sequence(
     live_objects: Mapping[ObjectID, Object | None],
     surroundings: Iterable[Object] = (),
     restraint: Restraint = Restraint.NONE,
+    withdrawn: Container[ObjectID] = frozenset(),
 ) -> Sequence:
     """Order the writes of a ChangeSet, with the steps between that safety needs.
 
     `live_objects` holds what `needs` names, None for an object that has gone meanwhile; raises KeyError for one that is
     missing. `surroundings` are the policies of the namespaces concerned that are not of this ChangeSet: every
     NetworkPolicy unless it provably selects none of these pods, and as many AuthorizationPolicies as are known.
+    `withdrawn` are deletions in other namespaces that nothing may hold back.
     """
-    passages = _passages(changes, live_objects, list(surroundings), restraint)
-    turning = _turning(passages) if restraint is Restraint.NONE else []
+    passages = _passages(changes, live_objects, list(surroundings), restraint, withdrawn)
+    released = [p for p in passages if p.move.change.id in withdrawn and p.way is not Way.NARROW]
+    turning = _turning(passages) if restraint is Restraint.NONE and not released else []
     taken = {change.id for change in changes.changes}
     steps = [*_plain_steps(changes)]
     for passage in passages:
-        steps += _steps(passage, passage in turning)
+        if passage in released:
+            steps.append(replace(_end(passage.move), wave=Wave.RELEASE))
+        else:
+            steps += _steps(passage, passage in turning)
     steps += _guards(passages, turning, taken)
-    allowed = [step for step in steps if _allowed(step, restraint)]
+    allowed = [step for step in steps if _allowed(step, restraint, withdrawn)]
     ends = {step.change.id for step in allowed if step.final}
     held = {p.move.change.id for p in passages if p.move.held}
     withheld = {change.id for change in changes.writes if change.id not in ends} | held
@@ -90,6 +101,7 @@ def _passages(
     live_objects: Mapping[ObjectID, Object | None],
     surroundings: list[Object],
     restraint: Restraint,
+    withdrawn: Container[ObjectID],
 ) -> list[Passage]:
     words = Words()
 
@@ -106,7 +118,7 @@ def _passages(
     if blocked:
         intended = Terrain([*kept, *blocked], doomed, moves, words)
         anyhow = Terrain(kept, doomed, (), words)
-        moves = [_held(move, blocked, intended, anyhow, read) for move in moves]
+        moves = [m if m.change.id in withdrawn else _held(m, blocked, intended, anyhow, read) for m in moves]
     terrain = Terrain(kept, doomed, moves, words)
     return [Passage(move, terrain) for move in moves]
 
@@ -134,7 +146,7 @@ def _move(change: Change, live_objects: Mapping[ObjectID, Object | None], read: 
 def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain, read: _Reader) -> Move:
     """Keep, narrowed, what would leave pods to an object that cannot be written."""
     old = move.old
-    if old is None or (move.new is not None and not move.moves) or move.old_object is None:
+    if old is None or (move.new is not None and not (move.moves or move.leaves)) or move.old_object is None:
         return move
     left = [b for b in blocked if b.namespace == old.namespace and b.planes & old.planes]
     if all(b.selector.disjoint(old.selector) for b in left):
@@ -239,14 +251,19 @@ def _plain_steps(changes: ChangeSet) -> Iterator[Step]:
             yield Step(last, "delete", change.id, change)
 
 
-def _allowed(step: Step, restraint: Restraint) -> bool:
+def _allowed(step: Step, restraint: Restraint, withdrawn: Container[ObjectID]) -> bool:
+    narrows = step.wave is Wave.NARROW and step.verb != "create" and step.change.why is not Why.DRIFT
     match restraint:
         case Restraint.NONE:
             return True
         case Restraint.NO_WIDENING:
             return step.wave <= Wave.IDENTITY
         case Restraint.SUSPENDED:
-            return step.wave is Wave.NARROW and step.verb != "create" and step.change.why is not Why.DRIFT
+            return narrows or step.wave is Wave.RELEASE
+        case Restraint.HELD:
+            live = step.change.live
+            elsewhere = live is not None and bool(live.segment_uid) and step.change.desired is not None
+            return step.wave is Wave.RELEASE or (narrows and (elsewhere or step.id in withdrawn))
 
 
 def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:

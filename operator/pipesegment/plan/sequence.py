@@ -21,23 +21,25 @@ class Wave(IntEnum):
 
     DENY = 1  # new fences that let nothing through: the default deny, the pipeline's closing policy
     NARROW = 2  # everything that only takes away
-    IDENTITY = 3  # accounts
-    TURN = 4  # the policies that go from old to new in one write between narrow and wide
-    MOVE = 5  # of these, the ones that select other pods than before
-    LEAVE = 6  # of these, the ones that isolate nobody any more
-    WIDEN = 7  # everything that only adds
-    PRUNE = 8
-    PRUNE_IDENTITY = 9
-    PRUNE_FENCES = 10
-    PRUNE_DENY = 11
+    RELEASE = 3  # what stands in another namespace without its consent, and isolates there
+    IDENTITY = 4  # accounts
+    TURN = 5  # the policies that go from old to new in one write between narrow and wide
+    MOVE = 6  # of these, the ones that select other pods than before
+    LEAVE = 7  # of these, the ones that isolate nobody any more
+    WIDEN = 8  # everything that only adds
+    PRUNE = 9
+    PRUNE_IDENTITY = 10
+    PRUNE_FENCES = 11
+    PRUNE_DENY = 12
 
 
 class Restraint(Enum):
-    """What holds a segment back."""
+    """What holds a segment back. Nothing holds back what stands in another namespace without its consent: it goes."""
 
     NONE = "none"
     NO_WIDENING = "no-widening"  # a class that is lost or ambiguous, a declaration that is refused
     SUSPENDED = "suspended"  # nothing is created, widened or repaired; revocations still happen
+    HELD = "held"  # nobody knows what the class said: nothing of its own changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,12 +44,27 @@ def govern(namespace: str, snapshot: Snapshot) -> Governance:
     return Governance(top.meta.name, top.meta.uid, top.spec)
 
 
-def of_segment(segment: Segment, snapshot: Snapshot) -> Governance:
-    """Govern a segment: a class that its status recorded and that nothing replaces is lost."""
-    found = govern(segment.meta.namespace, snapshot)
-    if segment.class_uid and not found.name and not found.stalled:
-        return Governance("", "", DEFAULTS, stalled="ClassLost")
-    return found
+def of_segment(segment: Segment, snapshot: Snapshot, governing: Governance | None = None) -> Governance:
+    """Govern a segment: a class that its status recorded and that nothing replaces is lost.
+
+    While nobody governs, the class that did last keeps its word: nothing closes for want of it, and what is revoked does
+    (docs/adr/0012). `governing` is what `govern` says of the namespace, where that is known already.
+    """
+    found = governing or govern(segment.meta.namespace, snapshot)
+    if found.name or not (found.stalled or segment.class_uid):
+        return found
+    stalled, last = found.stalled or "ClassLost", _last(segment, snapshot)
+    if last is None or last.spec is None:
+        return Governance("", "", DEFAULTS, stalled, known=not segment.class_uid)
+    return Governance(last.meta.name, last.meta.uid, last.spec, stalled)
+
+
+def _last(segment: Segment, snapshot: Snapshot) -> Class | None:
+    """Give the class that governed a segment last, as it reads now, or as it was read last."""
+    seen = snapshot.governed.get(segment.meta.namespace)
+    uid = seen.meta.uid if seen else segment.class_uid
+    readable = (c for c in snapshot.classes.values() if c.spec is not None and c.meta.uid)
+    return next((c for c in readable if c.meta.uid == uid), seen)
 
 
 def mode_of(spec: PipelineSegmentSpec, stage: Stage, governance: Governance) -> Mode:

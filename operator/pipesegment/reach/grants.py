@@ -10,9 +10,9 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
-from pipesegment.facts.snapshot import EndpointSlice, Grant, Service
+from pipesegment.facts.snapshot import EndpointSlice, Grant, NetworkPolicy, Service, Snapshot
 from pipesegment.reach import fenced, governance, services
-from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange
+from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import meet
@@ -35,13 +35,13 @@ def covers_service(scene: Scene, view: View, namespace: str, name: str, found: S
     return any(
         (g.spec is not None and g.spec.to.service is not None and g.spec.to.service.name == name)
         or (found is not None and found.selector is not None and covers(scene, g, found.selector))
-        for g in _for(scene, view, namespace)
+        for g in naming(scene, view.key, namespace)
     )
 
 
 def covers_pods(scene: Scene, view: View, namespace: str, selector: Selector) -> bool:
     """Tell whether a grant there gives all of these pods: what it does not give must not be looked at."""
-    return any(covers(scene, g, selector) for g in _for(scene, view, namespace))
+    return any(covers(scene, g, selector) for g in naming(scene, view.key, namespace))
 
 
 def granted_ports(
@@ -91,14 +91,14 @@ def endpoint_ports(
     namespace, name = found.meta.key
     if namespace == scene.namespace:
         return ports
-    naming = [
+    by_name = [
         g.spec
-        for g in _for(scene, view, namespace)
+        for g in naming(scene, view.key, namespace)
         if g.spec is not None and g.spec.to.service is not None and g.spec.to.service.name == name
     ]
-    granted_here = {p for spec in naming for p in services.endpoint_ports(found, each, spec.ports)}
+    granted_here = {p for spec in by_name for p in services.endpoint_ports(found, each, spec.ports)}
     common = tuple(p for p in ports if p in granted_here)
-    held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in naming)
+    held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in by_name)
     rest = [p for p in ports if p not in common]
     if rest:
         note_ungranted(scene, because, _at(f"service {namespace}/{name}", rest, common), namespace, closed=held)
@@ -111,6 +111,17 @@ def covers(scene: Scene, grant: Grant, selector: Selector) -> bool:
     return granted is not None and selector.implies(granted)
 
 
+def covers_all(scene: Scene, grant: Grant, peer: PodPeer, ports: tuple[PortRange, ...]) -> bool:
+    """Tell whether a grant gives these pods, and every one of these ports."""
+    return covers(scene, grant, peer.selector) and intersect_ports(ports, _ports(scene, grant)) == ports
+
+
+def gives_some(scene: Scene, grant: Grant, peer: PodPeer) -> bool:
+    """Tell whether a grant may give some of these pods."""
+    granted = _selector(scene, grant)
+    return granted is not None and not granted.disjoint(peer.selector)
+
+
 def granted(
     scene: Scene, view: View, because: str, peer: PodPeer, ports: tuple[PortRange, ...], apart: str
 ) -> Iterator[GrantedIngress]:
@@ -120,7 +131,7 @@ def granted(
     isolating foreign policy, on the conjunction of both selectors. Our own objects never count as isolation, but the
     class's own does: it is declared, not observed. `apart` tells the edge from the stage's others.
     """
-    for grant in _for(scene, view, peer.namespace):
+    for grant in naming(scene, view.key, peer.namespace):
         spec = grant.spec
         if spec is None or not covers(scene, grant, peer.selector):
             continue
@@ -151,7 +162,7 @@ def _at(described: str, rest: Iterable[PortRange], common: Collection[PortRange]
 
 
 def _covered(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
-    covering = [g for g in _for(scene, view, peer.namespace) if covers(scene, g, peer.selector)]
+    covering = [g for g in naming(scene, view.key, peer.namespace) if covers(scene, g, peer.selector)]
     return tuple(sorted({p for g in covering for p in intersect_ports(ports, _ports(scene, g))}, key=sort_key))
 
 
@@ -163,7 +174,7 @@ def _is_held(scene: Scene, view: View, peer: PodPeer) -> bool:
     """
     if scene.governance.spec.network.require_grants:
         return True
-    grants = (g for g in _for(scene, view, peer.namespace) if g.spec is not None and g.spec.isolate != "Nobody")
+    grants = (g for g in naming(scene, view.key, peer.namespace) if g.spec is not None and g.spec.isolate != "Nobody")
     return any(
         (granted := _selector(scene, g)) is not None and meet(scene, peer.namespace, peer.selector, granted)
         for g in grants
@@ -212,13 +223,16 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
             yield reduce(_without, meeting, peer.selector), _BY_CLASS
         if not excepted:
             return
-    policies = scene.snapshot.policies.get(peer.namespace, {})
-    for name in sorted(policies):
-        policy = policies[name]
-        if policy.owned or "Ingress" not in policy.policy_types or policy.meta.deleting:
-            continue
+    for policy in isolating(scene.snapshot, peer.namespace):
         if not policy.selector.disjoint(peer.selector):
-            yield policy.selector & peer.selector, name
+            yield policy.selector & peer.selector, policy.meta.name
+
+
+def isolating(snapshot: Snapshot, namespace: str) -> Iterator[NetworkPolicy]:
+    """Give the policies of others that isolate pods of a namespace, sorted by name."""
+    for _, policy in sorted(snapshot.policies.get(namespace, {}).items()):
+        if not policy.owned and not policy.meta.deleting and "Ingress" in policy.policy_types:
+            yield policy
 
 
 def _without(selector: Selector, exception: Selector) -> Selector:
@@ -227,26 +241,26 @@ def _without(selector: Selector, exception: Selector) -> Selector:
     return selector & Selector.of({}, requirement.opposite)
 
 
-def _for(scene: Scene, view: View, namespace: str) -> Iterator[Grant]:
+def naming(scene: Scene, stage: StageKey, namespace: str) -> Iterator[Grant]:
     """Give the grants of a namespace that name this stage and are bound to its namespace as it is."""
     scene.reads.add((names.GRANT, namespace, "*"))
-    own = scene.snapshot.namespaces.get(view.key.namespace)
+    own = scene.snapshot.namespaces.get(stage.namespace)
     uid = own.meta.uid if own else ""
     grants = scene.snapshot.grants.get(namespace, {})
     for name in sorted(grants):
         grant = grants[name]
         if grant.spec is None or grant.meta.deleting:
             continue
-        bound = grant.bound.get(view.key.namespace)
+        bound = grant.bound.get(stage.namespace)
         if bound is not None and uid and bound != uid:
             continue
-        if any(_names(source, view) for source in grant.spec.from_):
+        if any(_names(source, stage) for source in grant.spec.from_):
             yield grant
 
 
-def _names(source: object, view: View) -> bool:
+def _names(source: object, key: StageKey) -> bool:
     namespace, segment, stage = (getattr(source, field) for field in ("namespace", "segment", "stage"))
-    return namespace == view.key.namespace and segment in (None, view.key.segment) and stage in (None, view.key.stage)
+    return namespace == key.namespace and segment in (None, key.segment) and stage in (None, key.stage)
 
 
 def _selector(scene: Scene, grant: Grant) -> Selector | None:

@@ -203,13 +203,15 @@ class Governance:
     """The class that governs a namespace, and what follows.
 
     `spec` always holds a class (the defaults when none governs). `stalled` is the reason why nothing may be widened
-    (`AmbiguousClass`, `ClassLost`, ''); `uid` is '' without a class.
+    (`AmbiguousClass`, `ClassLost`, ''); then `spec` is the class that governed last, unless that is not `known` any more.
+    `uid` is '' without a class.
     """
 
     name: str
     uid: str
     spec: SegmentClassSpec
     stalled: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

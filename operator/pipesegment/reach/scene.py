@@ -73,7 +73,8 @@ class Scene:
     refusals: list[Refusal] = field(default_factory=list)
     #: What each stage's Services lead to, found once: every edge to it asks (`fronts`).
     fronts: dict[StageKey, Fronts] = field(default_factory=dict)
-    _placements: dict[str, tuple[Governance, Mesh]] = field(default_factory=dict)
+    _governed: dict[str, Governance] = field(default_factory=dict)
+    _providers: dict[tuple[str, int], Mesh] = field(default_factory=dict)
 
     @cached_property
     def governance(self) -> Governance:
@@ -132,7 +133,8 @@ class Scene:
 
     def views(self, segment: Segment) -> tuple[View, ...]:
         """Give a segment's stages; a stage that its preset cannot place is left out."""
-        governing, provider = self._placement(segment.meta.namespace)
+        governing = self._governing(segment)
+        provider = self._provider(segment.meta.namespace, governing)
         # The memo lives as long as this very revision of the segment; class and mesh may change under it.
         memo = segment.memo.get("views")
         if memo is not None and memo[0] is governing.spec and memo[1] == provider:
@@ -141,13 +143,20 @@ class Scene:
         segment.memo["views"] = (governing.spec, provider, views)
         return views
 
-    def _placement(self, namespace: str) -> tuple[Governance, Mesh]:
-        """Give a namespace's class and mesh, found once: every segment of it asks."""
-        if namespace not in self._placements:
-            own = namespace == self.namespace
-            governing = self.governance if own else governance.govern(namespace, self.snapshot)
-            self._placements[namespace] = (governing, mesh.provider(namespace, governing, self.snapshot))
-        return self._placements[namespace]
+    def _governing(self, segment: Segment) -> Governance:
+        """Give a segment's class; whose namespace has one is found once, since every segment of it asks."""
+        namespace = segment.meta.namespace
+        if segment.meta.key == self.segment.meta.key:
+            return self.governance
+        if namespace not in self._governed:
+            self._governed[namespace] = governance.govern(namespace, self.snapshot)
+        return governance.of_segment(segment, self.snapshot, self._governed[namespace])
+
+    def _provider(self, namespace: str, governing: Governance) -> Mesh:
+        key = (namespace, id(governing.spec))
+        if key not in self._providers:
+            self._providers[key] = mesh.provider(namespace, governing, self.snapshot)
+        return self._providers[key]
 
 
 def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[View]:

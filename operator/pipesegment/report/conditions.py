@@ -92,7 +92,7 @@ def _condition(verdict: Verdict, before: Mapping[str, Condition], generation: in
 
 
 def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
-    for reason in READY_FALSE:
+    for reason in sorted(READY_FALSE, key=lambda reason: reason is not Reason.UNRESOLVED or not _is_stalled(outcome)):
         found = [sentence(f) for f in by.get(reason, ())]
         if reason is Reason.APPLY_FAILED:
             found += [*map(failure, outcome.failures), *_terminating(outcome)]
@@ -167,6 +167,9 @@ def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | No
     reach = outcome.reach
     if withheld and reach is not None and reach.suspended and not reach.governance.stalled:
         return Reason.SUSPENDED, listing(map(str, withheld), "suspended, so these stay as they are: ")
+    if withheld and reach is not None and not reach.governance.known:
+        unknown = "what the class that governed said is not known any more, so these stay as they are: "
+        return Reason.PROGRESSING, listing(map(str, withheld), unknown)
     if withheld:
         return Reason.PROGRESSING, listing(map(str, withheld), "nothing is widened until the segment is mended: ")
     undone = [c.id for c in outcome.changes.writes if c.id.kind in kinds and c.id not in outcome.done]
@@ -188,6 +191,11 @@ def _abnormal(outcome: Outcome, by: By) -> Iterator[Verdict]:
 
 
 def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:
+    if _is_stalled(outcome):
+        assert outcome.reach is not None
+        stalled = outcome.reach.governance.stalled
+        why = [sentence(f) for f in by.get(Reason.UNRESOLVED, ()) if f.reason == stalled]
+        return Reason(stalled), listing(why, _PERSON)
     for reason, told in (
         (Reason.INVALID, Reason.INVALID),
         (Reason.NOT_YET_SUPPORTED, Reason.INVALID),
@@ -195,11 +203,12 @@ def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:
     ):
         if by.get(reason):
             return told, listing(map(sentence, by[reason]), _PERSON)
-    stalled = outcome.reach.governance.stalled if outcome.reach else ""
-    if not stalled:
-        return None
-    why = [sentence(f) for f in by.get(Reason.UNRESOLVED, ()) if f.reason == stalled]
-    return Reason(stalled), listing(why, _PERSON)
+    return None
+
+
+def _is_stalled(outcome: Outcome) -> bool:
+    """Tell whether nobody governs: that comes before what the class that governed last refuses."""
+    return outcome.reach is not None and bool(outcome.reach.governance.stalled)
 
 
 def _terminating(outcome: Outcome) -> list[str]:

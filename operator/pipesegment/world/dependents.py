@@ -31,6 +31,12 @@ class Dependents:
             for namespace in {n for n, _ in watches}:
                 self._by_namespace[namespace][key] = tuple(s for n, s in watches if n == namespace)
 
+    def add(self, key: Key, reads: frozenset[Read]) -> None:
+        """Keep further facts for a segment, beside those of its last resolve."""
+        self._reads[key] = self._reads.get(key, frozenset()) | reads
+        for read in reads:
+            self._by_read[read].add(key)
+
     def forget(self, key: Key) -> None:
         """Drop a segment that is gone."""
         self._forget_reads(key)

@@ -1,11 +1,12 @@
 """The surroundings from a live cluster: informers whose stores are one `facts.Snapshot`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
-from pipesegment.facts.snapshot import Pod, Service, Snapshot
+from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
 from pipesegment.world.fleet import Fleet
@@ -46,6 +47,7 @@ class Surroundings(Fleet):
         self._on_change = on_change
         self._followers = (self, *followers)
         self._crds: frozenset[str] | None = None
+        self._governed: dict[str, Class] = {}
         self._seen = SeenAddresses()
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
@@ -70,6 +72,13 @@ class Surroundings(Fleet):
         """Take in a PipelineSegment as a watch brought it."""
         self._by_kind[kinds.SEGMENT].put(obj)
 
+    def record_class(self, segment: Segment, uid: str) -> None:
+        """Take in which class a status of ours names: to the neighbours it counts like what a watch brings, and is no news."""
+        held = self._store(kinds.SEGMENT).get(segment.meta.namespace, {})
+        known = held.get(segment.meta.name)
+        if known is not None and known.meta.uid == segment.meta.uid and known.class_uid != uid:
+            held[segment.meta.name] = replace(known, class_uid=uid)
+
     def drop_segment(self, namespace: str, name: str, version: str = "") -> None:
         """Take out a PipelineSegment that was deleted at this resourceVersion."""
         self._by_kind[kinds.SEGMENT].remove(namespace, name, version)
@@ -77,6 +86,13 @@ class Surroundings(Fleet):
     def refresh_segments(self) -> None:
         """Compare the list of segments as a whole now: whoever brings them may have missed that some are gone."""
         self._by_kind[kinds.SEGMENT].wake()
+
+    def governs(self, namespace: str, found: Class | None) -> None:
+        """Keep which class governs a namespace: when nobody does, it was the last. None for a namespace that is gone."""
+        if found is not None:
+            self._governed[namespace] = found
+        else:
+            self._governed.pop(namespace, None)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -93,6 +109,7 @@ class Surroundings(Fleet):
             services=self._store(kinds.SERVICE),
             slices=self._store(kinds.ENDPOINT_SLICE),
             policies=self._store(kinds.NETWORK_POLICY),
+            governed=self._governed,
             seen=self._seen,
             crds=self._crds,
         )

@@ -9,7 +9,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.facts.snapshot import Key
-from pipesegment.plan.live import owner_of
+from pipesegment.plan.live import Live, owner_of
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
 from pipesegment.world.fleet import Fleet
@@ -44,6 +44,24 @@ class Owned:
     stage: str
     deleting: bool
     managed: bool
+
+    @property
+    def live(self) -> Live:
+        """Give it as a plan sees it."""
+        made_for = names.SEGMENT_LABEL if self.segment.namespace else names.CLASS_LABEL
+        stage = {names.STAGE_LABEL: self.stage} if self.stage else {}
+        return Live(
+            id=self.id,
+            uid=self.uid,
+            resource_version=self.resource_version,
+            generation=self.generation,
+            hash=self.hash,
+            owner=self.owner_uid,
+            segment_uid=self.segment_uid,
+            managed_by_us=self.managed,
+            deleting=self.deleting,
+            labels={made_for: self.segment.name, **stage},
+        )
 
 
 #: (who the object was made for, which object)

@@ -124,11 +124,16 @@ class Scene:
         live = {ObjectID.of(o): Live.of(stored(o), whole=False) for o in [*self.old, *self.foreign]}
         return plan(Desired(SEGMENT, UID, tuple(self.new)), live, (), {t: found.applied for t, found in live.items()})
 
-    def sequence(self, restraint: Restraint = Restraint.NONE, changes: ChangeSet | None = None) -> Sequence:
+    def sequence(
+        self,
+        restraint: Restraint = Restraint.NONE,
+        changes: ChangeSet | None = None,
+        withdrawn: Iterable[ObjectID] = (),
+    ) -> Sequence:
         changes = changes or self.changes()
         objects = {ObjectID.of(o): stored(o) for o in self.old}
         known = {target: objects.get(target) for target in needs(changes, restraint)}
-        return safe_sequence(changes, known, self.foreign, restraint)
+        return safe_sequence(changes, known, self.foreign, restraint, frozenset(withdrawn))
 
     def states(self, steps: Iterable[Step]) -> Iterable[list[dict[str, Any]]]:
         """Give every object that exists, before the first step and after each."""

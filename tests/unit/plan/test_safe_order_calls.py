@@ -310,6 +310,17 @@ class TestConflict:
         assert step.object["spec"]["egress"] == [to(C, 80)]
         assert [target.name for target in sequence.withheld] == ["shop-a"]
 
+    def test_a_fence_that_gives_up_a_direction_keeps_it_when_its_heir_cannot_be_written(self) -> None:
+        scene = Scene(
+            old=[policy("shop-a", A, [to(C, 80)])],
+            new=[policy("shop-a", A, egress=None), policy("shop-b", selector={})],
+            foreign=[TAKEN],
+        )
+        (step,) = scene.sequence().steps
+        assert step.object is not None
+        assert step.object["spec"]["egress"] == []
+        assert [target.name for target in scene.sequence().withheld] == ["shop-a"]
+
     def test_a_fence_on_other_pods_goes_as_it_would(self) -> None:
         scene = Scene(old=[policy("shop-a", A)], new=[policy("shop-b", B)], foreign=[TAKEN])
         assert words(scene.sequence()) == ["delete shop-a"]

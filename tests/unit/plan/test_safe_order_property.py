@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipesegment.compile.desired import ObjectID
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from pipesegment.plan.changes import Action
-from pipesegment.plan.sequence import Restraint
+from pipesegment.plan.sequence import Restraint, Wave
 from tests.unit.plan.scenes import Scene, allow_policy, flows, pods, policy, stored, strict
 
 ENDS = pods()
@@ -113,6 +113,7 @@ def mtls(name: str) -> st.SearchStrategy[Any]:
 MAKERS = [
     *(policies(f"shop-{n}") for n in "klm"),
     policies("granted", "other"),
+    policies("granted-too", "other"),
     mesh("shop-k"),
     mesh("shop-l"),
     mtls("shop-k"),
@@ -130,11 +131,14 @@ def scenes(draw: st.DrawFn) -> Scene:
             scene.new.append(draw(maker))
         if fate == "stay":
             scene.new.append(scene.old[-1])
-    for name in draw(st.lists(st.sampled_from(["deny", "foreign"]), max_size=2, unique=True)):
-        if name == "deny":
-            scene.foreign.append(policy("pipesegment-default-deny", owned=False))
-        else:
-            scene.foreign.append(draw(policies("foreign", owned=False)))
+    for name in draw(st.lists(st.sampled_from(["deny", "foreign", "elsewhere"]), max_size=2, unique=True)):
+        match name:
+            case "deny":
+                scene.foreign.append(policy("pipesegment-default-deny", owned=False))
+            case "foreign":
+                scene.foreign.append(draw(policies("foreign", owned=False)))
+            case _:
+                scene.foreign.append(draw(policies("foreign", "other", owned=False)))
     return scene
 
 
@@ -198,7 +202,9 @@ def test_any_prefix_of_a_wave_is_a_state_from_which_the_next_run_converges_safel
 
 
 @many
-@given(scene=scenes(), restraint=st.sampled_from([Restraint.NO_WIDENING, Restraint.SUSPENDED]), seed=st.integers(0, 9))
+@given(
+    scene=scenes(), restraint=st.sampled_from([r for r in Restraint if r is not Restraint.NONE]), seed=st.integers(0, 9)
+)
 def test_a_restrained_segment_opens_nothing_at_all_and_comes_to_rest(
     scene: Scene, restraint: Restraint, seed: int
 ) -> None:
@@ -208,11 +214,60 @@ def test_a_restrained_segment_opens_nothing_at_all_and_comes_to_rest(
         steps = shuffled(scene.sequence(restraint), seed)
         for objects in scene.states(steps):
             assert all(flows(objects, ENDS, cidr_matches_pods=wide) <= was for wide, was in before.items())
-        if restraint is Restraint.SUSPENDED:
+        if restraint in {Restraint.SUSPENDED, Restraint.HELD}:
             assert all(step.verb != "create" for step in steps)
         *_, last = scene.states(steps)
         scene = Scene([o for o in last if ObjectID.of(o) not in foreign], scene.new, scene.foreign)
     assert not scene.sequence(restraint).steps
+
+
+@st.composite
+def withdrawals(draw: st.DrawFn) -> tuple[Scene, frozenset[ObjectID]]:
+    """Draw a scene, and which of the objects that go from another namespace stand there without consent."""
+    scene = draw(scenes())
+    kept = {ObjectID.of(o) for o in scene.new}
+    going = sorted(ObjectID.of(o) for o in scene.old if o["metadata"]["namespace"] == "other")
+    return scene, frozenset(t for t in going if t not in kept and draw(st.booleans()))
+
+
+@many
+@given(drawn=withdrawals(), seed=st.integers(0, 9))
+def test_what_goes_for_want_of_consent_goes_ahead_and_opens_nothing_on_the_way(
+    drawn: tuple[Scene, frozenset[ObjectID]], seed: int
+) -> None:
+    scene, withdrawn = drawn
+    sequence = scene.sequence(withdrawn=withdrawn)
+    steps = shuffled(sequence, seed)
+    wanted = [*scene.new, *scene.foreign]
+    *_, last = scene.states(steps)
+    assert sorted(last, key=ObjectID.of) == sorted(wanted, key=ObjectID.of)
+    check(scene, steps, wanted)
+    ends = [step for step in sequence.steps if step.id in withdrawn]
+    assert {(step.id, step.verb) for step in ends} == {(target, "delete") for target in withdrawn}
+    assert all(step.wave <= Wave.RELEASE for step in ends)
+
+
+@many
+@given(
+    drawn=withdrawals(),
+    restraint=st.sampled_from([r for r in Restraint if r is not Restraint.NONE]),
+    seed=st.integers(0, 9),
+)
+def test_nothing_holds_back_what_goes_for_want_of_consent(
+    drawn: tuple[Scene, frozenset[ObjectID]], restraint: Restraint, seed: int
+) -> None:
+    """Beside what was open, nothing is but what these objects alone kept closed."""
+    scene, withdrawn = drawn
+    steps = shuffled(scene.sequence(restraint, withdrawn=withdrawn), seed)
+    *_, last = scene.states(steps)
+    assert not withdrawn & {ObjectID.of(o) for o in last}
+    without = [o for o in (*scene.old, *scene.foreign) if ObjectID.of(o) not in withdrawn]
+    check(scene, steps, without)
+    if restraint is Restraint.HELD:
+        mine = [o for o in last if o["metadata"]["namespace"] == "ci"]
+        assert sorted(mine, key=ObjectID.of) == sorted(
+            (o for o in (*scene.old, *scene.foreign) if o["metadata"]["namespace"] == "ci"), key=ObjectID.of
+        )
 
 
 @many
