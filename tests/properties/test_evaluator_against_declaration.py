@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
@@ -19,6 +20,7 @@ from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
 from pipesegment.reach.resolve import resolve
+from pipesegment.reach.withheld import withheld
 from tests.properties.segment_worlds import ADDRESSES, PORTS, meshed_worlds, worlds
 
 Object = dict[str, Any]
@@ -31,7 +33,7 @@ def compiled(snap: Snapshot) -> list[Any]:
         for segment in by_name.values():
             if segment.spec is None:
                 raise Refused(segment.refusals)
-            reach = resolve(segment, snap)
+            reach = withheld(resolve(segment, snap))
             if reach.refusals:
                 raise Refused(reach.refusals)
             objects += compile_segment(reach).objects
@@ -101,3 +103,25 @@ def test_objects_allow_no_more_than_declared_in_a_mesh() -> None:
 
     agree()
     assert min(met[True], met[False]) > met.total() / 20
+
+
+def test_where_nobody_knows_who_governs_both_say_no() -> None:
+    """Two classes tie for one of the namespaces, or for all: nothing of the stages there is open, by either account."""
+    met: Counter[bool] = Counter()
+
+    def tied(raw: list[Object], selector: Object) -> list[Object]:
+        api = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass"}
+        rivals = [
+            {**api, "metadata": {"name": name}, "spec": {"priority": 9, "namespaceSelector": selector}} for name in "ab"
+        ]
+        return [*raw, *rivals]
+
+    here = {"matchLabels": {"kubernetes.io/metadata.name": "ci"}}
+
+    @THOROUGH
+    @given(raw=st.builds(tied, worlds(), st.sampled_from(({}, here))))
+    def agree(raw: list[Object]) -> None:
+        assert disagreements(raw, met) == []
+
+    agree()
+    assert min(met[True], met[False]) > met.total() / 50

@@ -7,8 +7,9 @@ rich is imported only when a terminal is there to paint on: piped output never p
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import islice
 from threading import Timer
 from typing import Any, Final, TextIO
 
@@ -18,6 +19,9 @@ from pipesegment.report.text import acts, plain
 
 #: Work that takes longer than this says what it is doing.
 _PATIENCE_SECONDS: Final = 2.0
+
+#: So many items of a long list are written at once.
+_AT_ONCE: Final = 1000
 
 #: The words of a table that have a colour of their own.
 _COLOURS: Final = {
@@ -56,20 +60,63 @@ def write_lines(*lines: str) -> None:
 
 def write_json(value: Any) -> None:
     """Print a result to stdout as JSON, keys in the order that they were made in."""
+    write(_json(value))
+
+
+def _json(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    write(text if text.isascii() else "".join(c if c.isascii() or not acts(c) else json.dumps(c)[1:-1] for c in text))
+    return text if text.isascii() else "".join(c if c.isascii() or not acts(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def write_yaml(value: Any) -> None:
     """Print a result to stdout as YAML, keys in the order that they were made in."""
+    write(_yaml(value))
+
+
+def _yaml(value: Any) -> str:
     import yaml  # noqa: PLC0415 - `version` and `completion` need none
 
-    write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def write_data(value: Any, style: str) -> None:
     """Print a result as `json` or `yaml`."""
     (write_json if style == "json" else write_yaml)(value)
+
+
+def write_stream(name: str, items: Iterable[Any], rest: Callable[[], Mapping[str, Any]], style: str) -> None:
+    """Print `{name: items, **rest()}` as `write_data` would, but the items as they come; `rest` is asked when they ended."""
+    parts = _json_parts(name, items, rest) if style == "json" else _yaml_parts(name, items, rest)
+    # On a terminal what is printed shows that something happens.
+    with nullcontext() if _on_terminal(sys.stdout) else progress(f"writing {name}"):
+        for part in parts:
+            click.echo(part, nl=False)
+
+
+def _json_parts(name: str, items: Iterable[Any], rest: Callable[[], Mapping[str, Any]]) -> Iterator[str]:
+    yield f"{{\n  {json.dumps(name)}: ["
+    between, end = "", "]"
+    for part in _batches(items):
+        inner = _json(part).removeprefix("[").removesuffix("\n]")
+        yield between + inner.replace("\n", "\n  ")
+        between, end = ",", "\n  ]"
+    last = _json(rest()).removeprefix("{")
+    yield f"{end},{last}\n"
+
+
+def _yaml_parts(name: str, items: Iterable[Any], rest: Callable[[], Mapping[str, Any]]) -> Iterator[str]:
+    empty: dict[str, Any] = {name: []}
+    for part in _batches(items):
+        yield _yaml(part) if not empty else f"{name}:\n{_yaml(part)}"
+        empty = {}
+    yield _yaml({**empty, **rest()})
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(items)
+    return iter(lambda: list(islice(iterator, _AT_ONCE)), [])
 
 
 def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,15 +1,15 @@
 """`pipesegment reach`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from pipesegment.cli import output
 from pipesegment.cli.advice import additions
 from pipesegment.cli.options import Options, surroundings
-from pipesegment.cli.verdicts import Matrix, Verdict, mismatches
+from pipesegment.cli.verdicts import Matrix, Verdict
 from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Refused, Usage
@@ -55,18 +55,32 @@ def command(
     matrix = Matrix(walked)
     if source and destination and port:
         verdict = matrix.ask(_end(source, matrix), _end(destination, matrix), _port(port))
-        found = [verdict]
         if style == "text":
             _explain(verdict, matrix, walked)
-    else:
+            ctx.exit(1 if verdict.differs else 0)
+        found: Iterable[Verdict] = [verdict]
+    elif style == "text":
         with output.progress("asking everybody about everybody"):
-            found = list(matrix.verdicts())
-        if style == "text":
-            _print(found)
-    if style != "text":
-        data = {"verdicts": [verdict.data() for verdict in found], "mismatches": mismatches(found)}
-        output.write_data(data, style)
-    ctx.exit(1 if mismatches(found) else 0)
+            found = list(matrix.telling())
+        _print(found, len(matrix))
+        ctx.exit(1 if any(verdict.differs for verdict in found) else 0)
+    else:
+        found = matrix.verdicts()
+    ctx.exit(1 if _write(found, style) else 0)
+
+
+def _write(found: Iterable[Verdict], style: str) -> int:
+    """Write the answers as they come, for a large cluster has millions; give the number of mismatches."""
+    mismatches = 0
+
+    def data() -> Iterator[dict[str, Any]]:
+        nonlocal mismatches
+        for verdict in found:
+            mismatches += verdict.differs
+            yield verdict.data()
+
+    output.write_stream("verdicts", data(), lambda: {"mismatches": mismatches}, style)
+    return mismatches
 
 
 def _stalled(walked: Walk) -> Iterator[Finding]:
@@ -116,17 +130,14 @@ def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
                     output.write_lines(str(finding))
 
 
-def _print(found: Sequence[Verdict]) -> None:
-    rows = [str(end) for end in dict.fromkeys(v.source for v in found)]
-    columns = [str(end) for end in dict.fromkeys(v.destination for v in found)]
+def _print(found: Sequence[Verdict], asked: int) -> None:
+    """Print what is open or differs of all that was asked."""
+    rows = list(dict.fromkeys(str(v.source) for v in found))
+    columns = list(dict.fromkeys(str(v.destination) for v in found))
     cells: dict[tuple[str, str], list[str]] = {}
     for verdict in found:
-        if verdict.enforced or verdict.differs:
-            cell = f"{verdict.port}{'!' if verdict.differs else ''}"
-            cells.setdefault((str(verdict.source), str(verdict.destination)), []).append(cell)
-    # Columns in which nothing is open say nothing that the rest does not.
-    columns = [c for c in columns if any((row, c) in cells for row in rows)]
-    rows = [row for row in rows if any((row, c) in cells for c in columns)]
+        cell = f"{verdict.port}{'!' if verdict.differs else ''}"
+        cells.setdefault((str(verdict.source), str(verdict.destination)), []).append(cell)
     if len(columns) > _MOST_COLUMNS:
         output.write_table(["FROM", "TO", "OPEN"], [[*pair, " ".join(ways)] for pair, ways in cells.items()])
     elif columns:
@@ -141,7 +152,7 @@ def _print(found: Sequence[Verdict]) -> None:
         ]
         output.write_table(["FROM", "TO", "PORT", "DECLARED", "ENFORCED", "BECAUSE"], lines)
     open_ways = sum(verdict.enforced for verdict in found)
-    output.say(f"{len(found)} questions, {open_ways} open, {len(differing)} mismatches")
+    output.say(f"{asked} questions, {open_ways} open, {len(differing)} mismatches")
 
 
 def _yes(value: bool) -> str:

@@ -65,12 +65,61 @@ class Matrix:
         services = [s for by_name in self.snapshot.services.values() for s in by_name.values()]
         self._objects = World(list(_objects(walked)), services)
         self._declaration = Declaration(self.snapshot)
+        self._own = frozenset(self.ends.own)
+        self._order = {end: number for number, end in enumerate((*self.ends.own, *self.ends.others))}
+
+    def __len__(self) -> int:
+        """Count the questions that are worth asking."""
+        own, others = len(self.ends.own), len(self.ends.others)
+        return own * (own - 1 + 2 * others) * len(self.ports)
 
     def verdicts(self) -> Iterator[Verdict]:
         """Answer every question that is worth asking."""
         for source, destination in self.ends.pairs():
-            for port in self.ports:
+            yield from self._between(source, destination)
+
+    def telling(self) -> Iterator[Verdict]:
+        """Answer every question but those to which declaration and objects both say no: nearly all say no.
+
+        Pods that are alike for everybody, such as a stage's replicas, are asked about once; the order is that of `verdicts`.
+        """
+        kin: dict[object, list[End]] = {}
+        for end in (*self.ends.own, *self.ends.others):
+            kin.setdefault((end in self._own, self._objects.kin(end)), []).append(end)
+        found = [
+            (source, destination, port)
+            for sources in kin.values()
+            for destinations in kin.values()
+            for port in self._telling(sources, destinations)
+            for source, destination in self._pairs(sources, destinations)
+        ]
+        found.sort(key=lambda question: (self._order[question[0]], self._order[question[1]], question[2]))
+        return (self.ask(*question) for question in found)
+
+    def _telling(self, sources: Sequence[End], destinations: Sequence[End]) -> Iterator[Port]:
+        """Give the ports at which the first pair of two kinds is open or differs."""
+        pair = next(self._pairs(sources, destinations), None)
+        if pair is not None and not self._never(*pair):
+            verdicts = (self.ask(*pair, port) for port in self.ports)
+            yield from (verdict.port for verdict in verdicts if verdict.enforced or verdict.differs)
+
+    def _pairs(self, sources: Sequence[End], destinations: Sequence[End]) -> Iterator[tuple[End, End]]:
+        own = sources[0] in self._own or destinations[0] in self._own
+        return ((s, d) for s in sources for d in destinations if own and s is not d)
+
+    def _never(self, source: End, destination: End) -> tuple[str, str] | None:
+        """Give both reasons of a pair between which nothing is declared and nothing passes; None where ports matter."""
+        judged = self._objects.never(source, destination)
+        declared = None if judged is None else self._declaration.never(source, destination)
+        return None if judged is None or declared is None else (declared.because, judged)
+
+    def _between(self, source: End, destination: End) -> Iterator[Verdict]:
+        never = self._never(source, destination)
+        for port in self.ports:
+            if never is None:
                 yield self.ask(source, destination, port)
+            else:
+                yield Verdict(source, destination, port, False, False, *never)
 
     def ask(self, source: End, destination: End, port: Port) -> Verdict:
         """Answer one question."""
@@ -96,8 +145,3 @@ def _objects(walked: Walk) -> Iterator[Object]:
         stays = meta.get("name") == names.DEFAULT_DENY and govern(meta.get("namespace", "default"), snapshot).stalled
         if obj.get("kind") in _JUDGED and (not ours or stays):
             yield obj
-
-
-def mismatches(found: Sequence[Verdict]) -> int:
-    """Count the answers in which declaration and objects disagree."""
-    return sum(verdict.differs for verdict in found)

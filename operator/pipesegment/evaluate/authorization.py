@@ -10,7 +10,7 @@ those that the dry-run annotation keeps from acting. Policies with targetRefs be
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import product
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ Raw = Mapping[str, Any]
 
 KIND: Final = "AuthorizationPolicy"
 DRY_RUN: Final = "istio.io/dry-run"
+_BLOCKS: Final = ("ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks")
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
@@ -80,6 +81,16 @@ def judge(policies: Sequence[Policy], request: Request) -> Verdict:
         if verdict.allowed:
             break
     return verdict
+
+
+def mentioned(policy: Policy) -> Iterator[IPv4Network | IPv6Network]:
+    """Give every block that a policy names."""
+    for rule in policy.rules:
+        sources = (f.get("source") or {} for f in rule.get("from") or ())
+        texts = [text for s in sources for field in _BLOCKS for text in s.get(field) or ()]
+        conditions = (when for when in rule.get("when") or () if str(when.get("key", "")).endswith(".ip"))
+        texts += [text for when in conditions for field in ("values", "notValues") for text in when.get(field) or ()]
+        yield from (ip_network(text, strict=False) for text in texts)
 
 
 def _judge(policies: Sequence[Policy], request: Request) -> Verdict:

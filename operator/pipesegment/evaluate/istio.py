@@ -1,7 +1,8 @@
 """What Istio's sidecars let through: PeerAuthentication decides who is known, AuthorizationPolicy what they may."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Literal, cast
 
 from pipesegment.evaluate import authorization
@@ -59,6 +60,11 @@ class Istio:
         if mode == "DISABLE":
             request = replace(request, principal=None)
         return authorization.judge(self._selecting(workload), request)
+
+    def mentioned(self) -> Iterator[IPv4Network | IPv6Network]:
+        """Give every block that a policy names."""
+        for policy in self._policies:
+            yield from authorization.mentioned(policy)
 
     def mutual_tls(self, workload: PodEnd, port: int) -> tuple[Mode, str]:
         """Find a port's mode and the object that sets it: the narrowest scope wins, within a scope the oldest object.

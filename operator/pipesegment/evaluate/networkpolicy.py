@@ -140,6 +140,31 @@ class NetworkPolicies:
         assert refusal is not None
         return refusal
 
+    def never(self, source: End, destination: End) -> Verdict | None:
+        """Give the one verdict of ends between which no rule lets anything through; None where the port matters."""
+        if isinstance(source, PodEnd) and is_same(source, destination):
+            return None
+        refusals = []
+        for mine, theirs in routes(source, destination):
+            found, always = self._at_any("egress", source, destination, theirs)
+            if found.allowed and not always:
+                return None
+            if found.allowed:
+                found, _ = self._at_any("ingress", destination, source, mine)
+            if found.allowed:
+                return None
+            refusals.append(found)
+        # Of refusals on both sides the last route's may be told or not: `verdict` knows.
+        return refusals[0] if len(set(refusals)) == 1 else None
+
+    def mentioned(self) -> Iterator[Network]:
+        """Give every block that a rule names: what tells one address from another."""
+        for by_namespace in self._policies.values():
+            for policies in by_namespace.values():
+                for peer in (p for policy in policies for rule in policy.rules for p in rule.peers or ()):
+                    if isinstance(peer, _Block):
+                        yield from (peer.block, *peer.excepts)
+
     def isolated(self, pod: PodEnd, direction: Direction) -> bool:
         """Tell whether any policy restricts a pod in a direction."""
         return bool(self._of(pod, direction).policies)
@@ -158,6 +183,18 @@ class NetworkPolicies:
                 ):
                     return Verdict(True, f"allowed by {KIND} {rule.name}")
         return selecting.otherwise
+
+    def _at_any(self, direction: Direction, subject: End, peer: End, ip: Address | None) -> tuple[Verdict, bool]:
+        """Judge one side at whatever port; the second tells that the verdict holds at every one."""
+        if isinstance(subject, AddressEnd) or subject.host_network:
+            return Verdict(True, ""), True
+        selecting = self._of(subject, direction)
+        if not selecting.policies:
+            return selecting.otherwise, True
+        peers = (rule.peers for policy in selecting.policies for rule in policy.rules)
+        if any(found is None or any(p.matches(peer, ip, self._cidr_matches_pods) for p in found) for found in peers):
+            return Verdict(True, ""), False
+        return selecting.otherwise, True
 
     def _of(self, pod: PodEnd, direction: Direction) -> _Selecting:
         found = self._selecting.get((direction, pod))

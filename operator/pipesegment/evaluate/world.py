@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from pipesegment.evaluate.authorization import Request
-from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, is_same, routes
+from pipesegment.evaluate.blocks import Blocks
+from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, address, is_same, routes
 from pipesegment.evaluate.istio import ROOT_NAMESPACE, Istio
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from pipesegment.evaluate.verdict import Verdict
@@ -70,6 +71,7 @@ class World:
         self._narrow = NetworkPolicies(objects, cidr_matches_pods=False)
         self._istio = Istio(objects, root_namespace=root_namespace)
         self._trust_domain = trust_domain
+        self._blocks = Blocks((*self._wide.mentioned(), *self._istio.mentioned()))
         self._services: dict[str, list[Service]] = {}
         for service in services:
             self._services.setdefault(service.meta.namespace, []).append(service)
@@ -87,6 +89,20 @@ class World:
         if mesh.because:
             because = f"{because}; {mesh.because}"
         return Judged(source, destination, port, True, because, certain=narrow.allowed)
+
+    def never(self, source: End, destination: End) -> str | None:
+        """Say why nothing passes at any port, where one reason holds for all of them; None where the port matters."""
+        found = self._wide.never(source, destination)
+        return None if found is None else found.because
+
+    def kin(self, end: End) -> object:
+        """Give what stands for an end: ends of which it is equal are judged alike, but for their names in the reasons."""
+        if isinstance(end, AddressEnd) or end.host_network:
+            return end
+        labels, around = tuple(sorted(end.labels.items())), tuple(sorted(end.namespace_labels.items()))
+        seen = frozenset(block for ip in map(address, end.ips) for block in self._blocks.holding(ip))
+        families = frozenset(address(ip).version for ip in end.ips)
+        return (end.namespace, labels, around, end.ports, end.service_account, end.meshed, families, seen)
 
     def _mesh(self, source: End, destination: End, port: Port, http: Http | None) -> Verdict:
         if isinstance(destination, AddressEnd) or not destination.meshed or port.protocol != "TCP":
@@ -112,14 +128,14 @@ class World:
         addresses = dict.fromkeys(a for a, _ in routes(source, destination))
         for principal in principals:
             for reading in readings:
-                for address in addresses:
+                for ip in addresses:
                     yield Request(
                         principal,
                         port.number,
                         http=reading,
                         method=http.method if http else None,
                         path=http.path if http else None,
-                        source_ip=None if address is None else str(address),
+                        source_ip=None if ip is None else str(ip),
                     )
 
     def _targeting(self, pod: PodEnd, port: Port) -> Iterator[ServicePort]:

@@ -87,7 +87,9 @@ End = PodEnd | AddressEnd
 
 def is_same(one: End, other: End) -> bool:
     """Tell whether both ends are the same pod or the same address."""
-    return type(one) is type(other) and str(one) == str(other)
+    if isinstance(one, PodEnd) and isinstance(other, PodEnd):
+        return one is other or (one.name, one.namespace) == (other.name, other.namespace)
+    return one == other
 
 
 @lru_cache(maxsize=65536)

@@ -35,20 +35,22 @@ _NOT_PUBLIC: Final = tuple(
 )
 
 
-def at(ports: Iterable[spec.Port], port: Port, destination: End) -> Ways:
-    """Give the ways in which declared ports mean a port of a destination."""
-    return frozenset(
-        way for p in ports if p.protocol == port.protocol for way in _one(p.port, p.end_port, port, destination)
-    )
+def at(ports: Iterable[spec.Port], port: Port | None, destination: End) -> Ways:
+    """Give the ways in which declared ports mean a port of a destination (None: any of its ports)."""
+    return frozenset(way for p in ports for way in _one(p.protocol, p.port, p.end_port, port, destination))
 
 
-def _one(wanted: int | str, end: int | None, port: Port, destination: End) -> Iterator[str | None]:
+def _one(
+    protocol: Protocol, wanted: int | str, end: int | None, port: Port | None, destination: End
+) -> Iterator[str | None]:
+    if port is not None and port.protocol != protocol:
+        return
     if isinstance(wanted, int):
-        if wanted <= port.number <= (end or wanted):
+        if port is None or wanted <= port.number <= (end or wanted):
             yield None
     elif isinstance(destination, PodEnd):
-        named = ((p.name, p.port, p.protocol) for p in destination.ports)
-        if (wanted, port.number, port.protocol) in named:
+        named = (p.port for p in destination.ports if (p.name, p.protocol) == (wanted, protocol))
+        if any(port is None or number == port.number for number in named):
             yield wanted
 
 
@@ -86,7 +88,7 @@ def _is_public(ip: Address) -> bool:
     return ip.is_global and not any(ip in block for block in _NOT_PUBLIC)
 
 
-def metadata(end: End, ports: Iterable[spec.Port], port: Port) -> Ways:
+def metadata(end: End, ports: Iterable[spec.Port], port: Port | None) -> Ways:
     """Mean the cloud's metadata service."""
     if not any(ip in _METADATA for ip in addresses(end)):
         return NO_WAY
@@ -94,18 +96,20 @@ def metadata(end: End, ports: Iterable[spec.Port], port: Port) -> Ways:
     return at(wanted, port, end)
 
 
-def service(found: Service, wanted: Iterable[spec.Port], destination: End, port: Port, snapshot: Snapshot) -> Ways:
+def service(
+    found: Service, wanted: Iterable[spec.Port], destination: End, port: Port | None, snapshot: Snapshot
+) -> Ways:
     """Mean a Service: its pods at its target ports, or the addresses of its slices where it selects no pods."""
     wanted = tuple(wanted)
     ports = [p for p in found.ports if not wanted or any(_means(w, p) for w in wanted)]
     if found.selector is None:
         names = {p.name for p in ports}
         slices = _slices(found, destination, snapshot)
-        return BY_NUMBER if any(name in names and (p, n) == port for name, n, p in slices) else NO_WAY
+        meant = ((p, n) for name, n, p in slices if name in names)
+        return BY_NUMBER if any(port in (None, way) for way in meant) else NO_WAY
     if not is_behind(found, destination, snapshot):
         return NO_WAY
-    targets = (p for p in ports if p.protocol == port.protocol)
-    return frozenset(way for p in targets for way in _one(p.target, None, port, destination))
+    return frozenset(way for p in ports for way in _one(p.protocol, p.target, None, port, destination))
 
 
 def is_behind(found: Service, end: End, snapshot: Snapshot) -> bool:
@@ -130,7 +134,7 @@ def _means(wanted: spec.Port, port: ServicePort) -> bool:
     return wanted.port <= port.port <= (wanted.end_port or wanted.port)
 
 
-def kubernetes_api(wanted: Iterable[spec.Port], destination: End, port: Port, snapshot: Snapshot) -> Ways:
+def kubernetes_api(wanted: Iterable[spec.Port], destination: End, port: Port | None, snapshot: Snapshot) -> Ways:
     """Mean the API server: the addresses and ports of its slices, and its Service's address at the Service's ports."""
     wanted = tuple(wanted)
     mine = addresses(destination)
@@ -145,17 +149,17 @@ def kubernetes_api(wanted: Iterable[spec.Port], destination: End, port: Port, sn
         pairs |= {(address(a), p.protocol, p.port) for a in front.cluster_ips for p in front.ports}
     if wanted:
         return at(wanted, port, destination) if any(a in mine for a, _, _ in pairs) else NO_WAY
-    return BY_NUMBER if any((a, port.protocol, port.number) in pairs for a in mine) else NO_WAY
+    return BY_NUMBER if any(a in mine and port in (None, (p, n)) for a, p, n in pairs) else NO_WAY
 
 
-def destination_block(found: Destination, wanted: Iterable[spec.Port], end: End, port: Port) -> Ways:
+def destination_block(found: Destination, wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
     """Mean the addresses of a class's destination."""
     if not any(in_block(end, block, found.except_) for block in found.cidrs):
         return NO_WAY
     return at(tuple(wanted) or found.ports or _HTTPS, port, end)
 
 
-def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port, snapshot: Snapshot) -> Ways:
+def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port | None, snapshot: Snapshot) -> Ways:
     """Mean the ports that a grant opens of an end that it covers."""
     if spec_.to.pod_selector is not None:
         return at(spec_.ports, port, end)

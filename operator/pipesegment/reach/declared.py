@@ -46,13 +46,27 @@ class Declaration:
             return entering
         return Answer(True, f"{leaving.because}; {entering.because}", entering.ungranted)
 
+    def never(self, source: End, destination: End) -> Answer | None:
+        """Give the one answer of ends between which nothing is declared at any port; None where ports matter.
+
+        It is the same question, put at any port at once: whoever asks about thousands of pods hears this of nearly all.
+        """
+        question = Question(source, destination, None)
+        if is_same(source, destination):
+            return None
+        leaving = self._leave(question)
+        if not leaving.always or not leaving.allowed:
+            return leaving if leaving.always else None
+        entering = self._enter(question)
+        return None if entering.allowed else entering
+
     def _leave(self, question: Question) -> Answer:
         source = question.source
         if isinstance(source, AddressEnd):
-            return Answer(True, f"{source} is no pod")
+            return Answer(True, f"{source} is no pod", always=True)
         fence = self._members.restricted_by(source)
         if not fence:
-            return Answer(True, f"nothing declared closes {source}")
+            return Answer(True, f"nothing declared closes {source}", always=True)
         refusals = []
         for member in self._members.speaking(source):
             for said in member.reaches():
@@ -63,9 +77,9 @@ class Declaration:
                 refusals += [f"{said.because}: {missing}"] if missing else []
             for because in self._implied.because(member, question):
                 return Answer(True, because)
-        return Answer(
-            False, next(iter(refusals), f"{source} is closed by {fence}, and nothing that it reaches means it")
-        )
+        if refusals:
+            return Answer(False, refusals[0])
+        return Answer(False, f"{source} is closed by {fence}, and nothing that it reaches means it", always=True)
 
     def _enter(self, question: Question) -> Answer:
         destination = question.destination

@@ -99,7 +99,7 @@ class Implied:
         found = self._resolver()
         return found is not None and found.selector is not None and bool(self._answers(found, end, port))
 
-    def _answers(self, found: Service, end: End, port: Port) -> Ways:
+    def _answers(self, found: Service, end: End, port: Port | None) -> Ways:
         return covering.service(found, _DNS, end, port, self._snapshot)
 
     def _resolver(self) -> Service | None:
@@ -124,4 +124,4 @@ def _is_pod(end: End, namespace: str, selector: Selector) -> bool:
 def _is_control_plane(question: Question) -> bool:
     pods, port = mesh.CONTROL_PLANE, mesh.CONTROL_PLANE_PORT
     there = _is_pod(question.destination, pods.namespace, pods.selector)
-    return there and question.port == (port.protocol, port.port)
+    return there and question.port in (None, (port.protocol, port.port))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 
 def verdicts(result) -> dict[tuple[str, str, str], tuple[bool, bool]]:
@@ -260,3 +261,64 @@ def test_stages_in_the_mesh_are_represented_with_a_sidecar(run, segment: str, tm
     assert ("ci/shop-build", "ci/shop-cache", "TCP/8080") in opened(result)
     asked = ask(run, segment, "ci/shop-build", "ci/shop-cache", "TCP/8080", "--facts", "mesh.yaml")
     assert "AuthorizationPolicy" in asked.stdout
+
+
+def replicas(count: int) -> list[dict]:
+    """Give pods of both stages, every third of them behind an address that a foreign policy opens."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{stage}-{n}",
+                "namespace": "ci",
+                "labels": {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": stage},
+            },
+            "spec": {"serviceAccountName": f"shop-{stage}"},
+            "status": {"podIP": f"10.{1 + n % 3}.0.{n}"},
+        }
+        for stage in ("build", "cache")
+        for n in range(1, count + 1)
+    ]
+
+
+WIDENING = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "wide", "namespace": "ci"},
+    "spec": {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.2.0.0/16"}}]}],
+    },
+}
+
+
+def test_text_tells_what_json_tells_however_many_pods_are_alike(run, segment: str, facts: str, tmp_path: Path) -> None:
+    (tmp_path / "pods.json").write_text(json.dumps({"kind": "List", "items": [*replicas(7), WIDENING]}))
+    given = ("-f", segment, "--facts", facts, "--facts", "pods.json")
+
+    as_text = run("reach", *given)
+    as_json = json.loads(run("reach", *given, "-o", "json").stdout)
+
+    every = as_json["verdicts"]
+    differing = [v for v in every if v["declared"] != v["enforced"]]
+    counts = f"{len(every)} questions, {sum(v['enforced'] for v in every)} open, {len(differing)} mismatches\n"
+    assert as_text.stderr.endswith(counts)
+    assert as_json["mismatches"] == len(differing) > 0
+    told = as_text.stdout.partition("DECLARED")[2].splitlines()[1:]
+    assert [line.split()[:3] for line in told] == [[v["from"], v["to"], v["port"]] for v in differing]
+    assert all(v["because"] in line for v, line in zip(differing, told, strict=True))
+
+
+@pytest.mark.parametrize("pods", [0, 40])
+def test_json_and_yaml_are_what_a_library_would_write(run, segment: str, facts: str, tmp_path: Path, pods: int) -> None:
+    (tmp_path / "pods.json").write_text(json.dumps({"kind": "List", "items": replicas(pods)}))
+    (tmp_path / "empty.yaml").write_text("")
+    given = ("-f", segment, "--facts", facts, "--facts", "pods.json")
+
+    for args in (given, ("-f", "empty.yaml")):
+        text = run("reach", *args, "-o", "json").stdout
+        assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+        assert yaml.safe_load(run("reach", *args, "-o", "yaml").stdout) == json.loads(text)

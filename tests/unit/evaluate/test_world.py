@@ -200,3 +200,51 @@ def test_the_matrix_holds_every_ordered_pair_at_every_port() -> None:
         (str(a), str(b), port) for a in ends for b in ends if a is not b for port in ("TCP/8080", "UDP/53")
     }
     assert all(j.enforced for j in found)
+
+
+BLOCKS = [
+    network({"podSelector": {}, "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/28", "except": ["10.0.0.8/30"]}}]}]}),
+    istio("AuthorizationPolicy", {"rules": [{"from": [{"source": {"notIpBlocks": ["10.0.0.1"]}}]}]}),
+    istio("AuthorizationPolicy", {"rules": [{"when": [{"key": "remote.ip", "values": ["10.0.0.2"]}]}]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({"name": "other"}, True),
+        ({"ips": ("10.0.0.5",)}, True),  # in the same blocks
+        ({"ips": ("10.0.0.9",)}, False),  # an exception
+        ({"ips": ("10.0.0.20",)}, False),  # outside
+        ({"ips": ("10.0.0.1",)}, False),  # a source that a rule names
+        ({"ips": ("10.0.0.2",)}, False),  # an address that a condition names
+        ({"ips": ()}, False),
+        ({"ips": ("10.0.0.4", "2001:db8::1")}, False),
+        ({"namespace": "cd"}, False),
+        ({"labels": {"app": "x"}}, False),
+        ({"namespace_labels": {"team": "x"}}, False),
+        ({"ports": (ContainerPort("web", 81, "TCP"),)}, False),
+        ({"service_account": "x"}, False),
+        ({"meshed": False}, False),
+        ({"host_network": True}, False),
+    ],
+)
+def test_pods_are_alike_when_only_what_nobody_asks_for_tells_them_apart(change: dict[str, Any], alike: bool) -> None:
+    world = World(BLOCKS)
+    pod = {
+        "namespace": "ci",
+        "name": "one",
+        "labels": {"app": "a"},
+        "ips": ("10.0.0.4",),
+        "service_account": "a",
+        "meshed": True,
+    }
+
+    assert (world.kin(PodEnd(**pod)) == world.kin(PodEnd(**pod | change))) is alike
+
+
+def test_addresses_are_like_themselves_alone() -> None:
+    world = World(BLOCKS)
+
+    assert world.kin(AddressEnd("192.0.2.1")) == world.kin(AddressEnd("192.0.2.1"))
+    assert world.kin(AddressEnd("192.0.2.1")) != world.kin(AddressEnd("192.0.2.2"))
