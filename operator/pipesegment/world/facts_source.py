@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.parse import PARSERS, meta
-from pipesegment.facts.snapshot import Snapshot
+from pipesegment.facts.snapshot import Pod, Snapshot
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
 from pipesegment.world.fleet import Fleet
@@ -45,12 +46,14 @@ class Surroundings(Fleet):
         self._on_change = on_change
         self._followers = (self, *followers)
         self._crds: frozenset[str] | None = None
+        self._labelled = ByLabel[Pod]()
+        listeners: Mapping[Kind, OnChange[Any]] = {kinds.CRD: self._crd_changed, kinds.POD: self._pod_changed}
         self._by_kind = {
             kind: Informer(
                 cluster,
                 kind,
                 parsers.get(kind.kind, _crd),
-                self._crd_changed if kind is kinds.CRD else on_change,
+                listeners.get(kind, on_change),
                 selection=_SELECTIONS.get(kind, EVERYTHING),
                 relist_every=segment_refresh if kind is kinds.SEGMENT else None,
                 clock=clock,
@@ -88,10 +91,18 @@ class Surroundings(Fleet):
             policies=self._store(kinds.NETWORK_POLICY),
             accounts=self._store(kinds.SERVICE_ACCOUNT),
             crds=self._crds,
+            labelled=self._labelled,
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:
         return self._by_kind[kind].store
+
+    def _pod_changed(self, kind: str, old: Pod | None, new: Pod | None) -> None:
+        if old is not None:
+            self._labelled.drop(*old.meta.key, old)
+        if new is not None:
+            self._labelled.put(*new.meta.key, new)
+        self._on_change(kind, old, new)
 
     def _crd_changed(self, kind: str, old: Any, new: Any) -> None:
         self._crds = None
