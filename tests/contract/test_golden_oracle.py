@@ -31,7 +31,9 @@ STRANGERS: tuple[End, ...] = (PodEnd("strangers", "stranger", {"app": "stranger"
 
 
 def policies(case: Path) -> list[Raw]:
-    """Give the policies of a case: ours as compiled, and the foreign ones of its facts."""
+    """Give the policies of a case: ours as compiled, and the foreign ones of its facts; none where the case is refused."""
+    if yaml.safe_load(case.read_text())["exit"]:
+        return []
     given = yaml.safe_load(case.with_name(case.name.replace(".out.", ".in.")).read_text())
     objects = [*yaml.safe_load(case.read_text())["objects"], *(given.get("facts") or ())]
     return [obj for obj in objects if obj["kind"] == comparison.KIND]

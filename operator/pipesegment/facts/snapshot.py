@@ -4,10 +4,12 @@ The values are frozen; the mappings are read-only views (an informer's own index
 snapshot costs nothing. Whoever holds one must not await between reading it and using what was read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
@@ -205,6 +207,8 @@ class Snapshot:
     governed: Mapping[str, Class] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
+    #: These pods by their labels, where somebody keeps them so.
+    labelled: ByLabel[Pod] | None = field(default=None, compare=False, repr=False)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""
@@ -219,6 +223,18 @@ class Snapshot:
         found = (s for s in self.slices.get(namespace, {}).values() if s.service == service)
         return tuple(sorted(found, key=lambda s: s.meta.name))
 
-    def pods_of(self, namespace: str, selector: Selector) -> Iterable[Pod]:
-        """Give the live pods of a namespace that a selector selects, host network or not."""
-        return (p for p in self.pods.get(namespace, {}).values() if p.live and selector.matches(p.labels))
+    def pods_of(self, namespace: str, *selectors: Selector) -> Iterator[Pod]:
+        """Give the live pods of a namespace that all these selectors select, host network or not."""
+        for pod in self._labelled.among(namespace, self.pods.get(namespace, {}), selectors):
+            if pod.live and all(selector.matches(pod.labels) for selector in selectors):
+                yield pod
+
+    @cached_property
+    def _labelled(self) -> ByLabel[Pod]:
+        if self.labelled is not None:
+            return self.labelled
+        found = ByLabel[Pod]()
+        for namespace, pods in self.pods.items():
+            for name, pod in pods.items():
+                found.put(namespace, name, pod)
+        return found

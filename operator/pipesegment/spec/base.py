@@ -139,14 +139,14 @@ class Unique:
         return found
 
     def _check(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
-        seen: list[Any] = []
+        seen: set[Any] = set()
         twice: list[tuple[str, str, tuple[str | int, ...], Any]] = []
         for index, item in enumerate(items):
             value = getattr(item, self.key) if self.key else item
             if value in seen:
                 place = (index, self.key) if self.key else (index,)
                 twice.append(("is given twice", "rename one of them" if self.key else "keep one of them", place, value))
-            seen.append(value)
+            seen.add(value)
         if twice:
             raise refusing(twice)
         return items

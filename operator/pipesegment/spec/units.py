@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, Strict, WithJsonSchema
@@ -153,6 +154,8 @@ ARN = Annotated[
 ]
 
 
+# A block is asked about by every rule on it, and by every exception inside it.
+@lru_cache(maxsize=65536)
 def network(block: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """Read a CIDR block, host bits or not. Raises ValueError where Go's netip.ParsePrefix would refuse it."""
     if not re.search(r"/(0|[1-9][0-9]{0,2})\Z", block) or "%" in block:

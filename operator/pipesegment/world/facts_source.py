@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
@@ -48,10 +49,11 @@ class Surroundings(Fleet):
         self._followers = (self, *followers)
         self._crds: frozenset[str] | None = None
         self._governed: dict[str, Class] = {}
+        self._labelled = ByLabel[Pod]()
         self._seen = SeenAddresses()
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
-            kinds.POD: self._addresses_changed,
+            kinds.POD: self._pod_changed,
             kinds.SERVICE: self._addresses_changed,
         }
         self._by_kind = {
@@ -112,10 +114,18 @@ class Surroundings(Fleet):
             governed=self._governed,
             seen=self._seen,
             crds=self._crds,
+            labelled=self._labelled,
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:
         return self._by_kind[kind].store
+
+    def _pod_changed(self, kind: str, old: Pod | None, new: Pod | None) -> None:
+        if old is not None:
+            self._labelled.drop(*old.meta.key, old)
+        if new is not None:
+            self._labelled.put(*new.meta.key, new)
+        self._addresses_changed(kind, old, new)
 
     def _addresses_changed(self, kind: str, old: Pod | Service | None, new: Pod | Service | None) -> None:
         had, has = (addresses(found) if found else () for found in (old, new))

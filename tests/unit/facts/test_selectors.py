@@ -1,35 +1,77 @@
-"""Selectors: matching is Kubernetes' own; implication and disjointness are sound."""
+"""Selectors: matching is Kubernetes' own; what is told of two of them agrees with trying every label."""
+
+from itertools import product
 
 from hypothesis import given
-from hypothesis import strategies as st
 
 from pipesegment.facts.selectors import Requirement, Selector
+from tests.unit.facts.selecting import LABELS, SELECTORS
 
-KEYS = st.sampled_from(["app", "stage", "tier"])
-VALUES = st.sampled_from(["a", "b", "c"])
-LABELS = st.dictionaries(KEYS, VALUES, max_size=3)
-
-
-@st.composite
-def requirements(draw):
-    operator = draw(st.sampled_from(["In", "NotIn", "Exists", "DoesNotExist"]))
-    values = tuple(sorted(draw(st.sets(VALUES, min_size=1, max_size=2)))) if operator in {"In", "NotIn"} else ()
-    return Requirement(draw(KEYS), operator, values)
+#: What a label may be: each value that a requirement names, one that none does, and no label.
+STATES = ("a", "b", "c", "other", None)
 
 
-SELECTORS = st.builds(lambda labels, found: Selector.of(labels, *found), LABELS, st.lists(requirements(), max_size=2))
+def every(*keys):
+    """Give all labels that a pod may have of some keys."""
+    for states in product(STATES, repeat=len(keys)):
+        yield {key: state for key, state in zip(keys, states, strict=True) if state is not None}
 
 
-@given(SELECTORS, SELECTORS, LABELS)
-def test_what_is_implied_is_matched(one, other, labels):
-    if one.implies(other) and one.matches(labels):
-        assert other.matches(labels)
+PODS = tuple(every("app", "stage", "tier"))
 
 
-@given(SELECTORS, SELECTORS, LABELS)
-def test_disjoint_selectors_never_match_one_pod(one, other, labels):
-    if one.disjoint(other):
-        assert not (one.matches(labels) and other.matches(labels))
+def part_implies(one, other):
+    """Tell whether some values that one selector leaves of its own keys make every pod that has them the other's."""
+    keys = sorted({r.key for r in one.requirements})
+    rest = sorted({"app", "stage", "tier"} - set(keys))
+    parts = [part for part in every(*keys) if one.matches(part)]
+    return any(all(other.matches({**part, **more}) for more in every(*rest)) for part in parts)
+
+
+@given(SELECTORS, SELECTORS)
+def test_what_is_implied_is_matched_by_every_pod(one, other):
+    if one.implies(other):
+        assert all(other.matches(labels) for labels in PODS if one.matches(labels))
+    elif not one.selects_nobody:
+        assert any(one.matches(labels) and not other.matches(labels) for labels in PODS)
+
+
+@given(SELECTORS, SELECTORS)
+def test_selectors_are_disjoint_when_no_pod_is_in_both(one, other):
+    assert one.disjoint(other) is not any(one.matches(labels) and other.matches(labels) for labels in PODS)
+
+
+@given(SELECTORS)
+def test_a_selector_selects_nobody_when_no_pod_is_in_it(one):
+    assert one.selects_nobody is not any(one.matches(labels) for labels in PODS)
+
+
+@given(SELECTORS, SELECTORS)
+def test_selectors_overlap_when_a_part_of_one_implies_the_other(one, other):
+    assert one.overlaps(other) is (part_implies(one, other) or part_implies(other, one))
+
+
+@given(SELECTORS, SELECTORS)
+def test_to_overlap_is_mutual(one, other):
+    assert one.overlaps(other) is other.overlaps(one)
+
+
+@given(SELECTORS, LABELS)
+def test_requirements_are_matched_one_by_one(one, labels):
+    assert one.matches(labels) is all(requirement.matches(labels) for requirement in one.requirements)
+
+
+def test_long_lists_are_compared_as_a_whole():
+    """As many values and keys as a segment may name: their combinations could not be counted, let alone tried."""
+    keys = [f"key-{n}" for n in range(16)]
+
+    def lists(first):
+        values = tuple(sorted(f"v{n}" for n in range(first, first + 64)))
+        return Selector.of({}, *(Requirement(key, "In", values) for key in keys))
+
+    assert lists(0).overlaps(lists(63))
+    assert not lists(0).overlaps(lists(64))
+    assert not (lists(0) & Selector.of({"key-7": "v64"})).overlaps(lists(0))
 
 
 @given(SELECTORS, SELECTORS, LABELS)

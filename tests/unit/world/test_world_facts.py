@@ -122,6 +122,24 @@ async def test_ended_pods_are_no_facts_and_of_our_own_policies_nothing_is_kept_b
     assert found.pods == {}
 
 
+async def test_pods_are_found_by_their_labels_as_they_change(view):
+    def selected():
+        return {found.meta.name for found in view.surroundings.snapshot.pods_of("shop", Selector.of({"app": "web"}))}
+
+    target = ObjectID("v1", "Pod", "shop", "p")
+    view.cluster.seed(thing(kinds.POD, "p", labels={"app": "web"}, status={"phase": "Running"}))
+    await view.start()
+    assert selected() == {"p"}
+    view.cluster.seed(thing(kinds.POD, "q", labels={"app": "web"}, status={"phase": "Pending"}))
+    view.cluster.edit(target, lambda obj: obj["metadata"]["labels"].update(app="db"))
+    await settle(50)
+    assert selected() == {"q"}
+    view.cluster.edit(target, lambda obj: obj["metadata"]["labels"].update(app="web"))
+    view.cluster.remove(ObjectID("v1", "Pod", "shop", "q"))
+    await settle(50)
+    assert selected() == {"p"}
+
+
 async def test_segments_are_listed_once_and_then_brought_by_somebody_elses_watch(view):
     view.cluster.seed(segment("pay"), segment("stale"))
     await view.start()
