@@ -45,6 +45,10 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judge
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools or enforcement" tests
 
+.PHONY: proof
+proof: tools ## See what a sample declares beside what engines, the kernel and Envoy enforce (ARGS=--all, ARGS="-o json"; root for all)
+	@$(BIN)/python -m lab.proof $(ARGS)
+
 .PHONY: mesh
 mesh: tools ## Let real sidecars judge the mesh objects (needs root)
 	@$(PYTEST) --cluster-required tests/enforcement/test_mesh_lab.py
