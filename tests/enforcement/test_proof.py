@@ -1,16 +1,19 @@
-"""`make proof` as people run it: every judge is there, and none differs from the declaration."""
+"""`make proof` as people run it: every judge is there, none differs from the declaration, and README shows it so."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.errors import UnsupportedError
 from lab.mesh import missing
 from lab.network import binaries
+from lab.proof.show import NOT_ASKED
 
 pytestmark = pytest.mark.enforcement
 
@@ -68,3 +71,23 @@ def test_what_the_sample_declares_is_what_every_judge_sees(root):
     }
     assert said["ci/stray", "ci/deploy"] == "403"
     assert said["prod/api", "ci/deploy"] == "reset"
+    shown = _shown_in_the_readme()
+    assert len(shown) > len(found["judges"])
+    assert shown.items() <= {_name(way): _cells(way, list(answers)) for way in found["ways"]}.items()
+
+
+def _shown_in_the_readme() -> dict[str, list[str]]:
+    """The lines of README's picture: a way, and what stands in its columns."""
+    lines = re.findall(r"^  (\S+ → \S+ : \S+) +(\S.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return {way: re.split(r" {2,}", cells) for way, cells in lines}
+
+
+def _name(way: dict[str, Any]) -> str:
+    return f"{way['from']} → {way['to']} : {way['port'].removeprefix('TCP/')}"
+
+
+def _cells(way: dict[str, Any], judges: list[str]) -> list[str]:
+    signs = {
+        name: f"{'✓' if said['open'] else '✗'} {said.get('said', '')}".strip() for name, said in way["judges"].items()
+    }
+    return ["✓" if way["declared"] else "✗", *(signs.get(name, NOT_ASKED) for name in judges)]
