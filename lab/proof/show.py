@@ -133,7 +133,6 @@ def _sum(proof: Proof, shown: int) -> Text:
         text = Text("No difference: what is declared is what is enforced.", "bold green")
     else:
         text = Text("Nothing is proved: there was nobody to ask.", "bold red")
-    told = ", ".join(f"{each.name} about {len(each.answers)} in {each.seconds:.1f} s" for each in proof.heard)
-    return text.append(
-        f"\n{len(proof.scene.ways)} ways, {shown} of them shown. Asked: {told or 'nobody'}.", "not bold default"
-    )
+    told = ", ".join(f"{each.name} {len(each.answers)} in {each.seconds:.1f} s" for each in proof.heard)
+    ways = f"{len(proof.scene.ways)} ways compared, {shown} of them shown."
+    return text.append(f"\n{ways}\nAnswers: {told or 'none'} (starts included).", "not bold default")
