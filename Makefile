@@ -35,7 +35,7 @@ tools: $(STAMP) ## Build the control plane, the judges and the labs' engines int
 	@{ command -v ip && command -v iptables && command -v ipset && command -v nft; } >/dev/null || { [ "$$(id -u)" = 0 ] \
 		&& apt-get update -qq && apt-get install -qq -y iproute2 iptables ipset nftables; } \
 		|| echo "NO POLICY WILL BE ENFORCED in tests: install iproute2, iptables, ipset and nftables, and run them as root" >&2
-	@$(BIN)/python -m lab build
+	@$(BIN)/python -m lab build >&2
 
 .PHONY: demo
 demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once cleans up afterwards)
@@ -44,6 +44,10 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 .PHONY: test
 test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judge
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools or enforcement" tests
+
+.PHONY: proof
+proof: tools ## See what a sample declares beside what engines, the kernel and Envoy enforce (ARGS=--all, ARGS="-o json"; root for all)
+	@$(BIN)/python -m lab.proof $(ARGS)
 
 .PHONY: mesh
 mesh: tools ## Let real sidecars judge the mesh objects (needs root)

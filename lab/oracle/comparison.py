@@ -53,15 +53,10 @@ def judge(oracle: Judge, objects: Iterable[Raw], ends: Sequence[End], ports: Seq
     Of the objects only NetworkPolicies count.
     """
     policies = [_plain(obj) for obj in objects if obj.get("kind") == KIND]
-    placed = list(_placed(ends))
-    # The judge lists pods before addresses.
-    pods = [end for end in placed if isinstance(end, PodEnd) and not end.host_network]
-    ordered: list[End] = [*pods, *(end for end in placed if end not in pods)]
-    theirs = oracle.ask(_case(policies, ordered, ports))
     ours = NetworkPolicies(policies, cidr_matches_pods=True)
     theirs_way = NetworkPolicies((_not_in_as_theirs(p) for p in policies), cidr_matches_pods=True)
     found = []
-    for (source, destination, port), answer in zip(product(ordered, ordered, ports), theirs, strict=True):
+    for source, destination, port, answer in _answers(oracle, policies, ends, ports):
         verdict = ours.verdict(source, destination, port)
         if verdict.allowed == answer or is_same(source, destination):
             continue
@@ -69,6 +64,26 @@ def judge(oracle: Judge, objects: Iterable[Raw], ends: Sequence[End], ports: Seq
             because = verdict.because
             found.append(Disagreement(str(source), str(destination), str(port), verdict.allowed, because, answer))
     return found
+
+
+def opened(
+    oracle: Judge, objects: Iterable[Raw], ends: Sequence[End], ports: Sequence[Port]
+) -> set[tuple[str, str, str]]:
+    """Ask cyclonus alone: the (source, destination, port) that it finds open."""
+    policies = [_plain(obj) for obj in objects if obj.get("kind") == KIND]
+    return {(str(a), str(b), str(port)) for a, b, port, is_open in _answers(oracle, policies, ends, ports) if is_open}
+
+
+def _answers(
+    oracle: Judge, policies: Sequence[Raw], ends: Iterable[End], ports: Sequence[Port]
+) -> Iterator[tuple[End, End, Port, bool]]:
+    placed = list(_placed(ends))
+    # The judge lists pods before addresses.
+    pods = [end for end in placed if isinstance(end, PodEnd) and not end.host_network]
+    ordered: list[End] = [*pods, *(end for end in placed if end not in pods)]
+    answers = oracle.ask(_case(policies, ordered, ports))
+    for way, answer in zip(product(ordered, ordered, ports), answers, strict=True):
+        yield *way, answer
 
 
 def _placed(ends: Iterable[End]) -> Iterator[End]:
