@@ -290,10 +290,9 @@ def governed(name: str, snapshot: Snapshot) -> tuple[str, ...]:
 def _restraint(segment: Segment, reach: Reach, snapshot: Snapshot) -> Restraint:
     governing = reach.governance
     wished = segment.spec is not None and segment.spec.suspend and governing.spec.guardrails.allow_suspend
-    # The API server makes nothing in a namespace that is going. And what an unknown class would make of the mesh is not
-    # known either: nothing new is made on the strength of its absence.
     if not governing.known:
         return Restraint.HELD
+    # The API server makes nothing in a namespace that is going. And while nobody governs, nobody can want anything new.
     if wished or governing.stalled or _is_going(reach.segment.namespace, snapshot):
         return Restraint.SUSPENDED
     if reach.refusals:

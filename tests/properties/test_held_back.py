@@ -106,7 +106,7 @@ def _selects(policy: Document, labels: Mapping[str, str]) -> bool:
     return Selector.parse(policy["spec"].get("podSelector")).matches(labels)
 
 
-@checked(60)
+@checked(30)
 @given(held())
 def test_being_held_back_closes_nothing_and_nothing_stands_on_nobodys_word(case: Held) -> None:
     asyncio.run(_played(case))

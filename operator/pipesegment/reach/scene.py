@@ -146,8 +146,11 @@ class Scene:
     def _governing(self, segment: Segment) -> Governance:
         """Give a segment's class; whose namespace has one is found once, since every segment of it asks."""
         namespace = segment.meta.namespace
-        if segment.meta.key == self.segment.meta.key:
-            return self.governance
+        mine = self.governance
+        if segment.meta.key == self.segment.meta.key or (
+            namespace == self.namespace and mine.name and not mine.stalled
+        ):
+            return mine
         if namespace not in self._governed:
             self._governed[namespace] = governance.govern(namespace, self.snapshot)
         return governance.of_segment(segment, self.snapshot, self._governed[namespace])

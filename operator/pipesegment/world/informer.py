@@ -63,6 +63,7 @@ class Informer(Generic[T]):
         self._random = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._versions: dict[str, dict[str, int]] = {}
         self._removed: dict[tuple[str, str], int] = {}
+        self._listed = 0
         self._version = ""
         self._newest = 0
         self._failures = 0
@@ -122,6 +123,15 @@ class Informer(Generic[T]):
         absence (a segment's policies are taken away, a class governs no more) would open what it closes.
         """
         meta = obj["metadata"]
+        version = _number(meta.get("resourceVersion"))
+        known = self._versions.get(meta.get("namespace", ""), {})
+        if self._relist_every is not None and meta["name"] not in known and 0 < version <= self._listed:
+            # It was there before the last list, which had it no more: whoever brings it read an older one.
+            return
+        self._take(obj)
+
+    def _take(self, obj: Json) -> None:
+        meta = obj["metadata"]
         namespace, name = meta.get("namespace", ""), meta["name"]
         version = _number(meta.get("resourceVersion"))
         versions = self._versions.get(namespace, {})
@@ -141,7 +151,7 @@ class Informer(Generic[T]):
             return
         if self._relist_every is not None:
             # A list that is under way may still hold it.
-            self._removed[namespace, name] = _number(version)
+            self._removed[namespace, name] = max(self._removed.get((namespace, name), 0), _number(version))
         self._forget(namespace, name)
 
     async def _list(self) -> None:
@@ -153,7 +163,7 @@ class Informer(Generic[T]):
                     seen.clear()
                     self._note_time(_number(page.resource_version))
                 for item in page.items:
-                    self.put(item)
+                    self._take(item)
                     seen.add((item["metadata"].get("namespace", ""), item["metadata"]["name"]))
                 version = page.resource_version
                 self._heard(watching=False)
@@ -161,6 +171,7 @@ class Informer(Generic[T]):
         self._removed.clear()
         self.relists += 1
         self._version = version
+        self._listed = _number(version)
         self.synced.set()
 
     async def _watch(self) -> None:

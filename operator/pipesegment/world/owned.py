@@ -122,7 +122,8 @@ class OwnedObjects(Fleet):
         try:
             yield
         finally:
-            for segment in self._writing.pop(target):
+            # Two classes may be at one object, the one on what it saw a moment ago.
+            for segment in self._writing.pop(target, ()):
                 self._tell(segment, target)
 
     def wrote(self, obj: Json) -> None:

@@ -1,10 +1,13 @@
 """Which class governs a namespace, and what it makes of modes and suspension."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipesegment.facts.parse import snapshot
-from pipesegment.reach.governance import govern, isolation_exceptions
-from pipesegment.reach.graph import Mode
+from pipesegment.names import DEFAULT_DENY
+from pipesegment.reach.governance import DEFAULTS, govern, isolation_exceptions, isolation_of, of_segment
+from pipesegment.reach.graph import Governance, Mode
 from tests.unit.reach.reaching import namespace, reach, reasons, segment, segment_class, stage
 
 SHOP = segment([{"name": "build"}])
@@ -85,6 +88,90 @@ def test_a_class_that_was_recorded_and_is_gone_is_lost():
     remembered = {**SHOP, "status": {"class": {"name": "default", "uid": "u-default"}}}
     assert reach(remembered).governance.stalled == "ClassLost"
     assert reach(remembered, segment_class()).governance.stalled == ""
+
+
+FORGE = {"destinations": [{"name": "forge", "cidrs": ["203.0.113.10/32"]}]}
+
+
+def remembering(uid="u-default"):
+    return {**SHOP, "status": {"class": {"name": "default", "uid": uid}}}
+
+
+@pytest.mark.parametrize(
+    ("why", "classes", "stalled"),
+    [
+        ("another one ties with it", [segment_class(**FORGE), segment_class("rival")], "AmbiguousClass"),
+        ("it selects the namespace no more", [segment_class(namespaceSelector={"matchLabels": {"a": "b"}}, **FORGE)], "ClassLost"),
+        ("others tie above it", [segment_class(**FORGE), *(segment_class(n, priority=1) for n in "ab")], "AmbiguousClass"),
+        ("another one is refused", [segment_class(**FORGE), segment_class("broken", priority=1, **BROKEN)], "ClassLost"),
+    ],
+)  # fmt: skip
+def test_while_nobody_governs_the_class_that_did_keeps_its_word(why, classes, stalled):
+    found = reach(remembering(), *classes)
+    governing = found.governance
+    assert (governing.stalled, governing.name, governing.known, found.suspended) == (stalled, "default", True, True), (
+        why
+    )
+    assert [d.name for d in governing.spec.destinations] == ["forge"]
+
+
+def test_a_class_that_cannot_be_read_any_more_keeps_the_word_that_was_read_last():
+    """By those who have followed it; from the status alone nobody can tell what it said."""
+    known = snapshot([remembering(), segment_class(**BROKEN)])
+    before = snapshot([segment_class(**FORGE)]).classes["default"]
+    own = known.segments["ci"]["shop"]
+    assert of_segment(own, known) == Governance("", "", DEFAULTS, stalled="ClassLost", known=False)
+    assert of_segment(own, replace(known, governed={"ci": before})).spec is before.spec
+    assert of_segment(own, replace(known, classes={}, governed={"ci": before})).stalled == "ClassLost"
+
+
+def test_what_was_changed_since_counts_as_long_as_it_can_be_read():
+    before = snapshot([segment_class()]).classes["default"]
+    known = snapshot([remembering(), segment_class(**FORGE), segment_class("rival")])
+    found = of_segment(known.segments["ci"]["shop"], replace(known, governed={"ci": before}))
+    assert [d.name for d in found.spec.destinations] == ["forge"]
+
+
+def test_a_tie_in_a_namespace_that_no_class_governed_leaves_the_defaults():
+    found = reach(SHOP, segment_class("a"), segment_class("b")).governance
+    assert (found.stalled, found.known, found.spec) == ("AmbiguousClass", True, DEFAULTS)
+
+
+def default_deny(*excepted, label="default", owner=True, **meta):
+    owners = [{"apiVersion": "v1", "kind": "Namespace", "name": "ci", "uid": "n"}] if owner else []
+    labels = {"app.kubernetes.io/managed-by": "pipesegment", "pipesegment.dev/class": label}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": DEFAULT_DENY, "namespace": "ci", "labels": labels, "ownerReferences": owners, **meta},
+        "spec": {"podSelector": {"matchExpressions": list(excepted)}, "policyTypes": ["Ingress", "Egress"]},
+    }
+
+
+ISOLATING = {"network": {"isolation": {"mode": "Namespace"}}}
+NOT_METRICS = {"key": "app", "operator": "NotIn", "values": ["metrics"]}
+
+
+@pytest.mark.parametrize(
+    ("why", "facts", "expected"),
+    [
+        ("nobody says so", [], None),
+        ("a class says so", [segment_class(**ISOLATING)], []),
+        ("a class says so, in place or not", [segment_class(**ISOLATING), default_deny(NOT_METRICS)], []),
+        ("a class says otherwise", [segment_class(), default_deny(label="gone")], None),
+        ("its class is gone", [default_deny()], []),
+        ("its class is gone, which left pods out", [default_deny(NOT_METRICS)], ["app=metrics"]),
+        ("classes tie", [segment_class(**ISOLATING), segment_class("b"), default_deny(NOT_METRICS)], ["app=metrics"]),
+        ("classes tie and nothing stands", [segment_class(**ISOLATING), segment_class("b")], None),
+        ("it is being deleted", [default_deny(deletionTimestamp="2030-01-01T00:00:00Z")], None),
+        ("it is somebody else's", [default_deny(owner=False)], None),
+        ("its class looks after it, and not here", [segment_class(namespaceSelector={"matchLabels": {"a": "b"}}), default_deny()], None),
+    ],
+)  # fmt: skip
+def test_what_isolates_a_namespace_is_said_by_a_class_or_stands_there(why, facts, expected):
+    found = isolation_of("ci", snapshot([namespace("ci"), *facts]))
+    shown = None if found is None else [str(s).replace(" in (metrics)", "=metrics") for s in found]
+    assert shown == expected, why
 
 
 def test_a_class_without_a_uid_governs_a_segment_that_remembers_one():

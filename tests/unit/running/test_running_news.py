@@ -81,6 +81,23 @@ async def test_a_name_that_becomes_free_while_it_is_looked_at_is_taken():
         assert ready(cluster, shop) == "Enforced"
 
 
+async def test_a_segment_that_is_gone_is_not_brought_back_by_a_list_that_was_on_its_way():
+    """kopf's first list is read while ours, made later, has told already that the segment is gone."""
+    shop = segment(stage("a", app="a"))
+    cluster = seeded([*surroundings(), shop])
+    async with leading(cluster):
+        pass
+
+    older = cluster.peek(target_of(shop))
+    cluster.drop(cluster.existing(target_of(shop)), orphan=True)
+    async with leading(cluster) as twin:
+        assert POLICY not in shapes(cluster)
+        with recorded(cluster) as writes:
+            twin.operator.put_segment(older)
+            await twin.quiet()
+        assert writes == []
+
+
 async def test_an_account_that_somebody_else_makes_at_the_same_moment_stays_theirs():
     """A bare account conflicts with no field of ours: what an apply put on it is taken off again."""
     theirs = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "shop-a", "namespace": "ci"}}

@@ -401,6 +401,41 @@ async def test_without_a_watch_others_bring_the_changes_and_the_list_finds_what_
     await desk.stop()
 
 
+async def test_what_a_list_had_no_more_is_not_brought_back_by_somebody_who_read_an_older_one():
+    """A list of ours may overtake the first list of those who bring the changes."""
+    desk = Desk(relist_every=600)
+    desk.cluster.seed(pod("p"))
+    older = (await desk.cluster.list(kinds.POD)).items[0]
+    desk.cluster.remove(target("p"))
+    await desk.start()
+    desk.informer.put(older)
+    assert desk.held == {}
+    desk.informer.remove("shop", "p", str(desk.cluster.version))
+    desk.cluster.seed(pod("p", v="2"))
+    desk.informer.put(desk.cluster.peek(target("p")))
+    assert desk.held == {"shop/p": {"v": "2"}}
+    await desk.stop()
+
+
+async def test_the_last_of_several_deletions_counts_however_they_come():
+    """Two lives of one name are told by two workers, and a list of the second one may be under way."""
+    desk = Desk(relist_every=600)
+    desk.cluster.seed(pod("p"))
+    held = (await desk.cluster.list(kinds.POD)).items[0]
+    page = await desk.cluster.list(kinds.POD)
+
+    async def pages(*_):
+        yield page._replace(items=[])
+        desk.informer.remove("shop", "p", str(desk.cluster.version + 2))
+        desk.informer.remove("shop", "p", str(desk.cluster.version - 1))
+        yield page._replace(items=[held], first=False)
+
+    desk.cluster.pages = pages
+    await desk.start()
+    assert desk.held == {}
+    await desk.stop()
+
+
 async def test_what_was_removed_while_a_list_was_under_way_stays_removed():
     desk = Desk(relist_every=600)
     desk.cluster.seed(pod("p"))
