@@ -64,6 +64,8 @@ class Surroundings(Fleet):
                 listeners.get(kind, on_change),
                 selection=_SELECTIONS.get(kind, EVERYTHING),
                 relist_every=segment_refresh if kind is kinds.SEGMENT else None,
+                # What belongs to segments that do not exist is deleted.
+                vital=kind is kinds.SEGMENT,
                 clock=clock,
             )
             for kind in _FOLLOWED

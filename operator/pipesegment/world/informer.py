@@ -34,7 +34,8 @@ class Informer(Generic[T]):
 
     `project` makes a value of an object. `on_change` is called, synchronously, whenever a value appears, goes, or becomes
     unequal to what it was. The mappings are changed in place, never replaced, so that they can be read as views.
-    With `relist_every` there is no watch: somebody else brings the changes by `put` and `remove`.
+    With `relist_every` there is no watch: somebody else brings the changes by `put` and `remove`. Of a `vital` kind even
+    the first answer that it does not exist is doubted.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Informer(Generic[T]):
         *,
         selection: Selection = EVERYTHING,
         relist_every: float | None = None,
+        vital: bool = False,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -59,6 +61,7 @@ class Informer(Generic[T]):
         self._on_change = on_change
         self._selection = selection
         self._relist_every = relist_every
+        self._vital = vital
         self._clock = clock or LoopClock()
         self._random = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._versions: dict[str, dict[str, int]] = {}
@@ -217,7 +220,7 @@ class Informer(Generic[T]):
         self._failures = max(self._failures, 1)
         self._denials += 1
         self._last_activity = self._clock.now()
-        if self._denials < _DENIALS and self._versions:
+        if self._denials < _DENIALS and (self._versions or (self._vital and not self.synced.is_set())):
             return
         # The server answers, and the answer is that nothing is there: that is no trouble.
         self.problem = ""

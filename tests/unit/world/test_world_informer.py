@@ -37,7 +37,7 @@ def labels(obj):
 class Desk:
     """An informer on Pods, and what it told."""
 
-    def __init__(self, *, kind=kinds.POD, selection=EVERYTHING, relist_every=None, project=labels):
+    def __init__(self, *, kind=kinds.POD, selection=EVERYTHING, relist_every=None, vital=False, project=labels):
         self.cluster = MemoryCluster(page_size=2)
         self.clock = ManualClock()
         self.told = []
@@ -48,6 +48,7 @@ class Desk:
             lambda kind, old, new: self.told.append((kind, old, new)),
             selection=selection,
             relist_every=relist_every,
+            vital=vital,
             clock=self.clock,
             rng=random.Random(1),
         )
@@ -283,6 +284,29 @@ async def test_a_kind_that_is_denied_once_keeps_its_objects_and_loses_them_when_
     await desk.clock.advance(60)
     assert desk.held == {}
     assert desk.told == [("Pod", {}, None)]
+
+
+async def test_the_absence_of_a_vital_kind_is_doubted_at_the_start_too():
+    """What belongs to segments that do not exist is deleted, and a server that starts may deny them once."""
+    desk = Desk(vital=True)
+    desk.cluster.seed(pod("p"))
+    desk.cluster.absent.add(("", "Pod"))
+    await desk.start()
+    assert not desk.informer.synced.is_set()
+    desk.cluster.absent.clear()
+    await desk.clock.advance(4)
+    assert desk.informer.synced.is_set()
+    assert set(desk.held) == {"shop/p"}
+    await desk.stop()
+
+
+async def test_a_vital_kind_that_stays_away_is_believed_in_the_end():
+    desk = Desk(vital=True)
+    desk.cluster.absent.add(("", "Pod"))
+    await desk.start()
+    await desk.clock.advance(20)
+    assert desk.informer.synced.is_set()
+    await desk.stop()
 
 
 async def test_age_is_the_time_since_the_server_said_anything(desk):
