@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.errors import Refused, Usage
+from pipesegment.facts.others import reader
 from pipesegment.facts.parse import PARSERS
 from pipesegment.findings import Refusal
 from pipesegment.spec import documents, yamlfile
@@ -136,7 +137,7 @@ def _unreadable(obj: Any) -> Refusal | None:
     fix = "give it as `kubectl get -o yaml` prints it"
     if not isinstance(obj, Mapping) or not isinstance(obj.get("kind"), str):
         return Refusal("kind", "is missing in", "the document", fix)
-    parser = PARSERS.get(obj["kind"])
+    parser = PARSERS.get(obj["kind"]) or reader(obj)
     if parser is None:
         return None
     meta = obj.get("metadata")

@@ -5,6 +5,7 @@ here (policyTypes, protocol, targetPort), so that YAML from a file means what it
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from sys import intern
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -12,6 +13,8 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
+from pipesegment.facts.others import daemon_set, others
+from pipesegment.facts.owners import is_ours
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import (
     Class,
@@ -91,6 +94,7 @@ def pod(obj: Raw) -> Pod:
         live=status.get("phase") not in _DONE,
         has_owner=bool((obj.get("metadata") or {}).get("ownerReferences")),
         containers=tuple(c.get("name", "") for c in serving),
+        node=intern(spec.get("nodeName") or ""),
     )
 
 
@@ -126,19 +130,10 @@ def network_policy(obj: Raw) -> NetworkPolicy:
     found = meta(obj)
     spec = obj.get("spec") or {}
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj)
+    owned = is_ours(obj)
     selector = Selector.parse(spec.get("podSelector"))
     # What our own policies say is known from the segments; thousands of copies would only cost memory.
     return NetworkPolicy(found, selector, frozenset(types), _NOTHING if owned else spec, owned)
-
-
-def _has_our_owner(obj: Raw) -> bool:
-    """Tell whether an object names an owner of our kinds: the label alone can be anybody's.
-
-    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it.
-    """
-    owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
-    return any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners)
 
 
 def segment(obj: Raw) -> Segment:
@@ -179,6 +174,7 @@ PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {
     "Service": service,
     "EndpointSlice": endpoint_slice,
     "NetworkPolicy": network_policy,
+    "DaemonSet": daemon_set,
     names.SEGMENT: segment,
     names.GRANT: grant,
     names.CLASS: segment_class,
@@ -203,7 +199,8 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     flat: dict[str, Any] = {name: {} for name in _CLUSTER_FIELDS.values()}
     nested: dict[str, Any] = {name: {} for name in _FIELDS.values()}
     crds: set[str] = set()
-    for obj in _flatten(objects):
+    every = tuple(_flatten(objects))
+    for obj in every:
         kind = obj.get("kind", "")
         if kind == "CustomResourceDefinition":
             crds.add(meta(obj, namespaced=False).name)
@@ -213,7 +210,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
         elif kind in _FIELDS:
             value = PARSERS[kind](obj)
             nested[_FIELDS[kind]].setdefault(value.meta.namespace, {})[value.meta.name] = value
-    return Snapshot(**flat, **nested, crds=frozenset(crds))
+    return Snapshot(**flat, **nested, crds=frozenset(crds), others=others(every))
 
 
 def _flatten(objects: Iterable[Raw]) -> Iterable[Raw]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from pipesegment.facts.others import Others
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
 from pipesegment.spec.grant import SegmentGrantSpec
@@ -77,6 +78,7 @@ class Pod:
     live: bool
     has_owner: bool
     containers: tuple[str, ...]  # native sidecars among them
+    node: str = field(default="", compare=False)  # that it is placed is no news: its address is
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ class Snapshot:
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
+    others: Others = field(default_factory=Others)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""

@@ -13,6 +13,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach.conformance import unwired
 from pipesegment.reach.graph import (
     Account,
     Edge,
@@ -50,7 +51,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
     closing = _closing(scene, spec)
-    scene.findings.extend(conformance.findings(scene, views, closing))
+    scene.findings.extend(conformance.findings(scene, views, stages, closing))
     return Reach(
         segment=segment.meta.key,
         uid=segment.meta.uid,
@@ -110,7 +111,7 @@ def _stage(
         runner=_runner(scene, view),
         served_by=served_by(scene, view) if view.mesh is not Mesh.NONE else (),
         pods=len(pods),
-        wrong_account=conformance.wrong_account(view, pods),
+        wrong_account=unwired.count(view, pods),
     )
 
 

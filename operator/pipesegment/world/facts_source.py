@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from pipesegment.facts.others import Others
 from pipesegment.facts.parse import PARSERS, meta
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.world import kinds
@@ -19,7 +20,7 @@ _SELECTIONS: Final[Mapping[Kind, Selection]] = {
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
-    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.CRD),
+    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.DAEMON_SET, kinds.CRD),
 )
 
 
@@ -87,6 +88,7 @@ class Surroundings(Fleet):
             slices=self._store(kinds.ENDPOINT_SLICE),
             policies=self._store(kinds.NETWORK_POLICY),
             crds=self._crds,
+            others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:
