@@ -18,18 +18,18 @@ from pipesegment.reach.scene import Scene
 AMAZON: Final = "Amazon VPC CNI"
 _FLANNEL: Final = "flannel"
 
-#: Containers, or DaemonSets, by whose names an engine's agent is known.
-_ENFORCING: Final[Mapping[str, str]] = {
+#: By which container an engine's agent is known, whatever its DaemonSet is called.
+_CONTAINERS: Final[Mapping[str, str]] = {
     "calico-node": "Calico",
     "cilium-agent": "Cilium",
     "antrea-agent": "Antrea",
     "kube-router": "kube-router",
-    "ovnkube-node": "OVN-Kubernetes",
-    "kube-ovn-cni": "Kube-OVN",
     "weave-npc": "Weave Net",
     "azure-npm": "Azure NPM",
     "kube-network-policies": "kube-network-policies",
 }
+#: Engines whose containers are called differently from version to version.
+_DAEMON_SETS: Final[Mapping[str, str]] = {"ovnkube-node": "OVN-Kubernetes", "kube-ovn-cni": "Kube-OVN"}
 _AMAZON_NODE: Final = "aws-node"
 _AMAZON_AGENTS: Final = frozenset({"aws-network-policy-agent", "aws-eks-nodeagent"})
 _AUTO_MODE: Final = ("eks.amazonaws.com/compute-type", "auto")
@@ -67,9 +67,9 @@ def agent(found: DaemonSet) -> Agent | None:
         # The agent comes with the DaemonSet, switched off.
         on = bool(_AMAZON_AGENTS & containers.keys()) and "--enable-network-policy=true" in words
         return Agent(AMAZON, str(found), on, env)
-    for name, engine in _ENFORCING.items():
-        if name in containers or name == found.name:
-            return Agent(engine, str(found), "--run-firewall=false" not in words, env)
+    engine = next((e for name, e in _CONTAINERS.items() if name in containers), _DAEMON_SETS.get(found.name))
+    if engine is not None:
+        return Agent(engine, str(found), "--run-firewall=false" not in words, env)
     if "kube-flannel" in containers:
         return Agent(_FLANNEL, str(found), enforces=False)
     return None
@@ -101,7 +101,7 @@ def check(scene: Scene, found: tuple[Agent, ...] | None) -> Iterator[Finding]:
         message = "EKS Auto Mode runs the engine inside its nodes, and whether it enforces NetworkPolicies is not known"
         fix = f"set enable-network-policy-controller to true in ConfigMap kube-system/amazon-vpc-cni; {_PROBE}"
     else:
-        known = ", ".join(sorted({*_ENFORCING.values(), AMAZON}))
+        known = ", ".join(sorted({*_CONTAINERS.values(), *_DAEMON_SETS.values(), AMAZON}))
         message = f"who enforces NetworkPolicies is not known: no agent of an engine that is known ({known}) runs"
         fix = f"{_INSTALL}; {_PROBE}"
     yield of_namespace(scene, "EngineUnknown", message, fix)

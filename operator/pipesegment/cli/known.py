@@ -1,0 +1,44 @@
+"""What a cluster knows: its objects, and what it remembers of documents that are given anew."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipesegment.cli.inputs import Given, Object
+from pipesegment.cli.options import Options
+from pipesegment.verify.moment import Seen
+
+
+def gathered_from(options: Options, *, whole: bool) -> tuple[Sequence[Object], Seen | None]:
+    """Ask the cluster. Its client is loaded only then."""
+    if whole:
+        from pipesegment.cli.examine import examine  # noqa: PLC0415
+
+        examined = examine(options)
+        return examined.objects, examined.seen
+    from pipesegment.cli.gather import gather  # noqa: PLC0415
+
+    return gather(options), None
+
+
+def merged(facts: Sequence[Object], documents: Sequence[Given]) -> list[Object]:
+    """Give the facts with the documents in the place of what they replace, so that nothing is read for nothing."""
+    known = {_identity(obj): obj for obj in facts}
+    given = {_identity(item.raw): item.raw for item in documents}
+    every = {**known, **given}.items()
+    return [_remembered(obj, known.get(key)) if key in given else obj for key, obj in every]
+
+
+def _identity(obj: Object) -> tuple[str, ...]:
+    """Identify an object; two meshes have an AuthorizationPolicy each."""
+    meta: Mapping[str, Any] = obj.get("metadata") or {}
+    group = str(obj.get("apiVersion", "")).rpartition("/")[0]
+    return (group, str(obj.get("kind")), str(meta.get("namespace", "")), str(meta.get("name", "")))
+
+
+def _remembered(raw: Object, known: Object | None) -> Object:
+    """Give a document what the cluster knows of it: uid and age decide who owns an object, and who was first."""
+    if known is None:
+        return raw
+    kept = {k: v for k, v in known["metadata"].items() if k in {"uid", "creationTimestamp", "generation"}}
+    status = {"status": known["status"]} if "status" in known else {}
+    return {**status, **raw, "metadata": {**kept, **raw["metadata"]}}

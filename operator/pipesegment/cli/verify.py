@@ -1,0 +1,105 @@
+"""`pipesegment verify`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+import click
+
+from pipesegment import names
+from pipesegment.cli import output
+from pipesegment.cli.existing import Existing, inventories
+from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.walk import Surroundings, Walk, Walked, isolations, refuse, walk
+from pipesegment.cli.walk import surroundings as read
+from pipesegment.errors import Usage
+from pipesegment.findings import Finding
+from pipesegment.plan.changes import ChangeSet, plan
+from pipesegment.verify import junit, moment, objects, results
+from pipesegment.verify.moment import Seen
+from pipesegment.verify.results import Verified
+
+#: What a finding may say without anything being enforced otherwise than it is declared: the own half is open as it should be.
+_NO_DIFFERENCE: Final = frozenset({"Ungranted"})
+
+
+@click.command("verify", short_help="Check that what is declared is enforced now.")
+@click.argument("segments", nargs=-1, metavar="[SEGMENT]...")
+@surroundings()
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml", "junit"]),
+    default="text",
+    show_default=True,
+    help="The format.",
+)
+@click.pass_context
+def command(ctx: click.Context, options: Options, segments: tuple[str, ...], style: str) -> None:
+    """Check that what is declared is enforced now; exit 1 on any difference.
+
+    Reads the objects back from the cluster, and finds what nobody enforces and what others have opened. About every
+    segment of the cluster, those of a namespace (-n), those of these names, or those of -f.
+    """
+    found = narrowed(read(options.in_cluster(), optional=True, whole=True), segments)
+    walked = walk(found, taken=False)
+    if walked.problems:
+        refuse(walked.problems)
+    verified = verify(walked)
+    show(verified, style)
+    ctx.exit(1 if results.differences(verified) else 0)
+
+
+def narrowed(found: Surroundings, segments: Sequence[str]) -> Surroundings:
+    """Keep the segments of these names; every other one stays a neighbour. Raises Usage for one that is not there."""
+    if not segments:
+        return found
+    there = {given.raw["metadata"]["name"] for given in found.documents if given.kind == names.SEGMENT}
+    absent = [name for name in segments if name not in there]
+    if absent:
+        raise Usage(f"there is no segment '{absent[0]}': there are {', '.join(sorted(there)) or 'none'}")
+    kept = (g for g in found.documents if g.kind != names.SEGMENT or g.raw["metadata"]["name"] in segments)
+    return replace(found, documents=tuple(kept))
+
+
+def verify(walked: Walk) -> tuple[Verified, ...]:
+    """Verify every segment that is asked about, by what the cluster's objects tell."""
+    found = walked.surroundings
+    existing, recorded = Existing(found.facts), inventories(found)
+    isolation = [change for d in isolations(found, own=False) for change in plan(d, existing.around(d)).changes]
+
+    def findings(each: Walked) -> Iterator[Finding]:
+        desired, space = each.desired, each.reach.segment.namespace
+        own = plan(desired, existing.around(desired), recorded.get(desired.segment, ())).changes
+        changes = ChangeSet((*own, *(change for change in isolation if change.id.namespace == space)))
+        paths = {stage.key.stage: stage.path for stage in each.reach.stages}
+        seen, name = found.seen or Seen(), str(each.reach.segment)
+        yield from objects.check(changes, paths, seen.unread, name)
+        yield from (finding for finding in each.findings if finding.reason not in _NO_DIFFERENCE)
+        yield from moment.check(space, name, found.facts, seen)
+
+    return tuple(Verified(str(each.reach.segment), tuple(findings(each))) for each in walked.walked)
+
+
+def show(verified: Sequence[Verified], style: str) -> None:
+    """Print the result."""
+    if style == "junit":
+        output.write(junit.render(verified))
+    elif style != "text":
+        output.write_data(results.data(verified), style)
+    else:
+        _print(verified)
+
+
+def _print(verified: Sequence[Verified]) -> None:
+    rows = [
+        [result.severity, result.code, each.object, finding.path, f"{finding.reason}: {result.message}: {result.fix}"]
+        for each in verified
+        for finding, result in each.told
+    ]
+    if rows:
+        output.write_table(["SEVERITY", "CODE", "SEGMENT", "PATH", "FINDING"], rows)
+    number = results.differences(verified)
+    told = f"{number} difference{'' if number == 1 else 's'}" if number else "everything is as declared"
+    output.say(f"{len(verified)} segment{'' if len(verified) == 1 else 's'} verified: {told}")
