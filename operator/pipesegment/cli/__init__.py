@@ -28,6 +28,9 @@ _VERBS: Final = {
     "completion": "Print the completion script of a shell.",
 }
 
+#: Verbs that nobody types.
+_HIDDEN: Final = frozenset({"probe"})
+
 PLUGIN: Final = "kubectl-pipesegment"
 
 _REFUSED: Final = 1
@@ -43,7 +46,7 @@ class _Verbs(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _VERBS:
+        if cmd_name not in _VERBS and cmd_name not in _HIDDEN:
             return None
         command = import_module(f"pipesegment.cli.{cmd_name}").command
         assert isinstance(command, click.Command)

@@ -27,6 +27,33 @@ _NO_DIFFERENCE: Final = frozenset({"Ungranted"})
 @click.argument("segments", nargs=-1, metavar="[SEGMENT]...")
 @surroundings()
 @click.option(
+    "--probe", "probing", is_flag=True, help="Start short-lived pods that try what is declared and what is not."
+)
+@click.option(
+    "--probe-image",
+    "image",
+    metavar="IMAGE",
+    default="",
+    help="The image of these pods: the operator's, such as registry.example.com/pipesegment.  "
+    "[default: what the operator's Deployment runs]",
+)
+@click.option(
+    "--max-probes",
+    "most",
+    type=click.IntRange(2, 32),
+    default=16,
+    show_default=True,
+    help="The most such pods at once; each stage takes two.",
+)
+@click.option(
+    "--probe-timeout",
+    "seconds",
+    type=click.IntRange(10, 600),
+    default=120,
+    show_default=True,
+    help="Seconds after which the pods of one segment are gone, whatever they have told.",
+)
+@click.option(
     "-o",
     "--output",
     "style",
@@ -36,17 +63,32 @@ _NO_DIFFERENCE: Final = frozenset({"Ungranted"})
     help="The format.",
 )
 @click.pass_context
-def command(ctx: click.Context, options: Options, segments: tuple[str, ...], style: str) -> None:
+def command(
+    ctx: click.Context,
+    options: Options,
+    segments: tuple[str, ...],
+    probing: bool,
+    image: str,
+    most: int,
+    seconds: int,
+    style: str,
+) -> None:
     """Check that what is declared is enforced now; exit 1 on any difference.
 
     Reads the objects back from the cluster, and finds what nobody enforces and what others have opened. About every
-    segment of the cluster, those of a namespace (-n), those of these names, or those of -f.
+    segment of the cluster, those of a namespace (-n), those of these names, or those of -f. With --probe it also starts
+    pods with the stages' labels and accounts, and takes them away again.
     """
-    found = narrowed(read(options.in_cluster(), optional=True, whole=True), segments)
+    options = options.in_cluster()
+    found = narrowed(read(options, optional=True, whole=True), segments)
     walked = walk(found, taken=False)
     if walked.problems:
         refuse(walked.problems)
     verified = verify(walked)
+    if probing:
+        from pipesegment.cli.probing import Limits, probed  # noqa: PLC0415 - the client is loaded only for a cluster
+
+        verified = tuple(probed(walked, verified, options, image, Limits(most, seconds)))
     show(verified, style)
     ctx.exit(1 if results.differences(verified) else 0)
 
@@ -100,6 +142,17 @@ def _print(verified: Sequence[Verified]) -> None:
     ]
     if rows:
         output.write_table(["SEVERITY", "CODE", "SEGMENT", "PATH", "FINDING"], rows)
+    tried = [edge for each in verified for edge in each.edges]
+    if rows and tried:
+        output.write("")
+    if tried:
+        ways = [[e.source, e.destination, e.port, _open(e.declared), _open(e.probed), e.because] for e in tried]
+        output.write_table(["FROM", "TO", "PORT", "DECLARED", "PROBED", "BECAUSE"], ways)
     number = results.differences(verified)
     told = f"{number} difference{'' if number == 1 else 's'}" if number else "everything is as declared"
-    output.say(f"{len(verified)} segment{'' if len(verified) == 1 else 's'} verified: {told}")
+    ways_told = f", {len(tried)} ways tried, {sum(e.probed is None for e in tried)} of them not shown" if tried else ""
+    output.say(f"{len(verified)} segment{'' if len(verified) == 1 else 's'} verified{ways_told}: {told}")
+
+
+def _open(value: bool | None) -> str:
+    return {True: "open", False: "closed", None: "?"}[value]
