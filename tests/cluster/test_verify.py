@@ -67,7 +67,7 @@ async def shop(operators, plain, namespaces, api):
     """The namespace of a converged segment whose operator has gone, so that nothing is mended."""
     namespace = await namespaces("verify", labels=plain)
     operator = operators().start()
-    await api.apply(segment("shop", namespace, stage("build", to_stage("test", 8080)), stage("test")))
+    await api.apply(segment("shop", namespace, stage("build", to_stage("test", 80)), stage("test")))
     await settled(api, "shop", namespace)
     operator.stop()
     await api.create(daemon_set("calico-node", namespace, {"name": "calico-node"}))

@@ -109,6 +109,7 @@ def verify(walked: Walk) -> tuple[Verified, ...]:
     """Verify every segment that is asked about, by what the cluster's objects tell."""
     found = walked.surroundings
     existing, recorded = Existing(found.facts), inventories(found)
+    agents = [obj for obj in found.facts if obj.get("kind") == "DaemonSet"]
     isolation = [change for d in isolations(found, own=False) for change in plan(d, existing.around(d)).changes]
 
     def findings(each: Walked) -> Iterator[Finding]:
@@ -119,7 +120,7 @@ def verify(walked: Walk) -> tuple[Verified, ...]:
         seen, name = found.seen or Seen(), str(each.reach.segment)
         yield from objects.check(changes, paths, seen.unread, name)
         yield from (finding for finding in each.findings if finding.reason not in _NO_DIFFERENCE)
-        yield from moment.check(space, name, found.facts, seen)
+        yield from moment.check(space, name, agents, seen)
 
     return tuple(Verified(str(each.reach.segment), tuple(findings(each))) for each in walked.walked)
 

@@ -33,11 +33,10 @@ class Seen:
     tiers: tuple[Tier, ...] = ()
 
 
-def check(namespace: str, obj: str, objects: Iterable[Mapping[str, Any]], seen: Seen) -> Iterator[Finding]:
+def check(namespace: str, obj: str, daemon_sets: Iterable[Mapping[str, Any]], seen: Seen) -> Iterator[Finding]:
     """Give what this moment tells about a segment, which is `obj` and lives in `namespace`."""
-    for found in objects:
-        if found.get("kind") == "DaemonSet":
-            yield from _not_ready(found, obj)
+    for found in daemon_sets:
+        yield from _not_ready(found, obj)
     for kind, said in sorted(seen.unread.items()):
         fix = "let whoever runs verify list them, in every namespace"
         yield Finding(_PATH, "NotRead", kind, f"objects of kind {kind} could not be read: {said}", fix, obj)

@@ -9,7 +9,7 @@ from pipesegment.facts.parse import snapshot
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.resolve import resolve
 from pipesegment.spec.segmentclass import Network
-from tests.unit.reach.reaching import pod, segment, segment_class
+from tests.unit.reach.reaching import namespace, pod, segment, segment_class
 
 BUILD = segment([{"name": "build", "podSelector": {"matchLabels": {"app": "build"}}}])
 
@@ -111,6 +111,22 @@ def test_the_class_may_say_that_the_vpc_cni_enforces(monkeypatch):
 
     calico = looked(daemon_set("calico-node", {"name": "calico-node"})).others.daemon_sets
     assert not {"BarePods", "StartupWindow"} & reasons(replace(spoken, others=Others(daemon_sets=calico)))
+
+
+def test_a_lax_namespace_matters_to_a_stage_that_has_no_object_of_its_own():
+    """A stage that was refused for an older one keeps nothing but an AuthorizationPolicy that admits nobody."""
+    lax = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "PeerAuthentication",
+        "metadata": {"name": "default", "namespace": "ci"},
+        "spec": {"mtls": {"mode": "PERMISSIVE"}},
+    }
+    meshed = namespace("ci", **{"istio-injection": "enabled"})
+    older = segment(BUILD["spec"]["stages"], name="older", created="2026-01-01T00:00:00Z")
+    younger = segment(BUILD["spec"]["stages"], created="2026-01-02T00:00:00Z")
+
+    assert "LaxMutualTLS" not in reasons(snapshot([BUILD, meshed, lax]))
+    assert "LaxMutualTLS" in reasons(snapshot([younger, older, meshed, lax]))
 
 
 def test_a_pods_node_is_no_news():

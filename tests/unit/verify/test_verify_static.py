@@ -162,6 +162,13 @@ async def test_policies_of_a_tier_in_another_namespace_do_not_matter(verify):
     assert (await verify(cluster)).exit_code == 0
 
 
+async def test_the_isolation_of_another_namespace_does_not_matter(verify):
+    cluster = await enforced()
+    cluster.remove(DENY._replace(namespace="prod"))
+
+    assert (await verify(cluster)).exit_code == 0
+
+
 async def test_an_edge_that_is_not_open_as_declared_is_a_difference(verify):
     cluster = await enforced()
     cluster.edit(SEGMENT, lambda obj: obj["spec"]["stages"][2].update(reaches=[{"service": {"name": "no"}}]))
