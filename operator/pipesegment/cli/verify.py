@@ -9,11 +9,12 @@ import click
 from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.existing import Existing, inventories
+from pipesegment.cli.inputs import Problem
 from pipesegment.cli.options import Options, surroundings
-from pipesegment.cli.walk import Surroundings, Walk, Walked, isolations, refuse, walk
+from pipesegment.cli.walk import CLUSTER, Surroundings, Walk, Walked, isolations, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Usage
-from pipesegment.findings import Finding
+from pipesegment.findings import Finding, quoted
 from pipesegment.plan.changes import ChangeSet, plan
 from pipesegment.verify import junit, moment, objects, results
 from pipesegment.verify.moment import Seen
@@ -82,13 +83,16 @@ def command(
     options = options.in_cluster()
     found = narrowed(read(options, optional=True, whole=True), segments)
     walked = walk(found, taken=False)
-    if walked.problems:
-        refuse(walked.problems)
+    wrong = [problem for problem in walked.problems if problem.place != CLUSTER]
+    if wrong:
+        refuse(wrong)
     verified = verify(walked)
     if probing:
         from pipesegment.cli.probing import Limits, probed  # noqa: PLC0415 - the client is loaded only for a cluster
 
         verified = tuple(probed(walked, verified, options, image, Limits(most, seconds)))
+    # One author's mistake hides nothing of the others'.
+    verified = (*verified, *map(_refused, walked.problems))
     show(verified, style)
     ctx.exit(1 if results.differences(verified) else 0)
 
@@ -98,11 +102,13 @@ def narrowed(found: Surroundings, segments: Sequence[str]) -> Surroundings:
     if not segments:
         return found
     there = {given.raw["metadata"]["name"] for given in found.documents if given.kind == names.SEGMENT}
+    there |= {problem.title.rpartition("/")[2] for problem in found.problems}
     absent = [name for name in segments if name not in there]
     if absent:
         raise Usage(f"there is no segment '{absent[0]}': there are {', '.join(sorted(there)) or 'none'}")
     kept = (g for g in found.documents if g.kind != names.SEGMENT or g.raw["metadata"]["name"] in segments)
-    return replace(found, documents=tuple(kept))
+    problems = (p for p in found.problems if p.place != CLUSTER or p.title.rpartition("/")[2] in segments)
+    return replace(found, documents=tuple(kept), problems=tuple(problems))
 
 
 def verify(walked: Walk) -> tuple[Verified, ...]:
@@ -123,6 +129,13 @@ def verify(walked: Walk) -> tuple[Verified, ...]:
         yield from moment.check(space, name, agents, seen)
 
     return tuple(Verified(str(each.reach.segment), tuple(findings(each))) for each in walked.walked)
+
+
+def _refused(problem: Problem) -> Verified:
+    """Tell why a segment of the cluster is refused: what is enforced for it is what was before."""
+    name = problem.title.partition(" ")[2]
+    told = (Finding(r.path, r.reason, r.value, f"{r.problem} {quoted(r.value)}", r.fix, name) for r in problem.refusals)
+    return Verified(name, tuple(told))
 
 
 def show(verified: Sequence[Verified], style: str) -> None:

@@ -7,7 +7,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -31,6 +31,8 @@ from pipesegment.reach.resolve import resolve
 from pipesegment.verify.moment import Seen
 from pipesegment.world import kinds
 
+#: The place of documents that nobody gave: they are the cluster's own.
+CLUSTER: Final = "cluster"
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
 _OWNED = frozenset({"NetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"})
 
@@ -119,7 +121,7 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
     if options.cluster:
         gathered, seen = gathered_from(options, whole=whole)
         read.facts[:0] = gathered
-        read.ignored += [problem for obj in gathered if (problem := inputs.refused(obj, "cluster"))]
+        read.ignored += [problem for obj in gathered if (problem := inputs.refused(obj, CLUSTER))]
     documents = tuple(read.documents)
     if not options.files:
         documents = tuple(_from_cluster(read.facts, options.namespace))
@@ -268,7 +270,7 @@ def _place(obj: Object) -> tuple[str, ...]:
 def _from_cluster(facts: Sequence[Object], namespace: str) -> Iterator[Given]:
     for obj in facts:
         if obj.get("kind") == names.SEGMENT and namespace in {"", obj["metadata"].get("namespace")}:
-            yield Given("cluster", names.SEGMENT, obj)
+            yield Given(CLUSTER, names.SEGMENT, obj)
 
 
 def _owned(finding: Finding, name: str) -> Finding:

@@ -257,11 +257,27 @@ async def test_yaml_is_the_same_as_json(verify):
     assert json.loads(shown[0].stdout) == yaml.safe_load(shown[1].stdout)
 
 
-async def test_a_refused_segment_is_1_and_says_why(verify):
-    cluster = await enforced()
+async def test_a_refused_segment_is_told_and_hides_nobody_else(verify):
+    cluster = await enforced(PAY)
     cluster.edit(SEGMENT, lambda obj: obj["spec"]["stages"][0].update(podSelector={}))
+    cluster.remove(ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "pay-x"))
 
-    result = await verify(cluster)
+    result = await verify(cluster, "-o", "json")
+
+    told = {one["object"]: one["findings"] for one in json.loads(result.stdout)["segments"]}
+    assert [(f["code"], f["path"]) for f in told["ci/shop"]] == [("PS101", "spec.stages[0].podSelector")]
+    assert [f["code"] for f in told["ci/pay"]] == ["PS621"]
+    assert result.exit_code == 1
+    shop = json.loads((await verify(cluster, "shop", "-o", "json")).stdout)
+    assert [one["object"] for one in shop["segments"]] == ["ci/shop"]
+    pay = json.loads((await verify(cluster, "pay", "-o", "json")).stdout)
+    assert [one["object"] for one in pay["segments"]] == ["ci/pay"]
+
+
+async def test_a_refused_file_is_1_and_prints_nothing(verify, tmp_path):
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(segment(stage("a", podSelector={}))))
+
+    result = await verify(await enforced(), "-f", str(tmp_path / "shop.yaml"))
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "PipelineSegment ci/shop is refused" in result.stderr
