@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
@@ -78,6 +79,7 @@ class Pod:
     live: bool
     has_owner: bool
     containers: tuple[str, ...]  # native sidecars among them
+    node: str = field(default="", compare=False)  # that it is placed is no news: its address is
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Snapshot:
     governed: Mapping[str, Class] = field(default_factory=dict)
     #: Names of the CRDs that exist, such as `authorizationpolicies.security.istio.io`.
     crds: frozenset[str] = frozenset()
+    others: Others = field(default_factory=Others)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from pipesegment.facts.others import Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
@@ -21,7 +22,7 @@ _SELECTIONS: Final[Mapping[Kind, Selection]] = {
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
-    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.CRD),
+    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.DAEMON_SET, kinds.CRD),
 )
 
 
@@ -112,6 +113,7 @@ class Surroundings(Fleet):
             governed=self._governed,
             seen=self._seen,
             crds=self._crds,
+            others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:
