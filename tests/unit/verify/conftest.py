@@ -14,6 +14,7 @@ from tests.unit.running.twin import leading, seeded, segment, segment_class, sta
 
 POLICY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "shop-a")
 SHOP = segment(stage("a", to("b", 80), app="a"), stage("b", app="b"), stage("c", app="c"))
+PAY = segment(stage("x", app="x"), name="pay")
 ISOLATING = segment_class(network={"isolation": {"mode": "Namespace"}})
 
 
@@ -29,6 +30,13 @@ def daemon_set(name: str, container: str, *, ready: int = 2) -> dict[str, Any]:
 
 
 CALICO = daemon_set("calico-node", "calico-node")
+
+
+def allow_all(name: str = "allow-all") -> dict[str, Any]:
+    """A policy of somebody else that opens everything."""
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
+    metadata = {"name": name, "namespace": "ci"}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 async def enforced(*more: dict[str, Any]) -> MemoryCluster:

@@ -1,7 +1,6 @@
 """`verify` without probes: whatever is broken in a cluster is told, and a cluster that is as declared is told as such."""
 
 import json
-import xml.etree.ElementTree as ET
 from collections import Counter
 
 import pytest
@@ -13,18 +12,12 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.lint.catalogue import CATALOGUE
 from tests.unit.running.twin import leading, segment, segment_class, stage
-from tests.unit.verify.conftest import POLICY, enforced
+from tests.unit.verify.conftest import PAY, POLICY, allow_all, enforced
 
 DENY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "pipesegment-default-deny")
 SEGMENT = ObjectID("pipesegment.dev/v1alpha1", "PipelineSegment", "ci", "shop")
 AGENT = ObjectID("apps/v1", "DaemonSet", "kube-system", "calico-node")
 POD = ObjectID("v1", "Pod", "ci", "a")
-
-
-def allow_all(name="allow-all"):
-    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
-    metadata = {"name": name, "namespace": "ci"}
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 def found(result) -> Counter:
@@ -195,9 +188,6 @@ async def test_a_declaration_that_nobody_acted_on_yet_is_told(verify):
     assert {reason for reason, _ in found(await verify(cluster, "-o", "json"))} == {"Drifted"}
 
 
-PAY = segment(stage("x", app="x"), name="pay")
-
-
 async def test_names_and_namespaces_narrow_and_the_others_stay_neighbours(verify):
     cluster = await enforced(PAY)
     cluster.remove(ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "pay-x"))
@@ -223,48 +213,6 @@ async def test_a_file_may_say_what_should_be(verify, tmp_path):
     result = await verify(cluster, "-f", str(tmp_path / "shop.yaml"), "-o", "json")
 
     assert {reason for reason, _ in found(result)} == {"Drifted"}
-
-
-async def test_text_names_code_and_fix(verify):
-    cluster = await enforced()
-    cluster.remove(POLICY)
-
-    result = await verify(cluster)
-
-    assert (
-        "error      PS621   ci/shop   spec.stages[0]   Missing: NetworkPolicy ci/shop-a does not exist:"
-        in result.stdout
-    )
-    assert "1 segment verified: 1 difference\n" in result.stderr
-
-
-async def test_junit_has_a_case_for_every_question(verify):
-    cluster = await enforced(PAY)
-    cluster.remove(POLICY)
-    cluster.seed(allow_all('<&"\x1b\n'))
-
-    result = await verify(cluster, "-o", "junit")
-
-    root = ET.fromstring(result.stdout)
-    suites = {suite.get("name"): suite for suite in root}
-    assert set(suites) == {"ci/shop", "ci/pay"}
-    for element in (root, *suites.values()):
-        cases = list(element.iter("testcase"))
-        assert int(element.get("tests")) == len(cases) > 0
-        assert int(element.get("failures")) == sum(case.find("failure") is not None for case in cases)
-    failures = {case.find("failure").get("type") for case in suites["ci/shop"] if case.find("failure") is not None}
-    assert failures == {"Missing", "Widened"}
-    assert '<&"' in next(c.find("failure").text for c in suites["ci/pay"] if c.find("failure") is not None)
-    assert result.exit_code == 1
-
-
-async def test_yaml_is_the_same_as_json(verify):
-    cluster = await enforced()
-    cluster.remove(POLICY)
-
-    shown = [await verify(cluster, "-o", style) for style in ("json", "yaml")]
-
-    assert json.loads(shown[0].stdout) == yaml.safe_load(shown[1].stdout)
 
 
 async def test_a_refused_segment_is_told_and_hides_nobody_else(verify):
