@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.others import DaemonSet
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
+from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.overlap import selectors
 from pipesegment.settings import Settings
@@ -162,6 +164,9 @@ class Following:
                 due |= self._pod_changed(changed.namespace, _labels(old, new))
             case "NetworkPolicy":
                 self._policy_changed(changed, old, new, ours=ours)
+            case kinds.DAEMON_SET.kind if _agent(old) == _agent(new):
+                # Whoever else runs on every node says nothing about enforcement.
+                return
             case kinds.CRD.kind:
                 due |= self._crd_changed(changed.name)
         self._add_segments(due)
@@ -227,7 +232,13 @@ class Following:
 
 
 def _meta(value: Any) -> Meta:
+    if isinstance(value, DaemonSet):
+        return Meta(value.namespace, value.name)
     return value if isinstance(value, Meta) else value.meta
+
+
+def _agent(found: DaemonSet | None) -> Agent | None:
+    return agent(found) if found is not None else None
 
 
 def _labels(*pods: Pod | None) -> list[Any]:

@@ -22,6 +22,7 @@ CLUSTER = {
     ("", "pods"): FOLLOW,
     ("", "services"): FOLLOW,
     ("discovery.k8s.io", "endpointslices"): FOLLOW,
+    ("apps", "daemonsets"): FOLLOW,
     ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,

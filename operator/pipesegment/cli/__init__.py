@@ -21,6 +21,7 @@ _VERBS: Final = {
     "lint": "Find what is wrong, risky or missing in segments, grants and classes.",
     "plan": "Show what would be created, changed and deleted.",
     "reach": "Show who reaches whom, as declared and as the compiled objects enforce it.",
+    "verify": "Check that what is declared is enforced now, on a live cluster.",
     "graph": "Draw a segment: its stages, what they reach, what reaches them.",
     "wire": "Show what has to change in the pipeline engine so that its pods become the stages' pods.",
     "crd": "Print the CustomResourceDefinitions.",
@@ -28,6 +29,9 @@ _VERBS: Final = {
     "version": "Print the version.",
     "completion": "Print the completion script of a shell.",
 }
+
+#: Verbs that nobody types.
+_HIDDEN: Final = frozenset({"probe"})
 
 PLUGIN: Final = "kubectl-pipesegment"
 
@@ -44,7 +48,7 @@ class _Verbs(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        if cmd_name not in _VERBS:
+        if cmd_name not in _VERBS and cmd_name not in _HIDDEN:
             return None
         command = import_module(f"pipesegment.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
@@ -81,7 +85,7 @@ class _Verbs(click.Group):
 def program() -> None:
     """Fence in pipeline stages: each reaches only what it declares.
 
-    Exit codes: 0 done; 1 the input is refused, or there is an error (lint), a difference (plan, reach) or something
+    Exit codes: 0 done; 1 the input is refused, or there is an error (lint), a difference (plan, reach, verify) or something
     missing (wire --check); 2 bad usage; 3 the cluster cannot be reached.
     """
 

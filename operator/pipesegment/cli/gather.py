@@ -1,6 +1,8 @@
 """Facts from a cluster, for whoever asked for one: the same objects that the operator's informers hold, listed once."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pipesegment.cli import output
@@ -13,7 +15,8 @@ from pipesegment.world.api import Api
 from pipesegment.world.kinds import Kind
 from pipesegment.world.port import Cluster, Selection
 
-_FACTS: Final = (
+#: What a declaration may depend on.
+FACTS: Final = (
     kinds.NAMESPACE,
     kinds.NODE,
     kinds.POD,
@@ -36,6 +39,13 @@ def gather(options: Options) -> list[Object]:
 
 
 async def _gather(options: Options) -> list[Object]:
+    async with connected(options) as api:
+        return await listed(api)
+
+
+@asynccontextmanager
+async def connected(options: Options) -> AsyncIterator[Api]:
+    """Connect to the cluster that is asked for."""
     access = Access(options.kubeconfig, options.context)
     try:
         await access.load()
@@ -45,12 +55,12 @@ async def _gather(options: Options) -> list[Object]:
         # Nobody wrote anything wrong: there is no cluster where one would be.
         raise Unreachable(str(error)) from error
     async with Api(access) as api:
-        return await listed(api)
+        yield api
 
 
 async def listed(cluster: Cluster) -> list[Object]:
     """List every kind of facts side by side; CRDs by their names alone."""
-    whole = [_list(cluster, kind, Selection()) for kind in _FACTS]
+    whole = [_list(cluster, kind, Selection()) for kind in FACTS]
     found = await asyncio.gather(*whole, _list(cluster, kinds.CRD, Selection(metadata_only=True)))
     return [obj for objects in found for obj in objects]
 

@@ -2,26 +2,20 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Final
 
 import click
 
-from pipesegment import names
 from pipesegment.cli import inputs, output
+from pipesegment.cli.existing import Existing, inventories
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options, surroundings
-from pipesegment.cli.walk import Surroundings, refuse, told, walk
+from pipesegment.cli.walk import refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
-from pipesegment.compile.desired import Desired, ObjectID
-from pipesegment.facts.snapshot import Key
 from pipesegment.plan import render
-from pipesegment.plan.changes import Action, Change, Why, plan
-from pipesegment.plan.live import Entry, Live
+from pipesegment.plan.changes import Action, Change
 from pipesegment.report.text import plain
-from pipesegment.world import kinds
 
-_VERSIONS: Final = {(kind.group, kind.kind): kind.api_version for kind in kinds.OWNED}
 _COLOURS: Final[Mapping[render.Style, str]] = {
     "created": "bold green",
     "configured": "bold yellow",
@@ -72,24 +66,17 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
             )
         elif each.reach.suspended:
             output.say(f"{each.reach.segment} is suspended: what creates, widens or repairs waits")
-    existing = _Existing(_objects(live, options) if live else found.facts)
-    inventories = _inventories(found)
+    existing = Existing(_objects(live, options) if live else found.facts)
+    recorded = inventories(found)
     desired = (*(w.desired for w in walked.walked), *walked.classes)
     stalled = {w.reach.segment for w in walked.walked if w.reach.governance.stalled}
     changes = [
-        _kept(change) if d.segment in stalled else change
+        change
         for d in desired
-        for change in plan(d, existing.around(d), inventories.get(d.segment, ())).changes
+        for change in existing.changes(d, recorded.get(d.segment, ()), stalled=d.segment in stalled)
     ]
     _print(changes, style)
     ctx.exit(1 if any(change.action is not Action.UNCHANGED for change in changes) else 0)
-
-
-def _kept(change: Change) -> Change:
-    """Leave what exists as it is: while the class is not known, nobody knows what it should be."""
-    if change.live is None or not change.writes:
-        return change
-    return replace(change, action=Action.UNCHANGED, why=Why.SAME, differences=())
 
 
 def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:
@@ -97,54 +84,6 @@ def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:
     if found.problems:
         refuse(found.problems)
     return found.facts
-
-
-class _Existing:
-    """What exists and may be ours, under the API versions that we write, whatever version it was printed in."""
-
-    def __init__(self, objects: Iterable[Object]) -> None:
-        self._all: dict[ObjectID, Live] = {}
-        for obj in objects:
-            version = _VERSIONS.get((str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj["kind"])))
-            if version is not None:
-                live = Live.of({**obj, "apiVersion": version})
-                self._all[live.id] = live
-        # `plan` looks at all that it is given: a thousand segments must not each look at every other's objects.
-        self._claimed: dict[str | Key, list[Live]] = {}
-        for live in self._all.values():
-            for owner in _claims(live):
-                self._claimed.setdefault(owner, []).append(live)
-
-    def around(self, desired: Desired) -> dict[ObjectID, Live]:
-        """Give what has the name of a desired object, and what may have been made for the same segment or class."""
-        named = (ObjectID.of(obj) for obj in desired.objects)
-        found = {target: self._all[target] for target in named if target in self._all}
-        namespace, name = desired.segment
-        for owner in (desired.uid, Key(namespace, name if namespace else names.label_value(name))):
-            found |= {live.id: live for live in self._claimed.get(owner, ())}
-        return found
-
-
-def _claims(live: Live) -> set[str | Key]:
-    """Name whom an object says that it was made for: by uid, and by the names in its labels."""
-    labels = live.labels
-    origin = labels.get(names.ORIGIN_LABEL, live.id.namespace)
-    said = (Key(origin, labels.get(names.SEGMENT_LABEL, "")), Key("", labels.get(names.CLASS_LABEL, "")))
-    return {*(uid for uid in (live.owner, live.segment_uid) if uid), *(key for key in said if key.name)}
-
-
-def _inventories(found: Surroundings) -> dict[Key, tuple[Entry, ...]]:
-    """Read the inventories that the segments' statuses recorded."""
-    inventories: dict[Key, tuple[Entry, ...]] = {}
-    for obj in found.facts:
-        meta, status = obj.get("metadata") or {}, obj.get("status") or {}
-        if obj.get("kind") == kinds.SEGMENT.kind:
-            recorded = tuple(
-                Entry(ObjectID(i["apiVersion"], i["kind"], i.get("namespace", ""), i["name"]), i.get("uid", ""))
-                for i in status.get("inventory") or ()
-            )
-            inventories.setdefault(Key(meta.get("namespace", ""), meta.get("name", "")), recorded)
-    return inventories
 
 
 def _print(changes: list[Change], style: str) -> None:

@@ -6,14 +6,15 @@ The rooms are the operator's own; only the surroundings come from files.
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass, field, replace
+from typing import Final, NoReturn
 
 import click
 
 from pipesegment import names
 from pipesegment.cli import inputs, output
 from pipesegment.cli.inputs import Given, Object, Problem
+from pipesegment.cli.known import gathered_from, merged
 from pipesegment.cli.options import Options
 from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.compile.isolation import isolation
@@ -28,11 +29,13 @@ from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
+from pipesegment.verify.moment import Seen
+from pipesegment.world import kinds
 
+#: The place of documents that nobody gave: they are the cluster's own.
+CLUSTER: Final = "cluster"
 #: The most reasons that are told for one document: more say nothing more.
-_MOST_TOLD = 100
-#: What only a cluster can say of an object.
-_CLUSTERS = frozenset({"uid", "creationTimestamp", "deletionTimestamp", "generation"})
+_MOST_TOLD: Final = 100
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
 _OWNED = frozenset({"NetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"})
 
@@ -45,6 +48,8 @@ class Surroundings:
     facts: tuple[Object, ...]
     snapshot: Snapshot
     problems: tuple[Problem, ...]
+    #: What a whole look at the cluster gave beside the facts; None without one.
+    seen: Seen | None = None
 
     def segments(self) -> tuple[tuple[Given, Segment], ...]:
         """Give the segments that are asked about, by namespace and name."""
@@ -106,16 +111,19 @@ def _keeping() -> Iterator[None]:
 
 
 @_keeping()
-def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
-    """Read everything that the options name; `optional` lets a verb go without documents when it asks the cluster."""
+def surroundings(options: Options, *, optional: bool = False, whole: bool = False) -> Surroundings:
+    """Read everything that the options name.
+
+    `optional` lets a verb go without documents when it asks the cluster; `whole` looks there for what may undo a segment,
+    too.
+    """
     if not options.files and not (optional and options.cluster):
         raise Usage("nothing is given: name files, folders or - with -f")
     read = inputs.read(options.files, options.facts, options.namespace or "default")
+    seen = None
     if options.cluster:
-        from pipesegment.cli.gather import gather  # noqa: PLC0415 - the client is loaded only for a cluster
-
-        gathered = gather(options)
-        told = [(obj, inputs.refused(obj, "cluster") or inputs.unreadable(obj, "cluster")) for obj in gathered]
+        gathered, seen = gathered_from(options, whole=whole)
+        told = [(obj, inputs.refused(obj, CLUSTER) or inputs.unreadable(obj, CLUSTER)) for obj in gathered]
         # Of ours even what is refused says that it is there: a class that cannot be read stalls its namespaces.
         read.facts[:0] = [obj for obj, problem in told if problem is None or obj["kind"] in names.KINDS]
         read.ignored += [problem for _, problem in told if problem is not None]
@@ -130,15 +138,10 @@ def surroundings(options: Options, *, optional: bool = False) -> Surroundings:
             output.say(f"{problem.place}: {problem.title} is refused, and counts for nothing among the facts:")
             for refusal in problem.refusals:
                 output.say(f"  {refusal}")
-    return Surroundings(documents, tuple(read.facts), snapshot(_all(read.facts, documents)), tuple(read.problems))
-
-
-def _all(facts: Sequence[Object], documents: Sequence[Given]) -> list[Object]:
-    """Give the facts with the documents in the place of what they replace, so that nothing is read for nothing."""
-    known = {_identity(obj): obj for obj in facts}
-    given = {_identity(item.raw): item.raw for item in documents}
-    every = {**known, **given}.items()
-    return [_remembered(obj, known.get(key)) if key in given else obj for key, obj in every]
+    found = snapshot(merged(read.facts, documents))
+    if seen is not None and kinds.DAEMON_SET.kind not in seen.unread:
+        found = replace(found, others=replace(found.others, daemon_sets=found.others.daemon_sets or {}))
+    return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen)
 
 
 @_keeping()
@@ -275,27 +278,10 @@ def _place(obj: Object) -> tuple[str, ...]:
     return (group, str(obj["kind"]), str(meta.get("namespace", "")), str(meta.get("name", "")))
 
 
-def _identity(obj: Object) -> tuple[str, str, str]:
-    meta: Mapping[str, Any] = obj.get("metadata") or {}
-    return (str(obj.get("kind")), str(meta.get("namespace", "")), str(meta.get("name", "")))
-
-
-def _remembered(raw: Object, known: Object | None) -> Object:
-    """Give a document what the cluster knows of it, and nothing that only a cluster can say from itself.
-
-    Uid and age decide who owns an object and who was first: whoever could write them into a file would be the older.
-    """
-    own = {key: value for key, value in raw["metadata"].items() if key not in _CLUSTERS}
-    if known is None:
-        return {**raw, "metadata": own}
-    kept = {key: value for key, value in known["metadata"].items() if key in _CLUSTERS}
-    return {**raw, "metadata": {**own, **kept}, "status": known.get("status")}
-
-
 def _from_cluster(facts: Sequence[Object], namespace: str) -> Iterator[Given]:
     for obj in facts:
         if obj.get("kind") == names.SEGMENT and namespace in {"", obj["metadata"].get("namespace")}:
-            yield Given("cluster", names.SEGMENT, obj)
+            yield Given(CLUSTER, names.SEGMENT, obj)
 
 
 def _owned(finding: Finding, name: str) -> Finding:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Final
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address, is_same
+from pipesegment.facts.others import PROXY
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import ContainerPort, Pod, Snapshot
 
@@ -23,9 +23,6 @@ __all__ = [
     "representative",
     "routes",
 ]
-
-#: The sidecar's container, by whose presence a pod is known to be in the mesh.
-PROXY: Final = "istio-proxy"
 
 
 def of_pod(pod: Pod, namespace_labels: Mapping[str, str]) -> PodEnd:

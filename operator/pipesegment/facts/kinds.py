@@ -45,6 +45,10 @@ _GROUPS: Final[Mapping[str, str]] = {
     "AuthorizationPolicy": "security.istio.io",
     "PeerAuthentication": "security.istio.io",
     "Sidecar": "networking.istio.io",
+    "DaemonSet": "apps",
+    "ConfigMap": "",
+    "CiliumNetworkPolicy": "cilium.io",
+    "CiliumClusterwideNetworkPolicy": "cilium.io",
     **dict.fromkeys(names.KINDS, names.GROUP),
 }
 
@@ -123,6 +127,9 @@ _CONTAINERS: Final = [
         "ports": [{"name": TEXT, "containerPort": Must(PORT), "protocol": PROTOCOL}],
     }
 ]
+#: What a Cilium policy is about; its rules are read by whoever judges them.
+_CILIUM_RULE: Final[Shape] = {"endpointSelector": _SELECTOR}
+_CILIUM: Final[Mapping[str, Shape]] = {"spec": _CILIUM_RULE, "specs": [_CILIUM_RULE]}
 _OF_WORKLOADS: Final = {"matchLabels": TEXTS}
 _SOURCE: Final = {
     **{key: [TEXT] for key in _both("principals", "namespaces", "serviceAccounts", "requestPrincipals")},
@@ -147,7 +154,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     },
     "Pod": {
         "spec": {
-            "serviceAccountName": TEXT,
+            **dict.fromkeys(("serviceAccountName", "nodeName"), TEXT),
             "hostNetwork": FLAG,
             **dict.fromkeys(("containers", "initContainers"), _CONTAINERS),
         },
@@ -183,6 +190,22 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
             "portLevelMtls": Leaf("an object of modes by port", _is_modes),
         }
     },
+    "Sidecar": {"spec": {"workloadSelector": {"labels": TEXTS}}},
+    "DaemonSet": {
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {"name": TEXT, "command": [TEXT], "args": [TEXT], "env": [{"name": TEXT, "value": TEXT}]}
+                    ]
+                }
+            }
+        },
+        "status": dict.fromkeys(("desiredNumberScheduled", "numberReady"), WHOLE),
+    },
+    "ConfigMap": {"data": TEXTS},
+    "CiliumNetworkPolicy": _CILIUM,
+    "CiliumClusterwideNetworkPolicy": _CILIUM,
     names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},
     names.GRANT: {"status": {"namespaces": [dict.fromkeys(("namespace", "uid"), Must(TEXT))]}},
     names.CLASS: {"status": {}},

@@ -5,6 +5,7 @@ here (policyTypes, protocol, targetPort), so that YAML from a file means what it
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from sys import intern
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -13,6 +14,8 @@ import orjson
 from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
+from pipesegment.facts.others import daemon_set, others
+from pipesegment.facts.owners import is_ours
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import (
@@ -93,6 +96,7 @@ def pod(obj: Raw) -> Pod:
         live=status.get("phase") not in _DONE,
         has_owner=bool((obj.get("metadata") or {}).get("ownerReferences")),
         containers=tuple(c.get("name", "") for c in serving),
+        node=intern(spec.get("nodeName") or ""),
     )
 
 
@@ -132,23 +136,10 @@ def network_policy(obj: Raw) -> NetworkPolicy:
     found = meta(obj)
     spec = obj.get("spec") or {}
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-    owned = found.labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY and _has_our_owner(obj, found.name, spec)
+    owned = is_ours(obj)
     selector = Selector.parse(spec.get("podSelector"))
     # What our own policies say is known from the segments; thousands of copies would only cost memory.
     return NetworkPolicy(found, selector, frozenset(types), _NOTHING if owned else spec, owned)
-
-
-def _has_our_owner(obj: Raw, name: str, spec: Raw) -> bool:
-    """Tell whether an object names an owner of our kinds: the label alone can be anybody's.
-
-    An owner that does not exist makes the garbage collector delete the object; one that exists makes us prune it. A
-    default deny whose class is gone is left with its Namespace for an owner; as it allows nothing, nobody could hide in it.
-    """
-    owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
-    if any(str(o.get("apiVersion", "")).startswith(f"{names.GROUP}/") for o in owners):
-        return True
-    shut = name == names.DEFAULT_DENY and not spec.get("ingress") and not spec.get("egress")
-    return shut and any((o.get("apiVersion"), o.get("kind")) == ("v1", "Namespace") for o in owners)
 
 
 def segment(obj: Raw) -> Segment:
@@ -193,6 +184,7 @@ PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {
     "Service": service,
     "EndpointSlice": endpoint_slice,
     "NetworkPolicy": network_policy,
+    "DaemonSet": daemon_set,
     names.SEGMENT: segment,
     names.GRANT: grant,
     names.CLASS: segment_class,
@@ -217,7 +209,8 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     flat: dict[str, Any] = {name: {} for name in _CLUSTER_FIELDS.values()}
     nested: dict[str, Any] = {name: {} for name in _FIELDS.values()}
     crds: set[str] = set()
-    for obj in _flatten(objects):
+    every = tuple(_flatten(objects))
+    for obj in every:
         kind = obj.get("kind", "")
         if kind == "CustomResourceDefinition":
             crds.add(meta(obj, namespaced=False).name)
@@ -230,7 +223,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     pods = (pod for by in nested["pods"].values() for pod in by.values())
     services = (service for by in nested["services"].values() for service in by.values())
     seen = SeenAddresses(ip for found in (*pods, *services) for ip in addresses(found))
-    return Snapshot(**flat, **nested, seen=seen, crds=frozenset(crds))
+    return Snapshot(**flat, **nested, seen=seen, crds=frozenset(crds), others=others(every))
 
 
 def addresses(found: Pod | Service) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pipesegment.facts.bylabel import ByLabel
+from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
@@ -80,6 +81,7 @@ class Pod:
     live: bool
     has_owner: bool
     containers: tuple[str, ...]  # native sidecars among them
+    node: str = field(default="", compare=False)  # that it is placed is no news: its address is
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,7 @@ class Snapshot:
     crds: frozenset[str] = frozenset()
     #: These pods by their labels, where somebody keeps them so.
     labelled: ByLabel[Pod] | None = field(default=None, compare=False, repr=False)
+    others: Others = field(default_factory=Others)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""

@@ -5,23 +5,10 @@ is written from this table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Severity = Literal["error", "warning", "info"]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One kind of finding; `reason` is the word that refusals, findings and conditions carry."""
-
-    code: str
-    reason: str
-    severity: Severity
-    title: str
-    why: str
-    fix: str
-
+from pipesegment.lint import enforcement
+from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
     Entry(
@@ -347,7 +334,7 @@ _ENTRIES: Final = (
     ),
 )
 
-CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in _ENTRIES}
+CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES)}
 
 
 def entry(reason: str) -> Entry:

@@ -6,7 +6,8 @@
 import sys
 from collections.abc import Iterator
 
-from pipesegment.lint.catalogue import CATALOGUE, Entry
+from pipesegment.lint.catalogue import CATALOGUE
+from pipesegment.lint.entry import Entry
 
 _HEAD = """\
 # What lint finds
@@ -14,7 +15,8 @@ _HEAD = """\
 Written from `operator/pipesegment/lint/catalogue.py`; change it there.
 
 `pipesegment lint` exits 1 when there is an error, with `--strict` also when there is a warning. Surroundings (`--facts`,
-`--cluster`) are optional; without them nothing is taken to be there.
+`--cluster`) are optional; without them nothing is taken to be there. `pipesegment verify` tells the same findings of a live
+cluster; those from PS601 on need facts that it alone reads (or that you give: DaemonSets, objects of Istio and Cilium).
 
 | code | reason | severity | finding |
 |---|---|---|---|

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipesegment.findings import Finding, Refusal, quoted
-from pipesegment.lint.catalogue import Severity, entry
+from pipesegment.lint.catalogue import entry
+from pipesegment.lint.entry import Severity
 
 _RANK: Final = {"error": 0, "warning": 1, "info": 2}
 

@@ -84,7 +84,7 @@ def _json(change: Change) -> dict[str, Any]:
         "name": target.name,
         "stage": change.stage,
         "why": change.why.value,
-        "differences": [{"path": d.path, "old": d.old, "new": d.new} for d in _telling(change.differences)],
+        "differences": [{"path": d.path, "old": d.old, "new": d.new} for d in telling(change.differences)],
     }
 
 
@@ -136,6 +136,7 @@ def _owned_part(obj: Object) -> Mapping[str, Any]:
     return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": kept}
 
 
-def _telling(differences: tuple[Difference, ...]) -> list[Difference]:
+def telling(differences: tuple[Difference, ...]) -> list[Difference]:
+    """Leave out our own mark, which tells people nothing."""
     mark = f"metadata.annotations[{names.HASH_ANNOTATION}]"
     return [d for d in differences if d.path != mark]

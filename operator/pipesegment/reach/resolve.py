@@ -14,6 +14,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach.conformance import unwired
 from pipesegment.reach.fronts import parts
 from pipesegment.reach.graph import (
     Account,
@@ -51,7 +52,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
     closing = _closing(scene, spec)
-    scene.findings.extend(conformance.findings(scene, views, closing))
+    scene.findings.extend(conformance.findings(scene, views, stages, closing))
     return Reach(
         segment=segment.meta.key,
         uid=segment.meta.uid,
@@ -111,7 +112,7 @@ def _stage(
         closed=closed,
         runner=_runner(scene, view),
         pods=len(pods),
-        wrong_account=conformance.wrong_account(view, pods),
+        wrong_account=unwired.count(view, pods),
     )
 
 

@@ -128,7 +128,9 @@ def _conforming(by: By) -> Verdict:
         if by.get(reason):
             others = [sentence(f) for other in CONFORMING_FALSE if other is not reason for f in by.get(other, ())]
             return ConditionType.CONFORMING, False, reason, listing([*map(sentence, by[reason]), *others])
-    return ConditionType.CONFORMING, True, Reason.CONFORMS, "nothing around the segment undoes it"
+    unknown = [sentence(f) for f in by.get(Reason.CONFORMS, ())]
+    lead = "nothing that is known undoes it; not known: " if unknown else "nothing around the segment undoes it"
+    return ConditionType.CONFORMING, True, Reason.CONFORMS, listing(unknown, lead)
 
 
 def _parts(outcome: Outcome) -> Iterator[Verdict]:

@@ -34,10 +34,19 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ClassLost": Reason.UNRESOLVED,
     "OverlapUnion": Reason.WIDENED,  # the other stage's allows add up with this one's
     "PipelineUnclosed": Reason.NAMESPACE_OPEN,
+    "BarePods": Reason.NOT_ENFORCED,
+    "StartupWindow": Reason.NOT_ENFORCED,
+    "SharedName": Reason.NOT_ENFORCED,
+    "SecondFamily": Reason.NOT_ENFORCED,
+    "UnfencedNode": Reason.NOT_ENFORCED,
+    "ExceptUnreliable": Reason.NOT_ENFORCED,
+    "LaxMutualTLS": Reason.WIDENED,
+    "NoSidecar": Reason.UNWIRED,
+    "EngineUnknown": Reason.CONFORMS,  # nothing is known against it, and Conforming's message says what is not known
 }
 _REASONS: Final = {reason.value: reason for reason in Reason}
-#: Findings that change no condition but Ready's reason.
-_WARNINGS: Final = frozenset({Reason.UNGRANTED})
+#: Findings that make no condition False; Ungranted may be Ready's reason.
+_WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 #: What makes no condition False; the mesh's own condition tells it all the same.
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: Gaps of the mesh: its own condition tells them too.

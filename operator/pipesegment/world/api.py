@@ -181,6 +181,12 @@ class Api:
         except Unreachable as error:
             _log.warning("an Event was lost: %s", error)
 
+    async def log(self, pod: ObjectID, container: str) -> str:
+        """Read what a container has written so far."""
+        path = kinds.POD.path(pod.namespace, pod.name, "log")
+        request = Request("log", kinds.POD, "GET", path, urlencode({"container": container}), accept="*/*")
+        return (await self._transport.read(request)).decode("utf-8", "replace")
+
     async def review(self, verb: str, kind: Kind, *, namespace: str = "", subresource: str = "") -> bool:
         """Ask whether we ourselves may do something."""
         attributes = {

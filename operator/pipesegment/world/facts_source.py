@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from pipesegment.facts.bylabel import ByLabel
+from pipesegment.facts.others import Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
@@ -22,7 +23,7 @@ _SELECTIONS: Final[Mapping[Kind, Selection]] = {
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
-    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.CRD),
+    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.DAEMON_SET, kinds.CRD),
 )
 
 
@@ -117,6 +118,7 @@ class Surroundings(Fleet):
             seen=self._seen,
             crds=self._crds,
             labelled=self._labelled,
+            others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:

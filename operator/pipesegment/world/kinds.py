@@ -56,6 +56,7 @@ POD: Final = Kind("v1", "Pod", "pods")
 SERVICE: Final = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 ENDPOINT_SLICE: Final = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+DAEMON_SET: Final = Kind("apps/v1", "DaemonSet", "daemonsets")
 NETWORK_POLICY: Final = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 EVENT: Final = Kind("events.k8s.io/v1", "Event", "events")
 LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
@@ -83,7 +84,7 @@ OWNED: Final = (NETWORK_POLICY, SERVICE_ACCOUNT, AUTHORIZATION_POLICY, PEER_AUTH
 KNOWN: Final = {
     (kind.api_version, kind.kind): kind
     for kind in (
-        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, EVENT, LEASE, ACCESS_REVIEW, CRD),
+        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, EVENT, LEASE, ACCESS_REVIEW, CRD),
         *OWNED,
         *(SEGMENT, GRANT, CLASS),
     )

@@ -38,6 +38,7 @@ class MemoryCluster(Store):
         self.calls: Counter[str] = Counter()
         self.absent: set[Place] = set()  # groups and kinds whose CRD is missing
         self.denied: set[tuple[str, str]] = set()  # verbs and plurals that `review` answers with no
+        self.logs: dict[tuple[str, str], str] = {}  # what pods have written, by namespace and name
         self._page_size = page_size
         self._faults: list[Fault] = []
 
@@ -180,6 +181,14 @@ class MemoryCluster(Store):
         """Post an Event."""
         await asyncio.sleep(0)
         self.events.append(copy.deepcopy(dict(event)))
+
+    async def log(self, pod: ObjectID, container: str) -> str:
+        """Read what a pod has written so far, whichever container it was."""
+        del container
+        await asyncio.sleep(0)
+        with self._call("log", pod):
+            self.existing(pod)
+            return self.logs.get((pod.namespace, pod.name), "")
 
     async def review(self, verb: str, kind: Kind, *, namespace: str = "", subresource: str = "") -> bool:
         """Ask whether we ourselves may do something: all but `denied`, in every namespace alike."""

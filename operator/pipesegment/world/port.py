@@ -86,6 +86,9 @@ class Cluster(Protocol):
     async def post_event(self, event: Object) -> None:
         """Post an Event. It is a courtesy: a failure is logged and forgotten."""
 
+    async def log(self, pod: ObjectID, container: str) -> str:
+        """Read what a container has written so far."""
+
     async def review(self, verb: str, kind: Kind, *, namespace: str = "", subresource: str = "") -> bool:
         """Ask whether we ourselves may do something."""
 

@@ -79,17 +79,18 @@ class Transport:
             await self._session.close()
 
     async def call(self, request: Request) -> Json:
-        """Make one call and give the answer's object, waiting as often and as long as the server asks within reason.
+        """Make one call and give the answer's object. Raises Rejected for every answer but success."""
+        return decode(await self.read(request))
 
-        Raises Rejected for every answer but success.
-        """
+    async def read(self, request: Request) -> bytes:
+        """Make one call and give the answer, waiting as often and as long as the server asks within reason."""
         for attempt in range(_PATIENCE + 1):
             with self._counted(request) as count:
                 async with await self._exchange(request, self._patience) as response:
                     raw = await response.read()
                     count(response.status)
             if response.status < 300:
-                return decode(raw)
+                return raw
             error = rejected(response.status, response.headers, raw)
             # 429 is said before anything is done; after a 503 a POST may have happened all the same.
             mendable = error.status == 429 or (error.status == 503 and request.method != "POST")

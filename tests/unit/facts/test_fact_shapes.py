@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from pipesegment.facts import kinds
+from pipesegment.facts.others import others
 from pipesegment.facts.parse import PARSERS
 
 META = "metadata: {name: a, namespace: ci}"
@@ -61,6 +62,18 @@ WRONG = [
         "spec.rules[0].when[0]",
     ),
     (f"{{kind: PeerAuthentication, {META}, spec: {{portLevelMtls: {{x: {{}}}}}}}}", "spec.portLevelMtls"),
+    (f"{{kind: Sidecar, {META}, spec: {{workloadSelector: {{labels: a}}}}}}", "spec.workloadSelector.labels"),
+    (
+        f"{{kind: DaemonSet, {META}, spec: {{template: {{spec: {{containers: [{{args: --on}}]}}}}}}}}",
+        "spec.template.spec.containers[0].args",
+    ),
+    (f"{{kind: DaemonSet, {META}, status: {{numberReady: some}}}}", "status.numberReady"),
+    (f"{{kind: ConfigMap, {META}, data: [x]}}", "data"),
+    (f"{{kind: CiliumNetworkPolicy, {META}, specs: {{}}}}", "specs"),
+    (
+        f"{{kind: CiliumNetworkPolicy, {META}, spec: {{endpointSelector: {{matchLabels: {{a: 1}}}}}}}}",
+        "spec.endpointSelector.matchLabels",
+    ),
     (f"{{kind: PipelineSegment, {META}, status: {{class: default}}}}", "status.class"),
     (f"{{kind: PipelineSegment, {META}, status: {{inventory: [{{name: a}}]}}}}", "status.inventory[0].apiVersion"),
     (f"{{kind: SegmentGrant, {META}, status: {{namespaces: [{{uid: a}}]}}}}", "status.namespaces[0].namespace"),
@@ -93,6 +106,25 @@ def test_what_a_cluster_prints_is_right_and_is_read(text: str) -> None:
 
     assert list(kinds.wrong(obj)) == []
     assert PARSERS[obj["kind"]](obj).meta.name == "a"
+
+
+OTHERS = [
+    f"{{kind: DaemonSet, apiVersion: apps/v1, {META}, spec: {{template: {{spec: {{containers: [{{name: a, env: [{{name: X, valueFrom: {{}}}}]}}]}}}}}}}}",
+    f"{{kind: Sidecar, apiVersion: networking.istio.io/v1, {META}, spec: {{egress: [{{hosts: ['./*']}}]}}}}",
+    f"{{kind: CiliumNetworkPolicy, apiVersion: cilium.io/v2, {META}, spec: {{endpointSelector: {{}}, egress: [{{toFQDNs: []}}]}}}}",
+    "{kind: CiliumClusterwideNetworkPolicy, apiVersion: cilium.io/v2, metadata: {name: a}, spec: {nodeSelector: {}}, specs: null}",
+]
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_what_others_run_and_write_is_right_and_is_read(text: str) -> None:
+    obj = yaml.safe_load(text)
+
+    found = others([obj])
+
+    assert list(kinds.wrong(obj)) == []
+    assert kinds.is_read(obj)
+    assert found.foreign or found.daemon_sets
 
 
 def test_every_kind_that_is_parsed_has_a_shape() -> None:

@@ -13,14 +13,14 @@ from pipesegment.lint.page import render
 PACKAGE = Path(pipesegment.__file__).parent
 ROOT = PACKAGE.parents[1]
 #: Findings of `wire --check` are its own: they are about a file of the engine.
-ROOMS = ("reach", "compile", "spec", "lint", "evaluate")
+ROOMS = ("reach", "compile", "spec", "lint", "evaluate", "verify", "probe")
 
 
 def reasons() -> Iterator[tuple[str, str]]:
-    """Read every literal reason off the source: Finding(path, reason, …), note(path, reason, …), Problem(reason, …)."""
-    place = {"Finding": 1, "note": 1, "Problem": 0}
+    """Read every literal reason off the source: Finding(path, reason, …), note(path, reason, …), Problem(reason, …)…"""
+    place = {"Finding": 1, "note": 1, "Problem": 0, "of_stage": 2, "of_namespace": 1}
     for room in ROOMS:
-        for file in sorted((PACKAGE / room).glob("*.py")):
+        for file in sorted((PACKAGE / room).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text())):
                 if not isinstance(node, ast.Call):
                     continue
@@ -37,7 +37,9 @@ def test_every_reason_in_the_source_has_an_entry() -> None:
 
 
 def test_reasons_are_really_found_in_the_source() -> None:
-    assert {"Unresolved", "Ungranted", "NoService", "ForgeableLabels"} <= {reason for _, reason in reasons()}
+    assert {"Unresolved", "Ungranted", "NoService", "ForgeableLabels", "BarePods"} <= {
+        reason for _, reason in reasons()
+    }
 
 
 def test_codes_are_unique_and_in_order() -> None:

@@ -233,3 +233,33 @@ async def test_an_object_that_changed_under_a_write_is_no_conflict():
         assert ready(cluster, shop) == "Enforced"
         assert not [event for event in cluster.events if event["reason"] == "Conflict"]
         assert "81" in str(shapes(cluster)[POLICY])
+
+
+def daemon_set(name):
+    spec = {"template": {"spec": {"containers": [{"name": name}]}}}
+    metadata = {"name": name, "namespace": "kube-system"}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}
+
+
+async def test_an_engine_that_comes_or_goes_is_told_by_everybody():
+    """Whoever else runs on every node is no news: nobody looks again."""
+    shop = segment(stage("a", app="a"))
+    cluster = seeded([*surroundings(), shop])
+
+    def reason():
+        found = cluster.peek(target_of(shop))["status"]["conditions"]
+        return next(c["reason"] for c in found if c["type"] == "Conforming")
+
+    async with leading(cluster) as twin:
+        assert reason() == "NamespaceOpen"
+        change(twin, None, daemon_set("kube-flannel"))
+        await twin.quiet()
+        assert reason() == "NotEnforced"
+        change(twin, None, daemon_set("calico-node"))
+        await twin.quiet()
+        assert reason() == "NamespaceOpen"
+
+        before = twin.metrics.registry.get_sample_value("pipesegment_workqueue_adds_total")
+        change(twin, None, daemon_set("fluent-bit"))
+        await twin.quiet()
+        assert twin.metrics.registry.get_sample_value("pipesegment_workqueue_adds_total") == before

@@ -38,7 +38,7 @@ _FENCE = re.compile(r"(?:<!-- (file|from|refused): (\S+) -->\n)?^```(\w*)\n(.*?)
 _FILES = re.compile(r"^<!-- files: (\S+) = (.+) -->$", re.MULTILINE)
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*(?:\[\][^\]]*)*)\]\(([^)\s]+)\)")
-_CLUSTER = {"--cluster", "--context", "run"}
+_CLUSTER = {"--cluster", "--context", "run", "verify"}
 
 
 @dataclass(frozen=True)

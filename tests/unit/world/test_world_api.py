@@ -360,3 +360,16 @@ async def test_a_redirect_is_not_followed_with_our_token(tmp_path):
         with pytest.raises(Rejected) as caught:
             await api.get(POLICY)
     assert caught.value.status == 302
+
+
+async def test_a_pods_log_is_text_and_a_refusal_is_one(tmp_path):
+    target = ObjectID("v1", "Pod", "shop", "probe")
+    log = web.Response(body=b'{"answers": []}\n\xff', content_type="text/plain")
+    async with serving(tmp_path, log, no(403, "Forbidden")) as script, client(script) as api:
+        assert await api.log(target, "main") == '{"answers": []}\n\ufffd'
+        with pytest.raises(Rejected, match="403"):
+            await api.log(target, "main")
+    assert (script.calls[0].path, script.calls[0].query) == (
+        "/api/v1/namespaces/shop/pods/probe/log",
+        {"container": "main"},
+    )

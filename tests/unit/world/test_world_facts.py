@@ -76,6 +76,7 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
         thing(kinds.SERVICE, "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80}]}),
         thing(kinds.ENDPOINT_SLICE, "web-1", labels={"kubernetes.io/service-name": "web"}, addressType="IPv4"),
         thing(kinds.NETWORK_POLICY, "theirs", spec={"podSelector": {}}),
+        thing(kinds.DAEMON_SET, "agent", spec={"template": {"spec": {"containers": [{"name": "calico-node"}]}}}),
         thing(kinds.CLASS, "default", spec={}),
         thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
         thing(kinds.CRD, "authorizationpolicies.security.istio.io"),
@@ -94,6 +95,8 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert set(found.grants["shop"]) == {"g"}
     assert found.segment("shop", "pay").spec is not None
     assert found.crds == {"authorizationpolicies.security.istio.io"}
+    assert found.others.daemon_sets is not None
+    assert set(found.others.daemon_sets["shop"]) == {"agent"}
     assert {kind for kind, _ in view.told} == {kind.kind for kind in view.surroundings._by_kind}
     view.cluster.seed(thing(kinds.POD, "q"), thing(kinds.CRD, "sidecars.networking.istio.io"))
     await settle(50)

@@ -1,0 +1,194 @@
+"""What others run and write that may undo a segment: network engines' DaemonSets, policies of meshes and of Cilium.
+
+The operator follows the DaemonSets alone; `pipesegment verify` reads all of them. What nobody looked at is None, which is
+something else than empty.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipesegment.facts.owners import is_ours
+from pipesegment.facts.selectors import Requirement, Selector
+
+Raw = Mapping[str, Any]
+
+_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_DRY_RUN: Final = "istio.io/dry-run"
+#: The sidecar's container, by whose presence a pod is known to be in Istio's mesh.
+PROXY: Final = "istio-proxy"
+#: The ConfigMap in kube-system that switches NetworkPolicies on where EKS runs the engine inside the nodes.
+AUTO_MODE: Final = "amazon-vpc-cni"
+_AUTO_MODE_KEY: Final = "enable-network-policy-controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of a DaemonSet: `words` are its command and arguments, `env` its variables with plain values."""
+
+    name: str
+    words: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSet:
+    """apps/v1 DaemonSet, as far as it tells which network engine runs, and how."""
+
+    namespace: str
+    name: str
+    containers: tuple[Container, ...]
+
+    def __str__(self) -> str:
+        """Render as `namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An object of a mesh or of Cilium that is not ours, and the pods that it is about.
+
+    `namespace` is '' for cluster-scoped kinds. `opens`: it may let through what nothing else does. `modes` are a
+    PeerAuthentication's, by what they hold for: `mtls` or `portLevelMtls[8080]`.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    selectors: tuple[Selector, ...]
+    opens: bool
+    modes: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Render as `Kind namespace/name`."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What is known of others. `daemon_sets` is None where nobody looked; `foreign` holds the foreign objects given.
+
+    `auto_mode` is what EKS Auto Mode is told about NetworkPolicies, None where nobody looked.
+    """
+
+    daemon_sets: Mapping[str, Mapping[str, DaemonSet]] | None = None
+    foreign: tuple[Foreign, ...] = ()
+    auto_mode: bool | None = None
+
+    def of_kind(self, kind: str) -> tuple[Foreign, ...]:
+        """Give the foreign objects of a kind."""
+        return tuple(found for found in self.foreign if found.kind == kind)
+
+
+def daemon_set(obj: Raw) -> DaemonSet:
+    """Read an apps/v1 DaemonSet."""
+    meta = obj.get("metadata") or {}
+    spec = ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return DaemonSet(
+        meta.get("namespace") or "default",
+        meta.get("name", ""),
+        tuple(_container(c) for c in spec.get("containers") or ()),
+    )
+
+
+def others(objects: Iterable[Raw]) -> Others:
+    """Collect from plain objects; what is ours, and every other kind, is passed over."""
+    sets: dict[str, dict[str, DaemonSet]] = {}
+    foreign = []
+    auto_mode = None
+    for obj in objects:
+        meta = obj.get("metadata") or {}
+        match obj.get("kind"):
+            case "DaemonSet":
+                found = daemon_set(obj)
+                sets.setdefault(found.namespace, {})[found.name] = found
+            case "ConfigMap" if (meta.get("namespace"), meta.get("name")) == ("kube-system", AUTO_MODE):
+                auto_mode = (obj.get("data") or {}).get(_AUTO_MODE_KEY) == "true"
+            case _:
+                read = reader(obj)
+                if read is not None and not is_ours(obj):
+                    foreign.append(read(obj))
+    return Others(sets or None, tuple(foreign), auto_mode)
+
+
+def reader(obj: Raw) -> Callable[[Raw], Foreign] | None:
+    """Find who reads an object of a mesh or of Cilium; None for every other kind."""
+    return _READERS.get((str(obj.get("apiVersion", "")).partition("/")[0], str(obj.get("kind"))))
+
+
+def _container(raw: Raw) -> Container:
+    env = tuple((str(e.get("name")), str(e["value"])) for e in raw.get("env") or () if e.get("value") is not None)
+    words = tuple(str(w) for w in (*(raw.get("command") or ()), *(raw.get("args") or ())))
+    return Container(str(raw.get("name", "")), words, env)
+
+
+def _authorization(obj: Raw) -> Foreign:
+    """Read an AuthorizationPolicy: ALLOWs add up; one without rules, a dry run, or another action opens nothing."""
+    spec = obj.get("spec") or {}
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    opens = (spec.get("action") or "ALLOW") == "ALLOW" and bool(spec.get("rules"))
+    # With targetRefs it belongs to a waypoint or a gateway, and selects no workload.
+    acts = annotations.get(_DRY_RUN) not in _TRUE and not spec.get("targetRef") and not spec.get("targetRefs")
+    return _foreign(obj, (_match_labels(spec.get("selector")),), opens=opens and acts)
+
+
+def _authentication(obj: Raw) -> Foreign:
+    """Read a PeerAuthentication; only a selector of its own makes it weigh as much as a stage's."""
+    spec = obj.get("spec") or {}
+    modes = [("mtls", str((spec.get("mtls") or {}).get("mode") or "UNSET"))]
+    modes += [
+        (f"portLevelMtls[{port}]", str((tls or {}).get("mode") or "UNSET"))
+        for port, tls in sorted((spec.get("portLevelMtls") or {}).items())
+    ]
+    lax = tuple((place, mode) for place, mode in modes if mode in {"PERMISSIVE", "DISABLE"})
+    return _foreign(obj, (_match_labels(spec.get("selector")),), opens=bool(lax), modes=lax)
+
+
+def _sidecar(obj: Raw) -> Foreign:
+    """Read a Sidecar; one without a workloadSelector gives way to a stage's own."""
+    labels = ((obj.get("spec") or {}).get("workloadSelector") or {}).get("labels") or {}
+    return _foreign(obj, (Selector.of(labels),), opens=bool(labels))
+
+
+def _cilium(obj: Raw) -> Foreign:
+    """Read a Cilium policy: its rules add up with NetworkPolicies; those that deny, or are about nodes, open nothing."""
+    specs = [*([obj["spec"]] if obj.get("spec") else []), *(obj.get("specs") or ())]
+    opening = [s for s in specs if s.get("endpointSelector") is not None and (s.get("ingress") or s.get("egress"))]
+    selectors = tuple(_cilium_selector(s["endpointSelector"]) for s in opening)
+    return _foreign(obj, selectors, opens=bool(selectors))
+
+
+def _cilium_selector(raw: Raw) -> Selector:
+    """Read an endpointSelector: labels of pods carry the prefix `k8s:`, or `any:`, or none."""
+    labels = {_plain(key): str(value) for key, value in (raw.get("matchLabels") or {}).items()}
+    expressions = (
+        Requirement(_plain(e["key"]), e["operator"], tuple(sorted(set(e.get("values") or ()))))
+        for e in raw.get("matchExpressions") or ()
+    )
+    return Selector.of(labels, *expressions)
+
+
+def _plain(key: str) -> str:
+    return key.removeprefix("k8s:").removeprefix("any:")
+
+
+def _foreign(
+    obj: Raw, selectors: tuple[Selector, ...], *, opens: bool, modes: tuple[tuple[str, str], ...] = ()
+) -> Foreign:
+    meta = obj.get("metadata") or {}
+    kind = str(obj["kind"])
+    namespace = "" if kind == "CiliumClusterwideNetworkPolicy" else meta.get("namespace") or "default"
+    return Foreign(kind, namespace, meta.get("name", ""), selectors, opens, modes)
+
+
+def _match_labels(selector: Raw | None) -> Selector:
+    return Selector.of((selector or {}).get("matchLabels"))
+
+
+_READERS: Final[Mapping[tuple[str, str], Callable[[Raw], Foreign]]] = {
+    ("security.istio.io", "AuthorizationPolicy"): _authorization,
+    ("security.istio.io", "PeerAuthentication"): _authentication,
+    ("networking.istio.io", "Sidecar"): _sidecar,
+    ("cilium.io", "CiliumNetworkPolicy"): _cilium,
+    ("cilium.io", "CiliumClusterwideNetworkPolicy"): _cilium,
+}

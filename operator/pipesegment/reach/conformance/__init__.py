@@ -1,0 +1,35 @@
+"""What around a segment undoes it, as far as the facts show: one question a file.
+
+Facts that nobody looked for give no finding here; whoever needs an answer tells what was not looked for.
+"""
+
+from collections.abc import Iterator
+
+from pipesegment.facts.selectors import Selector
+from pipesegment.findings import Finding
+from pipesegment.reach.conformance import amazon, engine, escaped, mesh, unselected, unwired, widened
+from pipesegment.reach.graph import Mode, StageReach
+from pipesegment.reach.scene import Scene, View
+
+
+def findings(
+    scene: Scene, views: tuple[View, ...], stages: tuple[StageReach, ...], closing: tuple[Selector, ...]
+) -> Iterator[Finding]:
+    """Give every finding of the condition `Conforming` that facts alone can show.
+
+    `closing` are the pods that the pipeline's own policies close.
+    """
+    agents = engine.agents(scene)
+    enforced = tuple(view for view in views if view.mode is Mode.ENFORCE)
+    if enforced:
+        yield from engine.check(scene, agents)
+        yield from amazon.check(scene, agents, enforced)
+    for view, stage in zip(views, stages, strict=True):
+        pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
+        if view.mode is Mode.ENFORCE:
+            yield from widened.check(scene, view, pods)
+            yield from escaped.check(scene, view, pods)
+            yield from mesh.check(scene, view, stage, pods)
+            yield from amazon.check_stage(scene, agents, view, stage, pods)
+        yield from unwired.check(scene, view, pods)
+    yield from unselected.check(scene, closing)

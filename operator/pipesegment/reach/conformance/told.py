@@ -1,0 +1,32 @@
+"""How the checks tell what they found, and whom a foreign object is about."""
+
+from collections.abc import Iterable, Sequence
+
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Pod
+from pipesegment.findings import Finding
+from pipesegment.reach.scene import Scene, View
+
+
+def of_stage(scene: Scene, view: View, reason: str, target: str, message: str, fix: str) -> Finding:
+    """Tell something about a stage."""
+    return Finding(view.path, reason, target, message, fix, scene.object)
+
+
+def of_namespace(scene: Scene, reason: str, message: str, fix: str) -> Finding:
+    """Tell something about the whole segment's surroundings."""
+    return Finding("metadata.namespace", reason, scene.namespace, message, fix, scene.object)
+
+
+def selects(theirs: Selector, mine: Selector, pods: Sequence[Pod]) -> bool:
+    """Tell whether somebody's selector provably selects a stage's pods, or is seen to select one."""
+    if mine.implies(theirs) or theirs.implies(mine):
+        return True
+    return any(theirs.matches(p.labels) for p in pods)
+
+
+def pods(names: Iterable[str], whose: str) -> str:
+    """Name some pods as the subject of a sentence, with its verb."""
+    found = sorted(names)
+    shown = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
+    return f"{len(found)} pod{'s' if len(found) > 1 else ''} {whose} ({shown}) {'are' if len(found) > 1 else 'is'}"
