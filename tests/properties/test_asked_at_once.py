@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipesegment.cli.verdicts import labels_asked
 from pipesegment.errors import Refused
 from pipesegment.evaluate.endpoints import AddressEnd, End, live
 from pipesegment.evaluate.world import World
@@ -19,10 +20,11 @@ Object = dict[str, Any]
 
 
 def with_replicas(raw: list[Object]) -> list[Object]:
-    """Give every pod a twin that only its name and address tell apart."""
+    """Give every pod a twin that only its name, its address and a label that nobody asks about tell apart."""
     twins = []
     for number, pod in enumerate(obj for obj in raw if obj["kind"] == "Pod"):
         meta = {**pod["metadata"], "name": f"{pod['metadata']['name']}-twin"}
+        meta["labels"] = {**meta["labels"], "run": f"r{number}"}
         twins.append({**pod, "metadata": meta, "status": {**pod.get("status", {}), "podIP": f"10.9.{number}.9"}})
     return [*raw, *twins]
 
@@ -40,6 +42,7 @@ def test_at_once_is_one_by_one() -> None:
             return
         services = [service for by_name in snap.services.values() for service in by_name.values()]
         world, declaration = World(objects, services), Declaration(snap)
+        asked = declaration.labels() | set(labels_asked([*raw, *objects]))
         ends: list[End] = [*live(snap), *map(AddressEnd, ADDRESSES)]
         seen: dict[tuple[object, object, Any], tuple[bool, bool]] = {}
         for source, destination in product(ends, ends):
@@ -50,7 +53,7 @@ def test_at_once_is_one_by_one() -> None:
                 assert enforced is None or (other.enforced, other.because) == (False, enforced)
                 met["never" if declared else "asked"] += 1
                 if source is not destination:
-                    kin = (world.kin(source), world.kin(destination), port)
+                    kin = (world.kin(source, asked), world.kin(destination, asked), port)
                     met["alike"] += kin in seen
                     assert seen.setdefault(kin, (one.allowed, other.enforced)) == (one.allowed, other.enforced)
 

@@ -1,10 +1,12 @@
 """`pipesegment graph`."""
 
+from importlib import import_module
+
 import click
 
 from pipesegment.cli import output
 from pipesegment.cli.options import Options, surroundings
-from pipesegment.cli.picture import draw
+from pipesegment.cli.picture import Picture, draw
 from pipesegment.cli.walk import Walked, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Usage
@@ -31,21 +33,20 @@ def command(options: Options, segments: tuple[str, ...], style: str) -> None:
     found = walk(read(options, optional=True))
     if found.problems:
         refuse(found.problems)
-    picture = draw([(each.reach, each.findings) for each in _chosen(found.walked, segments)])
+    chosen = _chosen(found.walked, segments)
+    with output.progress("drawing"):
+        picture = draw([(each.reach, each.findings) for each in chosen])
+        text = "" if style == "json" else _rendered(picture, style)
     if style == "json":
         output.write_json(picture.data())
-    elif style == "svg":
-        from pipesegment.cli import svg  # noqa: PLC0415 - one language is asked for
-
-        output.write(svg.render(picture))
-    elif style == "dot":
-        from pipesegment.cli import dot  # noqa: PLC0415 - one language is asked for
-
-        output.write(dot.render(picture))
     else:
-        from pipesegment.cli import mermaid  # noqa: PLC0415 - one language is asked for
+        output.write(text)
 
-        output.write(mermaid.render(picture))
+
+def _rendered(picture: Picture, style: str) -> str:
+    """Draw in the language that is asked for, and load no other."""
+    module = import_module(f"pipesegment.cli.{style}")
+    return str(module.render(picture))
 
 
 def _chosen(walked: tuple[Walked, ...], wanted: tuple[str, ...]) -> list[Walked]:

@@ -32,7 +32,9 @@ def command(ctx: click.Context, options: Options, strict: bool, style: str) -> N
     Facts are optional; what they do not hold is taken to be absent. docs/lint.md explains every code.
     """
     found = read(options, optional=True)
-    results = ordered(_results(found, walk(found)))
+    walked = walk(found)
+    with output.progress("checking"):
+        results = ordered(_results(found, walked))
     if style == "text":
         _print(results)
     else:

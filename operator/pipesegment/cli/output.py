@@ -146,6 +146,13 @@ def progress(doing: str) -> Iterator[None]:
         timer.cancel()
 
 
+@contextmanager
+def reading(*paths: str) -> Iterator[None]:
+    """Tell that files are read, unless somebody is just typing one of them."""
+    with nullcontext() if "-" in paths and _on_terminal(sys.stdin) else progress("reading"):
+        yield
+
+
 def _align(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:

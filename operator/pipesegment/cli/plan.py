@@ -70,17 +70,19 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
     recorded = inventories(found)
     desired = (*(w.desired for w in walked.walked), *walked.classes)
     stalled = {w.reach.segment for w in walked.walked if w.reach.governance.stalled}
-    changes = [
-        change
-        for d in desired
-        for change in existing.changes(d, recorded.get(d.segment, ()), stalled=d.segment in stalled)
-    ]
+    with output.progress("comparing"):
+        changes = [
+            change
+            for d in desired
+            for change in existing.changes(d, recorded.get(d.segment, ()), stalled=d.segment in stalled)
+        ]
     _print(changes, style)
     ctx.exit(1 if any(change.action is not Action.UNCHANGED for change in changes) else 0)
 
 
 def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:
-    found = inputs.read((), live, options.namespace or "default")
+    with output.reading(*live):
+        found = inputs.read((), live, options.namespace or "default")
     if found.problems:
         refuse(found.problems)
     return found.facts

@@ -52,7 +52,8 @@ def command(
         refuse(walked.problems)
     for finding in _stalled(walked):
         output.say(str(finding))
-    matrix = Matrix(walked)
+    with output.progress("collecting who is there"):
+        matrix = Matrix(walked)
     if source and destination and port:
         verdict = matrix.ask(_end(source, matrix), _end(destination, matrix), _port(port))
         if style == "text":

@@ -1,6 +1,6 @@
 """The matrix: for every pair and port what is declared, and what the objects enforce. The two share no step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,10 @@ from pipesegment.reach.graph import Reach
 
 #: The kinds of facts that decide who reaches whom.
 _JUDGED: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
+#: The kinds of facts and documents that select pods.
+_ASKING: Final = frozenset({"Service", *_JUDGED, *names.KINDS})
+#: The fields that hold the labels of a selector.
+_SELECTORS: Final = frozenset({"matchLabels", "selector"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,10 @@ class Matrix:
         self.ends: Ends = ends(self.reaches, self.neighbours, self.snapshot)
         self.ports = tuple(sorted({*ports(self.reaches), *named_ports(self.reaches, self.ends)}))
         services = [s for by_name in self.snapshot.services.values() for s in by_name.values()]
-        self._objects = World(list(_objects(walked)), services)
+        objects = list(_objects(walked))
+        given = (*walked.surroundings.facts, *(document.raw for document in walked.surroundings.documents))
+        self._raw = (*objects, *(obj for obj in given if obj["kind"] in _ASKING))
+        self._objects = World(objects, services)
         self._declaration = Declaration(self.snapshot)
         self._own = frozenset(self.ends.own)
         self._order = {end: number for number, end in enumerate((*self.ends.own, *self.ends.others))}
@@ -83,9 +90,10 @@ class Matrix:
 
         Pods that are alike for everybody, such as a stage's replicas, are asked about once; the order is that of `verdicts`.
         """
+        asked = self._declaration.labels() | set(labels_asked(self._raw))
         kin: dict[object, list[End]] = {}
         for end in (*self.ends.own, *self.ends.others):
-            kin.setdefault((end in self._own, self._objects.kin(end)), []).append(end)
+            kin.setdefault((end in self._own, self._objects.kin(end, asked)), []).append(end)
         found = [
             (source, destination, port)
             for sources in kin.values()
@@ -128,6 +136,20 @@ class Matrix:
         # One entry may answer for both of its ends; it is named once.
         because = "; ".join(dict.fromkeys(declared.because.split("; ")))
         return Verdict(source, destination, port, declared.allowed, judged.enforced, because, judged.because)
+
+
+def labels_asked(value: Any) -> Iterator[str]:
+    """Give the labels that selectors anywhere in a value ask about, and perhaps some that none does."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            if key in _SELECTORS and isinstance(part, Mapping):
+                yield from part
+            elif key == "matchExpressions" and isinstance(part, list):
+                yield from (str(item.get("key")) for item in part if isinstance(item, Mapping))
+            yield from labels_asked(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from labels_asked(part)
 
 
 def _objects(walked: Walk) -> Iterator[Object]:

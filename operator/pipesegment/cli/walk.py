@@ -119,7 +119,8 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
     """
     if not options.files and not (optional and options.cluster):
         raise Usage("nothing is given: name files, folders or - with -f")
-    read = inputs.read(options.files, options.facts, options.namespace or "default")
+    with output.reading(*options.files, *options.facts):
+        read = inputs.read(options.files, options.facts, options.namespace or "default")
     seen = None
     if options.cluster:
         gathered, seen = gathered_from(options, whole=whole)
@@ -138,7 +139,8 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
             output.say(f"{problem.place}: {problem.title} is refused, and counts for nothing among the facts:")
             for refusal in problem.refusals:
                 output.say(f"  {refusal}")
-    found = snapshot(merged(read.facts, documents))
+    with output.progress("looking at what is there"):
+        found = snapshot(merged(read.facts, documents))
     if seen is not None and kinds.DAEMON_SET.kind not in seen.unread:
         found = replace(found, others=replace(found.others, daemon_sets=found.others.daemon_sets or {}))
     return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen)

@@ -6,7 +6,7 @@ knows no other way to mutual TLS); in plaintext it may always try. Sidecar resou
 are not judged: the promise of egress rests on NetworkPolicy.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -95,11 +95,15 @@ class World:
         found = self._wide.never(source, destination)
         return None if found is None else found.because
 
-    def kin(self, end: End) -> object:
-        """Give what stands for an end: ends of which it is equal are judged alike, but for their names in the reasons."""
+    def kin(self, end: End, asked: Collection[str]) -> object:
+        """Give what stands for an end: ends of which it is equal are judged alike, but for their names in the reasons.
+
+        `asked` are the labels of pods that any selector asks about.
+        """
         if isinstance(end, AddressEnd) or end.host_network:
             return end
-        labels, around = tuple(sorted(end.labels.items())), tuple(sorted(end.namespace_labels.items()))
+        labels = tuple(sorted(pair for pair in end.labels.items() if pair[0] in asked))
+        around = tuple(sorted(end.namespace_labels.items()))
         seen = frozenset(block for ip in map(address, end.ips) for block in self._blocks.holding(ip))
         families = frozenset(address(ip).version for ip in end.ips)
         return (end.namespace, labels, around, end.ports, end.service_account, end.meshed, families, seen)

@@ -16,6 +16,7 @@ from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering
 from pipesegment.reach.consent import Consent, Meant, admits
+from pipesegment.reach.implied import SELECTORS as IMPLIED
 from pipesegment.reach.implied import Implied, is_sibling
 from pipesegment.reach.leaving import Leaving, comes_from
 from pipesegment.reach.members import Member, Members, Said
@@ -59,6 +60,11 @@ class Declaration:
             return leaving if leaving.always else None
         entering = self._enter(question)
         return None if entering.allowed else entering
+
+    def labels(self) -> frozenset[str]:
+        """Give the labels that stages and what they need unsaid are found by; entries name their own."""
+        selectors = {*self._members.selectors(), *IMPLIED}
+        return frozenset(requirement.key for selector in selectors for requirement in selector.requirements)
 
     def _leave(self, question: Question) -> Answer:
         source = question.source

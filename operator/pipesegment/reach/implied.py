@@ -19,6 +19,8 @@ _AGENT: Final = spec.Port(port=50000)
 _DNS: Final = (spec.Port(port=53, protocol="UDP"), spec.Port(port=53))
 _RESOLVERS: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _NODE_LOCAL: Final = (Selector.of({"k8s-app": "node-local-dns"}), "169.254.20.10/32")
+#: The pods that are meant without being named by anybody.
+SELECTORS: Final = (_NODE_LOCAL[0], mesh.CONTROL_PLANE.selector)
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 
 

@@ -163,6 +163,14 @@ class Members:
         for namespace in sorted(self._snapshot.segments):
             yield from self.within(namespace)
 
+    def selectors(self) -> Iterator[Selector]:
+        """Give every selector that pods are placed by."""
+        for member in self.everyone():
+            yield member.selector
+            if member.needs.siblings is not None:
+                yield member.needs.siblings
+        yield from (selector for found in self._closing.values() for _, selector in found)
+
     def within(self, namespace: str) -> tuple[Member, ...]:
         """Give every stage of a namespace."""
         found = self._members.get(namespace)

@@ -272,7 +272,7 @@ def replicas(count: int) -> list[dict]:
             "metadata": {
                 "name": f"{stage}-{n}",
                 "namespace": "ci",
-                "labels": {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": stage},
+                "labels": {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": stage, "run": f"r{n}"},
             },
             "spec": {"serviceAccountName": f"shop-{stage}"},
             "status": {"podIP": f"10.{1 + n % 3}.0.{n}"},

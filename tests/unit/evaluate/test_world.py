@@ -213,6 +213,7 @@ BLOCKS = [
     ("change", "alike"),
     [
         ({"name": "other"}, True),
+        ({"labels": {"app": "a", "run": "7"}}, True),  # nobody asks
         ({"ips": ("10.0.0.5",)}, True),  # in the same blocks
         ({"ips": ("10.0.0.9",)}, False),  # an exception
         ({"ips": ("10.0.0.20",)}, False),  # outside
@@ -240,11 +241,11 @@ def test_pods_are_alike_when_only_what_nobody_asks_for_tells_them_apart(change: 
         "meshed": True,
     }
 
-    assert (world.kin(PodEnd(**pod)) == world.kin(PodEnd(**pod | change))) is alike
+    assert (world.kin(PodEnd(**pod), {"app"}) == world.kin(PodEnd(**pod | change), {"app"})) is alike
 
 
 def test_addresses_are_like_themselves_alone() -> None:
     world = World(BLOCKS)
 
-    assert world.kin(AddressEnd("192.0.2.1")) == world.kin(AddressEnd("192.0.2.1"))
-    assert world.kin(AddressEnd("192.0.2.1")) != world.kin(AddressEnd("192.0.2.2"))
+    assert world.kin(AddressEnd("192.0.2.1"), ()) == world.kin(AddressEnd("192.0.2.1"), ())
+    assert world.kin(AddressEnd("192.0.2.1"), ()) != world.kin(AddressEnd("192.0.2.2"), ())
