@@ -36,6 +36,10 @@ def problem(stage: StageReach, edge: Edge) -> Problem | None:
     sender = _sender(stage, edge)
     receiver = f"stage {stage.key.stage}" if inbound else edge.described
     guarded = receives_in_mesh(stage) if inbound else edge.other_meshed is True
+    if inbound and edge.target is Target.PODS and any(p.account for p in edge.principals):
+        unknown = _unknown_accounts(edge, receiver, guarded=guarded)
+        if unknown:
+            return unknown
     if guarded and is_captured(edge.ports):
         meshed = edge.other_meshed if inbound else stage.mesh is Mesh.ISTIO
         found = (
@@ -74,6 +78,23 @@ def _not_in_mesh(edge: Edge, sender: str, receiver: str, meshed: bool | None) ->
         "NotInMesh",
         f"{receiver} is in the mesh and admits mesh identities only, and {sender} has none",
         f"{remedy}, or give {receiver} `mesh: None`",
+    )
+
+
+def _unknown_accounts(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
+    """Judge `serviceAccounts`: the network does not know a pod's account, so only a sidecar of ours can hold to it."""
+    if guarded and edge.ports and captured(edge.ports) == edge.ports:
+        return None
+    return Problem(
+        "NotInMesh",
+        f"only a sidecar can tell {edge.described} of some accounts from the others, and "
+        + (f"the one of {receiver} stands in front of TCP ports alone" if guarded else f"{receiver} has none"),
+        "leave `serviceAccounts` out and select the pods more narrowly"
+        + (
+            ", or declare the other ports in an entry of their own"
+            if guarded
+            else f", or bring {receiver} into the mesh"
+        ),
     )
 
 

@@ -94,6 +94,11 @@ def touching(block: str, excepts: Sequence[str], ranges: Iterable[Network]) -> N
     return next((r for r in ranges if _meets(mine, holes, r)), None)
 
 
+def is_empty(block: str, excepts: Sequence[str]) -> bool:
+    """Tell whether a block's exceptions leave nothing of it."""
+    return not _less([network(block)], [network(e) for e in excepts])
+
+
 def is_public(block: str, excepts: Sequence[str] = ()) -> bool:
     """Tell whether a block holds any globally reachable address."""
     mine = network(block)

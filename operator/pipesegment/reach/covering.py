@@ -79,9 +79,10 @@ def _is_of_the_cluster(ip: Address, governing: SegmentClassSpec, snapshot: Snaps
 
 
 def own_blocks(governing: SegmentClassSpec, snapshot: Snapshot) -> tuple[str, ...]:
-    """Give the cluster's own ranges: those that the class names, and the nodes'."""
+    """Give the cluster's own ranges: those that the class names, the nodes' and the API server's."""
     nodes = [block for node in snapshot.nodes.values() for block in (*node.addresses, *node.pod_cidrs)]
-    return (*governing.network.cluster_cidrs, *nodes)
+    api_servers = (ip for found in snapshot.slices_of("default", "kubernetes") for ip in found.addresses)
+    return (*governing.network.cluster_cidrs, *nodes, *api_servers)
 
 
 def _is_public(ip: Address) -> bool:

@@ -127,7 +127,7 @@ class Declaration:
                 isinstance(source, PodEnd)
                 and source.namespace == (pods.namespace or target.namespace)
                 and canonical(pods.pod_selector).matches(source.labels)
-                and (not target.meshed or not pods.service_accounts or source.service_account in pods.service_accounts)
+                and (not pods.service_accounts or source.service_account in pods.service_accounts)
             )
         return any(
             self._leaving.reached(caller, question) & ways

@@ -134,12 +134,16 @@ def internet(scene: Scene) -> tuple[AddressPeer, ...]:
 
 
 def cluster_ranges(scene: Scene) -> tuple[str, ...]:
-    """Give the ranges that are known to be the cluster's: the class's, the nodes' pod ranges and addresses."""
+    """Give the ranges that are known to be the cluster's: the class's, the nodes' pod ranges and addresses, the API server's."""
     scene.reads.add(("Node", "", "*"))
     found = set(scene.governance.spec.network.cluster_cidrs)
     for node in scene.snapshot.nodes.values():
         found.update(node.pod_cidrs)
         found.update(addresses.host(a) for a in node.addresses)
+    # The API server may run elsewhere, and is reached as `kubernetesAPI` and in no other way.
+    scene.reads.add(("EndpointSlice", "default", "*"))
+    for each in scene.snapshot.slices_of("default", "kubernetes"):
+        found.update(addresses.host(a) for a in each.addresses)
     return tuple(sorted(found))
 
 

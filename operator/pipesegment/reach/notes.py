@@ -64,6 +64,17 @@ def missing_ports(scene: Scene, declared: Declared[ReachEntry], found: Service, 
         )
 
 
+def nothing_left(scene: Scene, because: str, described: str) -> None:
+    """Say that a block's exceptions leave no address of it."""
+    scene.note(
+        because,
+        "Unresolved",
+        described,
+        f"the exceptions leave no address of {described}, so nothing is open",
+        "take one of them away, or the whole entry",
+    )
+
+
 def no_names(scene: Scene, declared: Declared[ReachEntry], described: str, why: str) -> None:
     """Say that a target is known by host names alone."""
     scene.note(

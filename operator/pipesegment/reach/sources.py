@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
-from pipesegment.reach import guardrails, notes, services
+from pipesegment.reach import addresses, guardrails, notes, services
 from pipesegment.reach.fronts import parts, unread_ports
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
@@ -79,6 +79,10 @@ def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterat
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))
         described = f"cidr {entry.cidr.block}"
+        if addresses.is_empty(entry.cidr.block, entry.cidr.except_):
+            notes.nothing_left(scene, accept.because, described)
+            yield Edge(accept.because, "ingress", Target.CIDR, described, open=False, ports=ports)
+            return
         yield Edge(accept.because, "ingress", Target.CIDR, described, open=True, peers=(peer,), ports=ports, http=http)
 
 

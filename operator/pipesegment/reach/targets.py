@@ -11,7 +11,7 @@ from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import Refused, ways
 from pipesegment.spec.destination import Destination
-from pipesegment.spec.segment import Port, ReachEntry
+from pipesegment.spec.segment import CidrBlock, Port, ReachEntry
 
 
 def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
@@ -26,8 +26,7 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
     elif entry.pods is not None:
         yield from _pods(scene, view, declared)
     elif entry.cidr is not None:
-        peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))
-        yield _open(declared, Target.CIDR, f"cidr {entry.cidr.block}", (peer,), ranges(entry.ports))
+        yield _block(scene, declared, entry.cidr)
     elif entry.internet is not None:
         peers = guardrails.internet(scene)
         yield _open(declared, Target.INTERNET, "internet", peers, ranges(entry.ports))
@@ -40,6 +39,15 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
     else:
         # `fqdn` and `awsService` never come here: they are refused as NotYetSupported before.
         yield closed(declared, Target(entry.kind), entry.kind)
+
+
+def _block(scene: Scene, declared: Declared[ReachEntry], cidr: CidrBlock) -> Edge:
+    described = f"cidr {cidr.block}"
+    if addresses.is_empty(cidr.block, cidr.except_):
+        notes.nothing_left(scene, declared.because, described)
+        return closed(declared, Target.CIDR, described)
+    peer = AddressPeer(cidr.block, tuple(sorted(cidr.except_)))
+    return _open(declared, Target.CIDR, described, (peer,), ranges(declared.entry.ports))
 
 
 def closed(declared: Declared[ReachEntry], target: Target, described: str) -> Edge:
@@ -204,6 +212,9 @@ def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found:
     # An exception holds for every block: one that it contains is not meant at all. It is smaller than the largest.
     meant = [b for b in sorted(found.cidrs) if not any(_inside(b, e) for e in excepts)]
     peers = tuple(AddressPeer(block, tuple(e for e in excepts if _inside(e, block))) for block in meant)
+    if all(addresses.is_empty(p.block, p.excepts) for p in peers):
+        notes.nothing_left(scene, declared.because, described)
+        return closed(declared, Target.DESTINATION, described)
     return _open(declared, Target.DESTINATION, described, peers, ports)
 
 

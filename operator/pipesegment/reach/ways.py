@@ -43,10 +43,13 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
     if wanted is None:
         return None
     http = http_rules(declared.entry.http)
-    admitting = [d for d in target.accepts if admits(d.entry, target, source)]
-    if not admitting:
-        if source.key.namespace == target.key.namespace and source.key.segment == target.key.segment:
-            return (Way(declared.because, wanted, http),)
+    naming = [d for d in target.accepts if _names(d.entry, target, source)]
+    # An entry that means these pods under another account speaks of them all the same: it narrows, and lets none in.
+    admitting = [d for d in naming if _takes_account(d.entry, source)]
+    own = (source.key.namespace, source.key.segment) == (target.key.namespace, target.key.segment)
+    if own and not naming:
+        return (Way(declared.because, wanted, http),)
+    if not own and not admitting:
         return Refused("HalfOpen")
     found = []
     for accept in admitting:
@@ -57,7 +60,7 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
     return tuple(dict.fromkeys(found)) or Refused("NothingInCommon")
 
 
-def admits(accept: AcceptEntry, target: View, source: View) -> bool:
+def _names(accept: AcceptEntry, target: View, source: View) -> bool:
     """Tell whether an entry of `target.accepts` names `source`, as a stage or by its pods."""
     if accept.stage is not None:
         named = accept.stage
@@ -67,13 +70,14 @@ def admits(accept: AcceptEntry, target: View, source: View) -> bool:
             and (named.any_stage or named.name == source.key.stage)
         )
     if accept.pods is not None:
-        accounts = accept.pods.service_accounts
-        return (
-            (accept.pods.namespace or target.key.namespace) == source.key.namespace
-            and source.selector.implies(canonical(accept.pods.pod_selector))
-            and (not accounts or source.account in accounts)
-        )
+        there = (accept.pods.namespace or target.key.namespace) == source.key.namespace
+        return there and source.selector.implies(canonical(accept.pods.pod_selector))
     return False
+
+
+def _takes_account(accept: AcceptEntry, source: View) -> bool:
+    accounts = accept.pods.service_accounts if accept.pods is not None else ()
+    return not accounts or source.account in accounts
 
 
 def points_at(entry: ReachEntry, source: StageKey, target: StageKey) -> bool:
