@@ -42,6 +42,10 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judge
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools" tests
 
+.PHONY: mutate
+mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be noticed (about 5 minutes on 2 cores)
+	@PYTHONPATH=operator:. $(BIN)/python -m tests.mutation $(ARGS)
+
 .PHONY: check
 check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (under 2 minutes)
 	@$(PYTEST) -q -n auto -m "not cluster and not oracle and not tools" tests
