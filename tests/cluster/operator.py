@@ -37,6 +37,7 @@ OWNED = (
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
+    ("cilium.io/v2", "CiliumNetworkPolicy"),
 )
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 

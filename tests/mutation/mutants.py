@@ -73,6 +73,13 @@ MUTANTS: Final = (
         "_rules(stage.egress,",
     ),
     Mutant(
+        "where Cilium enforces, the NetworkPolicy opens as well",
+        "compile.networkpolicy",
+        "_stage_policies",
+        "if reach.network is Network.CILIUM:",
+        "if False:",
+    ),
+    Mutant(
         "the policy that closes the pipeline is missing",
         "compile.networkpolicy",
         "_closing_policies",
@@ -97,8 +104,8 @@ MUTANTS: Final = (
     Mutant(
         "exceptions are dropped where prefixes are written",
         "compile.addresses",
-        "complement",
-        "for text in peer.excepts:",
+        "without",
+        "for text in holes:",
         "for text in ():",
     ),
     Mutant(
@@ -107,6 +114,49 @@ MUTANTS: Final = (
         "split",
         "{place for place in halves if edge_of[place] in closed}",
         "set(gaps)",
+    ),
+    # Cilium.
+    Mutant(
+        "Cilium's peers lose their namespace",
+        "compile.cilium",
+        "_selector",
+        "labels[NAMESPACE_LABEL] = namespace",
+        "pass",
+    ),
+    Mutant(
+        "Cilium's http rules are lost",
+        "compile.cilium",
+        "_requests",
+        "if not edge.http or guarded:",
+        "if True:",
+    ),
+    Mutant(
+        "a path is read as a pattern",
+        "compile.cilium",
+        "path_pattern",
+        'rf"{_escaped(path)}',
+        'rf"{path}',
+    ),
+    Mutant(
+        "the proxy learns no names",
+        "compile.cilium",
+        "_requests",
+        "if edge.target is Target.DNS and asks_names:",
+        "if False:",
+    ),
+    Mutant(
+        "a name may come to stand for the metadata service",
+        "compile.cilium",
+        "_policy",
+        "if forbidden:",
+        "if False:",
+    ),
+    Mutant(
+        "host names are open where nobody matches them",
+        "compile.network_rules",
+        "network_problem",
+        "return _names(network, edge, beside)",
+        "return None",
     ),
     # Identity and mesh.
     Mutant(

@@ -341,6 +341,23 @@ def worlds(draw: st.DrawFn, *, engines: bool = True) -> list[dict[str, Any]]:
     return objects
 
 
+NAMES = ("git.example.com", "a.cdn.example.com")
+
+
+@st.composite
+def cilium_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a world where Cilium enforces, and where stages reach hosts by their names."""
+    objects = draw(worlds())
+    for obj in objects:
+        for stage in obj["spec"]["stages"] if obj["kind"] == "PipelineSegment" else ():
+            if draw(st.booleans()):
+                wanted = draw(st.lists(st.sampled_from((*NAMES, "*.example.com")), min_size=1, unique=True))
+                entry: dict[str, Any] = {"fqdn": {"names": wanted}}
+                stage["reaches"].append(entry | ({"ports": [{"port": 8080}]} if draw(st.booleans()) else {}))
+    crd = {"kind": "CustomResourceDefinition", "metadata": {"name": "ciliumnetworkpolicies.cilium.io"}}
+    return [*objects, {"apiVersion": "apiextensions.k8s.io/v1", **crd}]
+
+
 @st.composite
 def meshed_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Draw a world in Istio's mesh: every pod of a pipeline has a sidecar, most stages a Service in front of them."""

@@ -66,9 +66,9 @@ def command(
 
 
 def _end(name: str, matrix: Matrix) -> End:
-    pod = matrix.ends.find(name)
-    if pod is not None:
-        return pod
+    known_end = matrix.ends.find(name)
+    if known_end is not None:
+        return known_end
     try:
         return AddressEnd(str(ip_address(name)))
     except ValueError:

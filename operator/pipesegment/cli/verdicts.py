@@ -14,7 +14,7 @@ from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
 from pipesegment.reach.graph import Reach
 
-#: The kinds of facts that decide who reaches whom.
+#: The kinds of facts that decide who reaches whom. Other people's CiliumNetworkPolicies are not judged here.
 _JUDGED: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
 
 

@@ -29,7 +29,9 @@ from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
-_OWNED = frozenset({"NetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"})
+_OWNED = frozenset(
+    {"NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, Mesh, PodPeer, StageReach, Target
+from pipesegment.reach.graph import Edge, Mesh, Network, PodPeer, StageReach, Target
 
 #: The reason that `inexact.http: Coarse` lifts.
 HTTP_NOT_ENFORCED: Final = "HttpNotEnforced"
@@ -27,8 +27,8 @@ def receives_in_mesh(stage: StageReach) -> bool:
     return stage.mesh is Mesh.ISTIO and combinations(stage.selector) is not None
 
 
-def problem(stage: StageReach, edge: Edge) -> Problem | None:
-    """Find the first reason why this half of an edge cannot be expressed."""
+def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_POLICY) -> Problem | None:
+    """Find the first reason why this half of an edge cannot be expressed; `network` may read HTTP where no mesh does."""
     inbound = edge.direction == "ingress"
     sender = _sender(stage, edge)
     receiver = f"stage {stage.key.stage}" if inbound else edge.described
@@ -42,7 +42,9 @@ def problem(stage: StageReach, edge: Edge) -> Problem | None:
         )
         if found:
             return found
-    return _unread_http(edge, receiver, guarded=guarded) if edge.http else None
+    # What travels under the mesh's mutual TLS no proxy of the network can read.
+    read = guarded or (network is Network.CILIUM and not (inbound and stage.mesh is Mesh.ISTIO))
+    return _unread_http(edge, receiver, read=read) if edge.http else None
 
 
 def selector_problem(stage: StageReach) -> Problem | None:
@@ -114,9 +116,9 @@ def _unsayable_ports(edge: Edge, receiver: str) -> Problem | None:
     return None
 
 
-def _unread_http(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
-    """Judge methods and paths: only a sidecar of ours in front of the receiver reads them, on numbered TCP ports."""
-    if not guarded:
+def _unread_http(edge: Edge, receiver: str, *, read: bool) -> Problem | None:
+    """Judge methods and paths: a sidecar of ours in front of the receiver reads them, or Cilium, on numbered TCP ports."""
+    if not read:
         return Problem(
             HTTP_NOT_ENFORCED,
             f"nothing in front of {receiver} reads HTTP: it is no stage in the mesh",

@@ -1,6 +1,7 @@
 """The compilers put together: a segment's Reach becomes everything that should exist for it."""
 
 from pipesegment.compile.canonical import sort_key, stamped
+from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
 from pipesegment.compile.identity import service_accounts
@@ -19,6 +20,7 @@ def compile_segment(reach: Reach) -> Desired:
     objects = [
         *service_accounts(said.reach),
         *network_policies(said.reach),
+        *cilium_policies(said.reach),
         *istio_objects(said.reach),
     ]
     in_order = sorted(map(stamped, objects), key=sort_key)

@@ -25,6 +25,9 @@ everything else stands at M (waves TURN, MOVE, LEAVE: what isolates nobody any m
 any one object; or all objects whose change concerns the same single plane, since a connection passes that plane at one
 pod only and is there in O or in N. Hence a fresh segment, a changed stage, a rename cost one call for each object.
 
+Where Cilium enforces, a stage is closed by its NetworkPolicy and opened by a CiliumNetworkPolicy, on the same two planes:
+a fresh shut fence comes in the first wave, and what comes after may count on it.
+
 A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
 moves away: it is narrowed and kept.
 """
@@ -101,11 +104,12 @@ def _passages(
     vanishing = [read(c.desired or (c.live.object if c.live else None)) for c in same if c.why is Why.TERMINATING]
     blocked = [found for change in _blocked(changes) if (found := read(change.desired))]
     kept, doomed = [f for f in standing if f], [f for f in vanishing if f]
+    closes_first = restraint is not Restraint.SUSPENDED
     if blocked:
         intended = Terrain([*kept, *blocked], doomed, moves, words)
         anyhow = Terrain(kept, doomed, (), words)
         moves = [_held(move, blocked, intended, anyhow, read) for move in moves]
-    terrain = Terrain(kept, doomed, moves, words)
+    terrain = Terrain(kept, doomed, moves, words, closes_first=closes_first)
     return [Passage(move, terrain) for move in moves]
 
 
@@ -204,7 +208,8 @@ def _guards(passages: list[Passage], turning: list[Passage], existing: Container
 
 def _guard_name(obj: Object) -> str:
     meta = obj["metadata"]
-    selector = obj["spec"].get("podSelector") or obj["spec"].get("selector") or {}
+    fields = ("podSelector", "endpointSelector", "selector")
+    selector: object = next((found for field in fields if (found := obj["spec"].get(field))), {})
     digest = hashlib.sha256(canonical_bytes(selector)).hexdigest()[:8]
     return names.suffixed_name(meta["labels"].get(names.SEGMENT_LABEL, ""), meta["name"], f"guard-{digest}")
 

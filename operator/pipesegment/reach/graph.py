@@ -38,6 +38,13 @@ class Mode(StrEnum):
     OBSERVE = "Observe"
 
 
+class Network(StrEnum):
+    """Whose policies say what the network lets through."""
+
+    NETWORK_POLICY = "NetworkPolicy"
+    CILIUM = "Cilium"
+
+
 class Mesh(StrEnum):
     """Whose data plane a stage is in."""
 
@@ -83,7 +90,14 @@ class AddressPeer:
     excepts: tuple[str, ...] = ()
 
 
-Peer = PodPeer | AddressPeer
+@dataclass(frozen=True, slots=True, order=True)
+class NamePeer:
+    """Whatever a host name resolves to: one name, or with a leading `*.` every name below."""
+
+    name: str
+
+
+Peer = PodPeer | AddressPeer | NamePeer
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,7 +123,8 @@ class Edge:
     `ports` empty means every port (only an engine's own needs may say so). `peers` is never empty when `open`.
     `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
     `hosts` are what the mesh calls the target on egress edges, as `namespace/host` for a Sidecar (empty: not in the
-    registry). `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods).
+    registry). `other_meshed`: the other side is in the mesh (None: unknown, such as plain pods). `virtual`: the peers are
+    a Service's own addresses, which engines translate before they judge, or after.
     """
 
     because: str
@@ -123,6 +138,7 @@ class Edge:
     principals: tuple[Principal, ...] = ()
     hosts: tuple[str, ...] = ()
     other_meshed: bool | None = None
+    virtual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +234,7 @@ class Reach:
     uid: str
     governance: Governance
     stages: tuple[StageReach, ...]
+    network: Network = Network.NETWORK_POLICY
     #: The engine's pipeline-wide selectors: the first is the policy `<segment>`, further ones get a suffix.
     closing: tuple[Selector, ...] = ()
     granted: tuple[GrantedIngress, ...] = ()

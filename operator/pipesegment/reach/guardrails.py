@@ -79,6 +79,11 @@ def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
         return False
     if entry.cidr is not None:
         return _cidr_allowed(scene, f"{path}.block", entry.cidr)
+    if entry.fqdn is not None and not (network_rules.allow_internet and not scene.governance.spec.guardrails.cidrs):
+        fix = "name what the stage needs as a destination of the class"
+        problem = "may stand for any address, and the SegmentClass holds stages to some:"
+        scene.refuse(f"{path}.names", problem, ", ".join(entry.fqdn.names), fix)
+        return False
     return True
 
 

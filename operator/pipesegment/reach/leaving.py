@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import addresses, covering
+from pipesegment.reach import addresses, covering, network
 from pipesegment.reach.consent import Consent, Meant, admits
 from pipesegment.reach.covering import NO_WAY, Ways
+from pipesegment.reach.graph import Network
 from pipesegment.reach.members import Member, Members, Said
 from pipesegment.reach.ports import ranges
 from pipesegment.reach.question import Question
@@ -87,7 +88,10 @@ class Leaving:
                 return covering.kubernetes_api(entry.ports, end, port, self._snapshot)
             case "imds":
                 return covering.metadata(end, entry.ports, port)
-            case _:  # names and AWS services are refused until something enforces them
+            case "fqdn":
+                assert entry.fqdn is not None
+                return covering.host_name(entry.fqdn.names, entry.ports, end, port)
+            case _:  # AWS services are refused until something enforces them
                 return NO_WAY
 
     def _service(self, found: Service | None, ports: Sequence[Port], question: Question) -> Ways:
@@ -99,7 +103,10 @@ class Leaving:
         found = self._destination_of(member, entry)
         if found is None:
             return NO_WAY
-        ways = covering.destination_block(found, entry.ports, question.destination, question.port)
+        # Names where the engine matches names, otherwise exactly the addresses.
+        by_name = found.fqdns and network.provider(member.governance, self._snapshot) is Network.CILIUM
+        meant = covering.destination_name if by_name or not found.cidrs else covering.destination_block
+        ways = meant(found, entry.ports, question.destination, question.port)
         return ways | self._service(self._service_of(member, entry), entry.ports or found.ports, question)
 
     def _is_block(self, member: Member, entry: ReachEntry, question: Question) -> bool:
@@ -148,20 +155,22 @@ class Leaving:
     def _allowed(self, member: Member, entry: ReachEntry) -> bool:
         """Tell whether the class allows an author's entry at all."""
         governing = member.governance.spec
-        network, rails = governing.network, governing.guardrails
+        rules, rails = governing.network, governing.guardrails
         if rails.targets and entry.kind not in rails.targets:
             return False
         if entry.kind == "internet":
-            return network.allow_internet
+            return rules.allow_internet
         if entry.kind == "imds":
-            return network.allow_imds
+            return rules.allow_imds
+        if entry.kind == "fqdn":
+            return rules.allow_internet and not rails.cidrs
         if entry.cidr is None:
             return True
         block, holes = entry.cidr.block, entry.cidr.except_
         mine = (addresses.network(c) for c in covering.cluster(governing, self._snapshot))
         return (
-            (network.allow_internet or not addresses.is_public(block, holes))
-            and (network.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
+            (rules.allow_internet or not addresses.is_public(block, holes))
+            and (rules.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
             and not addresses.touching(block, holes, mine)
             and (not rails.cidrs or any(within(block, allowed) for allowed in rails.cidrs))
         )

@@ -13,8 +13,8 @@ from pipesegment import names
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach import engines, governance, mesh
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, StageKey
+from pipesegment.reach import engines, governance, mesh, network
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
 E = TypeVar("E", ReachEntry, AcceptEntry)
@@ -76,6 +76,11 @@ class Scene:
         self.reads.add((names.CLASS, "", "*"))
         self.reads.add(("Namespace", "", self.namespace))
         return governance.of_segment(self.segment, self.snapshot)
+
+    @cached_property
+    def network(self) -> Network:
+        """Whose policies the segment's stages get."""
+        return network.provider(self.governance, self.snapshot)
 
     @property
     def namespace(self) -> str:
