@@ -11,7 +11,7 @@ from typing import Any
 from lab import cluster, crds, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
-from lab.oracle import cyclonus
+from lab.oracle.judges import PROGRAMS
 
 _CHECK_EVERY = 2.0
 
@@ -44,7 +44,8 @@ def main() -> int:
 
 def _build() -> None:
     print(Binaries.built().etcd.parent)
-    print(cyclonus.program().parent)
+    for judge in PROGRAMS:
+        print(judge.built().parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:
