@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 venv: $(STAMP) ## Install everything Python into .venv
 
 .PHONY: tools
-tools: $(STAMP) ## Build the control plane and the judge into the cache folder (first time about 12 minutes on 2 cores)
+tools: $(STAMP) ## Build the control plane and the judges into the cache folder (first time about 16 minutes on 2 cores)
 	@command -v openssl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y openssl; } \
 		|| { echo "openssl is needed: install it with your package manager" >&2; exit 1; }
 	@$(BIN)/python -m lab build
@@ -39,11 +39,11 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 	@$(BIN)/python -m lab.demo $(ARGS)
 
 .PHONY: test
-test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judge
+test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judges
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools" tests
 
 .PHONY: mutate
-mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be noticed (about 5 minutes on 2 cores)
+mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be noticed (about 5 minutes on 2 cores; ARGS='--suites golden,properties,judges')
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: check

@@ -12,8 +12,12 @@ from lab import toolchain
 from lab.errors import LabError
 
 MODULE = Path(__file__).parent
+#: Cilium is pinned where its engine is: what judges policies and what takes them are one version.
+CILIUM_MODULE = MODULE.parent / "oracle" / "cilium"
 _ISTIO = "istio.io/api"
 _ISTIO_FILE = "kubernetes/customresourcedefinitions.gen.yaml"
+_CILIUM = "github.com/cilium/cilium"
+_CILIUM_FILE = "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml"
 
 
 @functools.cache
@@ -22,17 +26,29 @@ def istio() -> list[dict[str, Any]]:
 
     The same list each time: do not change it. Raises LabError when the module cannot be fetched.
     """
+    return _documents(_module_folder(_ISTIO, MODULE) / _ISTIO_FILE)
+
+
+@functools.cache
+def cilium() -> list[dict[str, Any]]:
+    """Return the CustomResourceDefinition of CiliumNetworkPolicies; raises LabError as `istio` does.
+
+    Where it is installed, segments of classes that do not say otherwise get Cilium's policies.
+    """
+    return _documents(_module_folder(_CILIUM, CILIUM_MODULE) / _CILIUM_FILE)
+
+
+def _documents(file: Path) -> list[dict[str, Any]]:
     # A megabyte of YAML: libyaml reads it in a tenth of the time.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = yaml.load_all((_module_folder(_ISTIO) / _ISTIO_FILE).read_text(), Loader=loader)
-    return [document for document in documents if document]
+    return [document for document in yaml.load_all(file.read_text(), Loader=loader) if document]
 
 
-def _module_folder(module: str) -> Path:
+def _module_folder(module: str, folder: Path) -> Path:
     """Return where the module's files are, fetching it into Go's own cache first when it is not there (go.sum checks it)."""
     command = [str(toolchain.find().ready()), "mod", "download", "-json", module]
     reply = subprocess.run(
-        command, cwd=MODULE, env=toolchain.environment(), capture_output=True, text=True, check=False
+        command, cwd=folder, env=toolchain.environment(), capture_output=True, text=True, check=False
     )
     if reply.returncode != 0:
         raise LabError(f"the Go module {module} could not be fetched: {reply.stdout.strip()} {reply.stderr.strip()}")

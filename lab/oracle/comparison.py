@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 from lab.oracle import differences
-from lab.oracle.differences import Case, Question
 from lab.oracle.judges import POLICY_KINDS, Engine, Raw
+from lab.oracle.readings import Case, Question
 from lab.oracle.world import Way, World
 from pipesegment.evaluate.endpoints import End, Port
 

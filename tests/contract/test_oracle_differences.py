@@ -10,8 +10,8 @@ import pytest
 
 from lab.errors import LabError
 from lab.oracle import comparison, differences
-from lab.oracle.differences import Case, Question
 from lab.oracle.judges import CILIUM, CYCLONUS, Engine
+from lab.oracle.readings import Case, Question
 from lab.oracle.world import Way, World
 from pipesegment.compile.network_rules import is_seen
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port

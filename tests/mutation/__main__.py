@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 
 from tests.mutation import patching
-from tests.mutation.mutants import MUTANTS, Mutant
-from tests.mutation.trial import SECONDS, Verdict, preload, trial
+from tests.mutation.mutant import Mutant
+from tests.mutation.mutants import MUTANTS
+from tests.mutation.trial import SECONDS, SUITES, Verdict, build_judges, preload, trial
 
 #: What all suites together may cost on the package as it is.
 _ALL = 600
@@ -21,7 +22,13 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only mutants whose name holds one of these")
     parser.add_argument("--list", action="store_true", help="show the mutants and try none")
     parser.add_argument("--no-baseline", action="store_true", help="do not first check that the suites pass unmutated")
+    parser.add_argument(
+        "--judges", action="store_true", help="ask the independent judges as well; they are built first"
+    )
     arguments = parser.parse_args()
+    suites = arguments.suites.split(",")
+    if unknown := set(suites) - SUITES.keys():
+        parser.error(f"there is no suite {min(unknown)}: use {', '.join(SUITES)}")
     chosen = [m for m in MUTANTS if not arguments.words or any(word in m.name for word in arguments.words)]
     if not chosen:
         parser.error(f"no mutant is called {' or '.join(arguments.words)}: see --list")
@@ -33,15 +40,17 @@ def main() -> int:
     if trouble:
         print("\n".join(f"this mutant no longer applies: {each}" for each in trouble), file=sys.stderr)
         return 1
+    if "judges" in suites:
+        build_judges()
     preload()
     if not arguments.no_baseline:
         _say("the suites on the package as it is …")
-        baseline = trial(None, seconds=_ALL)
+        baseline = trial(None, suites, seconds=_ALL)
         if baseline.killer or baseline.trouble:
             _say(f"they do not pass: {baseline.killer or baseline.trouble}")
             return 1
         _say(f"they pass, in {baseline.seconds:.0f} s")
-    return _report([(mutant, _try(number, len(chosen), mutant)) for number, mutant in enumerate(chosen, 1)])
+    return _report([(mutant, _try(number, len(chosen), mutant, suites)) for number, mutant in enumerate(chosen, 1)])
 
 
 def _inapplicable(mutant: Mutant) -> patching.InapplicableError | None:
@@ -52,9 +61,9 @@ def _inapplicable(mutant: Mutant) -> patching.InapplicableError | None:
     return None
 
 
-def _try(number: int, of: int, mutant: Mutant) -> Verdict:
+def _try(number: int, of: int, mutant: Mutant, suites: Sequence[str]) -> Verdict:
     begun = time.monotonic()
-    found = trial(mutant)
+    found = trial(mutant, suites)
     fate = "killed" if found.killer else f"SURVIVES ({found.trouble or 'every test passed'})"
     _say(f"{number}/{of} {fate} after {time.monotonic() - begun:.0f} s: {mutant.name}")
     return found

@@ -9,7 +9,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutant import Mutant
 
 PACKAGE = "pipesegment"
 

@@ -6,7 +6,7 @@ import io
 import multiprocessing
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,19 +14,23 @@ from pathlib import Path
 import pytest
 
 from tests.mutation import patching
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutant import Mutant
 
 ROOT = Path(__file__).parents[2]
-#: Golden cases, then properties, those first that cost little and see much. The safe order is no compiler's matter.
-SUITES = (
-    "tests/golden",
-    "tests/properties/test_declared_is_enforced.py",
-    "tests/properties/test_evaluator_against_declaration.py",
-    "tests/properties/test_rendered_shapes.py",
-    "tests/properties/test_consent.py",
-    "tests/properties/test_declarations_only_open.py",
-    "tests/properties/test_order_never_matters.py",
-)
+#: Golden cases, then properties, those first that cost little and see much, then judges. The safe order is no compiler's
+#: matter.
+SUITES: Mapping[str, Sequence[str]] = {
+    "golden": ("tests/golden",),
+    "properties": (
+        "tests/properties/test_declared_is_enforced.py",
+        "tests/properties/test_evaluator_against_declaration.py",
+        "tests/properties/test_rendered_shapes.py",
+        "tests/properties/test_consent.py",
+        "tests/properties/test_declarations_only_open.py",
+        "tests/properties/test_order_never_matters.py",
+    ),
+    "judges": ("tests/properties/test_declared_is_what_judges_say.py",),
+}
 #: What a mutant may cost, in seconds of the processor: a busy machine must not let mutants live.
 SECONDS = 15
 _FORK = multiprocessing.get_context("fork")
@@ -41,16 +45,30 @@ class Verdict:
     trouble: str = ""
 
 
+def build_judges() -> None:
+    """Build the judges, in a process of its own: what they import is what mutants change."""
+    child = _FORK.Process(target=_build)
+    child.start()
+    child.join()
+    if child.exitcode != 0:
+        raise SystemExit("mutation: the judges cannot be built")
+
+
+def _build() -> None:
+    for judge in importlib.import_module("lab.oracle.judges").PROGRAMS:
+        judge.built()
+
+
 def preload() -> None:
     """Import once what every trial needs and no mutant changes."""
     for name in ("orjson", "pydantic", "yaml", "lab.cluster", "lab.crds"):
         importlib.import_module(name)
 
 
-def trial(mutant: Mutant | None, options: Sequence[str] = (), seconds: int = SECONDS) -> Verdict:
+def trial(mutant: Mutant | None, suites: Sequence[str], seconds: int = SECONDS) -> Verdict:
     """Run the suites on a mutant until one test fails; None is the package as it is."""
     ours, theirs = _FORK.Pipe(duplex=False)
-    child = _FORK.Process(target=_run, args=(mutant, options, seconds, theirs))
+    child = _FORK.Process(target=_run, args=(mutant, suites, seconds, theirs))
     begun = time.monotonic()
     child.start()
     theirs.close()
@@ -62,15 +80,16 @@ def trial(mutant: Mutant | None, options: Sequence[str] = (), seconds: int = SEC
     return Verdict(killer, spent, trouble)
 
 
-def _run(mutant: Mutant | None, options: Sequence[str], seconds: int, answer: Connection) -> None:
+def _run(mutant: Mutant | None, suites: Sequence[str], seconds: int, answer: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     watch = _Watch()
     told = io.StringIO()
     if mutant is not None:
         patching.install(mutant)
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-        arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not cluster and not tools and not oracle"]
-        code = pytest.main([*arguments, *options, *(str(ROOT / suite) for suite in SUITES)], plugins=[watch])
+        arguments = ["-x", "-q", "-p", "no:cacheprovider", "--cluster-required"]
+        files = [str(ROOT / file) for suite in suites for file in SUITES[suite]]
+        code = pytest.main([*arguments, *files], plugins=[watch])
     trouble = watch.trouble
     if not trouble and not watch.killer and code is not pytest.ExitCode.OK:
         trouble = f"pytest ended with {code!r}: {told.getvalue()[-300:]}"

@@ -43,7 +43,6 @@ OWNED = [
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
-    ("cilium.io/v2", "CiliumNetworkPolicy"),
 ]
 #: Verbs that the authorizer asks for without a request of their own: an apply that makes an object needs `create`.
 MADE = 201
