@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="show the mutants and try none")
     parser.add_argument("--no-baseline", action="store_true", help="do not first check that the suites pass unmutated")
     parser.add_argument(
-        "--judges", action="store_true", help="ask the independent judges as well; they are built first"
+        "--suites",
+        default="golden,properties",
+        help=f"which of {', '.join(SUITES)} look at the mutants, in this order (default: golden,properties)",
     )
     arguments = parser.parse_args()
     suites = arguments.suites.split(",")
