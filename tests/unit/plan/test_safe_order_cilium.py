@@ -79,3 +79,23 @@ def test_a_restrained_segment_opens_nothing_where_cilium_enforces(scene: Scene, 
     before = flows([*scene.old, *scene.foreign], ENDS, cidr_matches_pods=False)
     steps = shuffled(scene.sequence(restraint), 1)
     assert all(flows(objects, ENDS, cidr_matches_pods=False) <= before for objects in scene.states(steps))
+
+
+def test_a_suspended_segment_does_not_count_on_a_fence_that_is_not_made() -> None:
+    """A fresh fence that lets nothing through comes first, unless nothing is created: then the old one stays."""
+    pods = {"matchLabels": {"app": "a"}}
+    old = policy("shop-k", selector=pods, egress=[{"ports": [{"port": 80}]}])
+    scene = Scene(old=[old], new=[policy("shop-l", selector=pods)])
+    assert [step.verb for step in scene.sequence().steps] == ["create", "delete"]
+    assert [step.verb for step in scene.sequence(Restraint.SUSPENDED).steps] == ["apply"]
+
+
+def test_a_fresh_stage_costs_one_call_for_each_of_its_policies() -> None:
+    """Closed first, then opened."""
+    pods = {"matchLabels": {"app": "a"}}
+    opened = cilium_policy("shop-k", pods, egress=[endpoints("to", pods, "ci", {"port": "80", "protocol": "TCP"})])
+    steps = Scene(new=[policy("shop-k", selector=pods), opened]).sequence().steps
+    assert [(step.verb, step.id.kind) for step in steps] == [
+        ("create", "NetworkPolicy"),
+        ("create", "CiliumNetworkPolicy"),
+    ]
