@@ -195,3 +195,25 @@ async def test_an_object_that_changed_under_a_write_is_no_conflict():
         assert ready(cluster, shop) == "Enforced"
         assert not [event for event in cluster.events if event["reason"] == "Conflict"]
         assert "81" in str(shapes(cluster)[POLICY])
+
+
+async def test_cilium_that_comes_and_goes_changes_who_opens_and_never_who_closes():
+    """With its kind there, its policy opens; without, the NetworkPolicy does again, which was there all the time."""
+    policy = ObjectID("cilium.io/v2", "CiliumNetworkPolicy", "ci", "shop-a")
+    crd = {"name": "ciliumnetworkpolicies.cilium.io"}
+    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": crd}
+    shop = segment(stage("a", to("b", 80), app="a"), stage("b", app="b"))
+    cluster = seeded([*surroundings(), shop])
+
+    async with leading(cluster) as twin:
+        before = shapes(cluster)
+        assert policy not in before
+        change(twin, None, kind)
+        await twin.quiet()
+        found = shapes(cluster)
+        assert (found[POLICY]["spec"]["ingress"], found[POLICY]["spec"]["egress"]) == ([], [])
+        assert found[policy]["spec"]["egress"]
+
+        change(twin, kind, None)
+        await twin.quiet()
+        assert shapes(cluster) == before
