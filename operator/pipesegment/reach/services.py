@@ -16,7 +16,12 @@ def pod_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange
 
 
 def own_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange, ...], tuple[Port, ...]]:
-    """Give the Service's own ports that an entry names, and what is not there; one that has none takes any number."""
+    """Give the Service's own ports that an entry names, and what is not there; one that has none takes any number.
+
+    Without either it is 443/TCP, as for host names.
+    """
+    if not service.ports and not wanted:
+        return (PortRange("TCP", 443),), ()
     if not service.ports:
         return ranges(p for p in wanted if isinstance(p.port, int)), tuple(p for p in wanted if isinstance(p.port, str))
     chosen, missing = _choose(service, wanted)

@@ -1,6 +1,7 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
@@ -75,7 +76,7 @@ def service(
         )
         yield closed(declared, target, described)
     elif found.type == "ExternalName":
-        yield from _external(scene, declared, found, target)
+        yield _external(scene, view, declared, found, target)
     elif found.selector is not None:
         yield from _selected(scene, view, declared, found, found.selector, target)
     else:
@@ -114,8 +115,8 @@ def _endpoints(
     scene.reads.add(("EndpointSlice", namespace, "*"))
     opened = False
     for each in scene.snapshot.slices_of(namespace, name):
-        ports = services.endpoint_ports(found, each, declared.entry.ports)
-        ports = grants.endpoint_ports(scene, view, declared.because, found, each, ports)
+        meant = partial(services.endpoint_ports, found, each)
+        ports = grants.endpoint_ports(scene, view, declared.because, found, meant, meant(declared.entry.ports))
         allowed = [a for a in each.addresses if guardrails.address_allowed(scene, declared, described, a)]
         if ports and allowed:
             opened = True
@@ -133,16 +134,17 @@ def _endpoints(
         yield closed(declared, target, described)
 
 
-def _external(scene: Scene, declared: Declared[ReachEntry], found: Service, target: Target) -> Iterator[Edge]:
+def _external(scene: Scene, view: View, declared: Declared[ReachEntry], found: Service, target: Target) -> Edge:
     """Resolve a Service that is another name of a host outside: nothing translates its ports."""
     described = f"service {found.meta.key}"
     ports, missing = services.own_ports(found, declared.entry.ports)
     notes.missing_ports(scene, declared, found, missing)
-    if missing and not ports:
-        yield closed(declared, target, described)
-        return
-    peer = NamePeer(found.external_name.rstrip(".").lower())
-    yield _open(declared, target, described, (peer,), ports or (PortRange("TCP", 443),))
+    ports = grants.endpoint_ports(
+        scene, view, declared.because, found, lambda wanted: services.own_ports(found, wanted)[0], ports
+    )
+    if not ports:
+        return closed(declared, target, described)
+    return _open(declared, target, described, (NamePeer(found.external_name.rstrip(".").lower()),), ports)
 
 
 def _stage(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
