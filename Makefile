@@ -42,7 +42,7 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 	@$(BIN)/python -m lab.demo $(ARGS)
 
 .PHONY: test
-test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judge
+test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judges
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools or enforcement" tests
 
 .PHONY: proof
@@ -52,6 +52,10 @@ proof: tools ## See what a sample declares beside what engines, the kernel and E
 .PHONY: mesh
 mesh: tools ## Let real sidecars judge the mesh objects (needs root)
 	@$(PYTEST) --cluster-required tests/enforcement/test_mesh_lab.py
+
+.PHONY: mutate
+mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be noticed (about 5 minutes on 2 cores; ARGS='--suites golden,properties,judges')
+	@PYTHONPATH=operator:. $(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: check
 check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (under 2 minutes)

@@ -15,7 +15,7 @@ from lab.errors import LabError
 from lab.mesh import binaries as mesh
 from lab.network import binaries as network
 from lab.network import proxy, show
-from lab.oracle import cyclonus
+from lab.oracle.judges import PROGRAMS
 
 _CHECK_EVERY = 2.0
 
@@ -54,7 +54,8 @@ def main() -> int:
 
 def _build() -> None:
     print(Binaries.built().etcd.parent)
-    print(cyclonus.program().parent)
+    for judge in PROGRAMS:
+        print(judge.built().parent)
     if sys.platform == "linux":
         print(network.felix().parent)
         print(mesh.Binaries.built().istiod.parent)

@@ -24,8 +24,8 @@ def build(
     """Build `packages` of the Go module in `module_dir` in one go and return {name: path of the program}.
 
     `names` says how each program is to be called, in the order of `packages` (import paths, or paths that start with
-    `./`). What was built before from the same go.mod, go.sum, Go files, flags and Go version is returned at once. The
-    module's go.sum must be complete: nothing is added to it. `note` is shown while a build runs. Raises LabError.
+    `./`). What was built before from the same go.mod, go.sum, Go files (those of replaced modules beside it too), flags and
+    Go version is returned at once. The module's go.sum must be complete: nothing is added to it. `note` is shown while a build runs. Raises LabError.
     """
     if len(packages) != len(names):
         raise LabError(f"{len(packages)} packages but {len(names)} names for them: give one name for each package")
@@ -43,8 +43,11 @@ def build(
 def cache_key(module_dir: Path, packages: Sequence[str], names: Sequence[str], ldflags: str, go_version: str) -> str:
     """Name the folder of a build: a hash of all that decides its outcome."""
     parts = [go_version, platform.system(), platform.machine(), ldflags, *packages, "", *names]
-    files = [path for name in ("go.mod", "go.sum", "**/*.go") for path in sorted(module_dir.glob(name))]
-    contents = [part for path in files for part in (str(path.relative_to(module_dir)).encode(), path.read_bytes())]
+    contents = []
+    for folder in (".", *_beside(module_dir)):
+        files = [path for name in ("go.mod", "go.sum", "**/*.go") for path in sorted((module_dir / folder).glob(name))]
+        for path in files:
+            contents += [f"{folder}/{path.relative_to(module_dir / folder)}".encode(), path.read_bytes()]
     return cache.digest([part.encode() for part in parts] + contents)
 
 
@@ -60,6 +63,11 @@ def module_folder(module_dir: Path, module: str) -> Path:
     if reply.returncode != 0:
         raise LabError(f"the Go module {module} could not be fetched: {reply.stdout.strip()} {reply.stderr.strip()}")
     return Path(json.loads(reply.stdout)["Dir"])
+
+
+def _beside(module_dir: Path) -> list[str]:
+    """Give the folders of modules that go.mod replaces by a path, as it writes them."""
+    return re.findall(r"=>\s+(\.\.?/\S+)", (module_dir / "go.mod").read_text())
 
 
 def _compile(command: Sequence[str], module_dir: Path, note: str) -> None:

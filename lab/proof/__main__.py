@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from lab.errors import LabError
+from lab.oracle.judges import CILIUM, CYCLONUS
 from lab.progress import say
 from lab.proof import scene, show
-from lab.proof.engines import Cyclonus
+from lab.proof.engines import Engine
 from lab.proof.envoy import Envoy
 from lab.proof.hearing import Judge, hear
 from lab.proof.kernel import Kernel
 
-JUDGES: Final[Sequence[Judge]] = (Cyclonus(), Kernel(), Envoy())
+JUDGES: Final[Sequence[Judge]] = (
+    Engine("cyclonus", "an engine of other people reads the compiled NetworkPolicies", CYCLONUS),
+    Engine("Cilium", "Cilium's own policy engine reads them as well", CILIUM),
+    Kernel(),
+    Envoy(),
+)
 
 
 def main(arguments: Sequence[str] | None = None, judges: Sequence[Judge] = JUDGES) -> int:

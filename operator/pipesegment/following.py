@@ -29,7 +29,8 @@ _COUNT_DELAY: Final = 1.0
 _TELLING_DELAY: Final = 5.0
 
 _NAMESPACE: Final = kinds.NAMESPACE.kind
-_MESHES: Final = (".istio.io", ".linkerd.io")
+#: Kinds of others that decide which policies are made.
+_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io")
 
 
 class Work(NamedTuple):
@@ -195,7 +196,7 @@ class Following:
     def _crd_changed(self, name: str) -> set[Key]:
         if name == kinds.SEGMENT.crd:
             self._served.set()
-        if not name.endswith(_MESHES):
+        if not name.endswith(_ENGINES):
             return set()
         return {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
 

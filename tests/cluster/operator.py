@@ -38,6 +38,7 @@ OWNED = (
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
 )
+CILIUM_KIND = ("cilium.io/v2", "CiliumNetworkPolicy")
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
 Object = dict[str, Any]
@@ -290,7 +291,7 @@ async def settled(api: Api, name: str, namespace: str, reason: str = "Enforced",
 async def owned(api: Api, namespace: str) -> dict[tuple[str, str], Object]:
     """Give the objects of a namespace that carry our label, by kind and name; kinds that are not served have none."""
     found = {}
-    for version, kind in OWNED:
+    for version, kind in (*OWNED, CILIUM_KIND):
         try:
             objects = await api.objects(version, kind, namespace, labels="app.kubernetes.io/managed-by=pipesegment")
         except ApiError as error:

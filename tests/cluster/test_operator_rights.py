@@ -14,6 +14,7 @@ from lab.controlplane import Options, start
 from lab.errors import LabError
 from tests.cluster.operator import (
     ACCOUNT,
+    CILIUM_KIND,
     NAMESPACE,
     OWNED,
     POLICY,
@@ -103,7 +104,7 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     await asyncio.to_thread(
         plane.kubectl,
         *("apply", "--server-side", "--filename=-"),
-        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": crds.istio()}),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [*crds.istio(), *crds.cilium()]}),
     )
     namespace = await namespace_of(api, "rights")
     await api.apply(segment_class("rights", "lab.example.com/nobody"))
@@ -114,15 +115,16 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     }
     metadata = {"name": "rights", "namespace": namespace}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentGrant", "metadata": metadata, "spec": grant})
-    await api.apply(segment("shop", namespace, stage("build"), stage("test")))
+    opened = to_cidr("198.51.100.0/24", 443)
+    await api.apply(segment("shop", namespace, stage("build", opened), stage("test", opened)))
     await settled(api, "shop", namespace)
-    for version, kind in OWNED:
+    for version, kind in (*OWNED, CILIUM_KIND):
         await wait_served(api, version, kind, "shop-test", namespace)
     # After a restart everything is read as a whole.
     operator.terminate()
     await asyncio.to_thread(operator.ended)
     await asyncio.to_thread(operator.start)
-    await api.apply(segment("shop", namespace, stage("build")))
+    await api.apply(segment("shop", namespace, stage("build", opened)))
     await api.wait_gone(*POLICY, "shop-test", namespace)
     await settled(api, "shop", namespace)
     for kind in ("SegmentGrant", "SegmentClass"):

@@ -28,6 +28,7 @@ from tests.cluster.operator import (
     segment,
     segment_class,
     stage,
+    to_cidr,
     to_stage,
 )
 
@@ -43,6 +44,7 @@ OWNED = [
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
+    ("cilium.io/v2", "CiliumNetworkPolicy"),
 ]
 #: Verbs that the authorizer asks for without a request of their own: an apply that makes an object needs `create`.
 MADE = 201
@@ -51,7 +53,7 @@ SHOP = segment(
     "shop",
     "ci-shop",
     stage("build", to_stage("test", 8080), {"service": {"name": "web", "namespace": "shop-prod"}}),
-    stage("test"),
+    stage("test", to_cidr("198.51.100.0/24", 443)),
 )
 SHOP["metadata"] |= {
     "annotations": {TRACKING: "shop:pipesegment.dev/PipelineSegment:ci-shop/shop"},
@@ -88,7 +90,7 @@ def life(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Life:
 
 async def lived(plane: ControlPlane, folder: Path) -> Life:
     async with plane.api() as api:
-        await api.install_crds(crds.istio())
+        await api.install_crds([*crds.istio(), *crds.cilium()])
         install(plane)
         record = Record(plane)
         kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))

@@ -29,6 +29,7 @@ CLUSTER = {
     ("security.istio.io", "authorizationpolicies"): WRITE,
     ("security.istio.io", "peerauthentications"): WRITE,
     ("networking.istio.io", "sidecars"): WRITE,
+    ("cilium.io", "ciliumnetworkpolicies"): WRITE,
     ("events.k8s.io", "events"): {"create"},
 }
 OWN_NAMESPACE = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}

@@ -341,6 +341,33 @@ def worlds(draw: st.DrawFn, *, engines: bool = True) -> list[dict[str, Any]]:
     return objects
 
 
+NAMES = ("git.example.com", "a.cdn.example.com")
+
+
+@st.composite
+def cilium_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a world where Cilium enforces, and where stages reach hosts by their names."""
+    mirror = {"type": "ExternalName", "externalName": NAMES[0]} | draw(
+        st.sampled_from(({}, {"ports": [{"name": "https", "port": 443}, {"name": "more", "port": 8080}]}))
+    )
+    objects = [*draw(worlds()), service("prod", "mirror", mirror)]
+    for obj in objects:
+        if obj["kind"] == "SegmentGrant" and draw(st.integers(0, 2)) == 0:
+            obj["spec"]["to"] = {"service": {"name": "mirror"}}
+            obj["spec"]["ports"] = draw(st.sampled_from(([{"port": 443}], [{"port": 8080}])))
+            obj["metadata"]["namespace"] = "prod"
+        for stage in obj["spec"]["stages"] if obj["kind"] == "PipelineSegment" else ():
+            if draw(st.integers(0, 2)) == 0:
+                wanted = draw(st.sampled_from(({}, {"ports": [{"port": 443}]}, {"ports": [{"port": 8080}]})))
+                stage["reaches"].append({"service": {"name": "mirror", "namespace": "prod"}} | wanted)
+            if draw(st.booleans()):
+                wanted = draw(st.lists(st.sampled_from((*NAMES, "*.example.com")), min_size=1, unique=True))
+                entry: dict[str, Any] = {"fqdn": {"names": wanted}}
+                stage["reaches"].append(entry | ({"ports": [{"port": 8080}]} if draw(st.booleans()) else {}))
+    crd = {"kind": "CustomResourceDefinition", "metadata": {"name": "ciliumnetworkpolicies.cilium.io"}}
+    return [*objects, {"apiVersion": "apiextensions.k8s.io/v1", **crd}]
+
+
 @st.composite
 def meshed_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Draw a world in Istio's mesh: every pod of a pipeline has a sidecar, most stages a Service in front of them."""

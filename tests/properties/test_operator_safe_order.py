@@ -40,6 +40,7 @@ class Step:
 def histories(draw: st.DrawFn) -> tuple[World, Step]:
     """Draw a world and what somebody does to one document of it."""
     world = draw(worlds(engines=False))
+    world = replace(world, classes=tuple(draw(_networks(found)) for found in world.classes))
     match draw(st.sampled_from(("segment", "segment", "segment", "grant", "class"))):
         case "grant" if world.grants:
             return draw(_consent(world))
@@ -79,10 +80,19 @@ def _consent(draw: st.DrawFn, world: World) -> tuple[World, Step]:
 def _rule(draw: st.DrawFn, known: tuple[Document, ...]) -> Step:
     """Make, change or delete the class."""
     if not known:
-        return Step(None, draw(classes()))
+        return Step(None, draw(_networks(draw(classes()))))
     if draw(st.integers(0, 3)) == 0:
         return Step(known[0], None)
-    return Step(known[0], {**draw(classes()), "metadata": known[0]["metadata"]})
+    return Step(known[0], {**draw(_networks(draw(classes()))), "metadata": known[0]["metadata"]})
+
+
+@st.composite
+def _networks(draw: st.DrawFn, found: Document) -> Document:
+    """Let a class say now and then that Cilium enforces."""
+    if draw(st.integers(0, 2)):
+        return found
+    spec = found["spec"]
+    return {**found, "spec": {**spec, "network": {**spec["network"], "provider": "Cilium"}}}
 
 
 async def walked(world: World, step: Step, prepare: Callable[[MemoryCluster], None] = lambda _: None) -> Any:

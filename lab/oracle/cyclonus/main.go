@@ -1,113 +1,49 @@
 // Command cyclonus-judge says which traffic NetworkPolicies allow, in the opinion of github.com/mattfenwick/cyclonus.
 //
-// It reads one JSON case a line from stdin and writes one JSON answer a line to stdout, so that one process judges
-// many cases. The API server's defaulting of policyTypes happens here, because the matcher panics without it; everything
-// else (which pods there are, what a host-network pod counts as) is the caller's to say.
+// The API server's defaulting of policyTypes happens here, because the matcher panics without it. A pod on the host
+// network is its node's address: the matcher has no notion of it.
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
+	"strings"
 
 	"github.com/mattfenwick/cyclonus/pkg/matcher"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"pipesegment.dev/lab/oracle/contract"
 )
-
-// Case is a set of policies and the world that they are judged in. Every ordered pair of endpoints (the pods, then the
-// external ones, each by its addresses) is judged at every port.
-type Case struct {
-	Policies   []*networkingv1.NetworkPolicy `json:"policies"`
-	Namespaces map[string]map[string]string  `json:"namespaces"`
-	Pods       []Pod                         `json:"pods"`
-	External   [][]string                    `json:"external"`
-	Ports      []Port                        `json:"ports"`
-}
-
-// Pod is an endpoint that policies may select.
-type Pod struct {
-	Namespace string            `json:"namespace"`
-	Labels    map[string]string `json:"labels"`
-	IPs       []string          `json:"ips"`
-	Ports     []Port            `json:"ports"`
-}
-
-// Port is a number and protocol; a name only where a pod declares it.
-type Port struct {
-	Name     string          `json:"name,omitempty"`
-	Port     int             `json:"port"`
-	Protocol corev1.Protocol `json:"protocol"`
-}
-
-// Answer holds one '1' (allowed) or '0' for each (source, destination, port), the port varying fastest.
-type Answer struct {
-	Allowed string `json:"allowed"`
-	Error   string `json:"error,omitempty"`
-}
 
 type endpoint struct {
 	peer  *matcher.InternalPeer
 	ips   []netip.Addr
-	ports []Port
+	ports []contract.Port
 }
 
 func main() {
-	lines := bufio.NewReader(os.Stdin)
-	out := json.NewEncoder(os.Stdout)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if len(bytes.TrimSpace(line)) > 0 {
-			if err := out.Encode(judge(line)); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
-			}
-		}
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
+	contract.Serve(judge)
 }
 
-// judge answers one case; the matcher's panics on malformed policies become the answer's error.
-func judge(line []byte) (answer Answer) {
-	defer func() {
-		if trouble := recover(); trouble != nil {
-			answer = Answer{Error: fmt.Sprint(trouble)}
+func judge(asked *contract.Case) (string, error) {
+	var found []*networkingv1.NetworkPolicy
+	for _, object := range asked.Objects {
+		if object.Kind != "NetworkPolicy" {
+			return "", fmt.Errorf("cyclonus knows no %s", object.Kind)
 		}
-	}()
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.DisallowUnknownFields()
-	var c Case
-	if err := decoder.Decode(&c); err != nil {
-		return Answer{Error: err.Error()}
-	}
-	for _, policy := range c.Policies {
+		policy := &networkingv1.NetworkPolicy{}
+		if err := object.Into(policy); err != nil {
+			return "", err
+		}
 		defaultTypes(&policy.Spec)
+		found = append(found, policy)
 	}
-	policies := matcher.BuildNetworkPolicies(false, c.Policies)
-	var all []endpoint
-	for _, pod := range c.Pods {
-		peer := &matcher.InternalPeer{
-			Namespace: pod.Namespace, NamespaceLabels: c.Namespaces[pod.Namespace], PodLabels: pod.Labels,
-		}
-		all = append(all, endpoint{peer, parse(pod.IPs), pod.Ports})
-	}
-	for _, ips := range c.External {
-		all = append(all, endpoint{ips: parse(ips)})
-	}
-	var bits bytes.Buffer
+	policies := matcher.BuildNetworkPolicies(false, found)
+	all := endpoints(&asked.World)
+	var bits strings.Builder
 	for _, from := range all {
 		for _, to := range all {
-			for _, port := range c.Ports {
+			for _, port := range asked.Ports {
 				bit := byte('0')
 				if allowed(policies, from, to, port) {
 					bit = '1'
@@ -116,12 +52,29 @@ func judge(line []byte) (answer Answer) {
 			}
 		}
 	}
-	return Answer{Allowed: bits.String()}
+	return bits.String(), nil
+}
+
+func endpoints(world *contract.World) (all []endpoint) {
+	for _, pod := range world.Pods {
+		if pod.HostNetwork {
+			all = append(all, endpoint{ips: parse(pod.IPs)})
+			continue
+		}
+		peer := &matcher.InternalPeer{
+			Namespace: pod.Namespace, NamespaceLabels: world.Namespaces[pod.Namespace], PodLabels: pod.Labels,
+		}
+		all = append(all, endpoint{peer, parse(pod.IPs), pod.Ports})
+	}
+	for _, external := range world.Externals {
+		all = append(all, endpoint{ips: parse(external.IPs)})
+	}
+	return all
 }
 
 // allowed tries every way between two endpoints: each address family that they share (or, sharing none, each pair of
 // addresses), and for each direction every name that the destination gives the port.
-func allowed(policies *matcher.Policy, from, to endpoint, port Port) bool {
+func allowed(policies *matcher.Policy, from, to endpoint, port contract.Port) bool {
 	names := []string{""}
 	for _, p := range to.ports {
 		if p.Port == port.Port && p.Protocol == port.Protocol && p.Name != "" {
@@ -136,7 +89,7 @@ func allowed(policies *matcher.Policy, from, to endpoint, port Port) bool {
 				Destination:      &matcher.TrafficPeer{Internal: to.peer, IP: pair[1].String()},
 				ResolvedPort:     port.Port,
 				ResolvedPortName: name,
-				Protocol:         port.Protocol,
+				Protocol:         corev1.Protocol(port.Protocol),
 			})
 			ingress = ingress || result.Ingress.IsAllowed()
 			egress = egress || result.Egress.IsAllowed()

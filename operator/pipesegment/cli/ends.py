@@ -12,10 +12,12 @@ from pipesegment.evaluate.endpoints import live, representative
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, PortRange, Reach, StageReach, Target
+from pipesegment.reach.graph import AddressPeer, Edge, Mesh, NamePeer, PodPeer, PortRange, Reach, StageReach, Target
 
 #: Always asked for: whoever reaches it has the node's identity.
 METADATA: Final = "169.254.169.254"
+#: What a host name may stand for: the address that is nobody's (RFC 7600).
+_RESOLVED: Final = "192.0.0.8"
 #: Asked for where a wide block holds them: addresses that everybody knows to be outside.
 _KNOWN: Final = ("1.1.1.1", "2606:4700:4700::1111")
 
@@ -37,9 +39,9 @@ class Ends:
             for pod in self.own:
                 yield other, pod
 
-    def find(self, name: str) -> PodEnd | None:
-        """Find a pod by `namespace/name`."""
-        return next((e for e in (*self.own, *self.others) if isinstance(e, PodEnd) and str(e) == name), None)
+    def find(self, name: str) -> End | None:
+        """Find a pod by `namespace/name`, a host by its name, an address."""
+        return next((e for e in (*self.own, *self.others) if str(e) == name), None)
 
 
 def ends(reaches: Sequence[Reach], neighbours: Sequence[Reach], snapshot: Snapshot) -> Ends:
@@ -61,7 +63,8 @@ def ends(reaches: Sequence[Reach], neighbours: Sequence[Reach], snapshot: Snapsh
                 if not any(isinstance(e, PodEnd) and _meets(peer, e) for e in (*own.values(), *others.values())):
                     _add(others, _made_up(peer, edge, snapshot))
             else:
-                others.setdefault(example(peer), AddressEnd(example(peer)))
+                end = _outside(peer, edge)
+                others.setdefault(str(end), end)
     others.setdefault(METADATA, AddressEnd(METADATA))
     return Ends(tuple(own.values()), tuple(others.values()))
 
@@ -77,6 +80,14 @@ def named_ports(reaches: Iterable[Reach], found: Ends) -> tuple[Port, ...]:
     names = {(p.protocol, p.port) for r in reaches for e in _edges(r) for p in e.ports if isinstance(p.port, str)}
     pods = (end for end in (*found.own, *found.others) if isinstance(end, PodEnd))
     return tuple(sorted({Port(p.protocol, p.port) for pod in pods for p in pod.ports if (p.protocol, p.name) in names}))
+
+
+def _outside(peer: AddressPeer | NamePeer, edge: Edge) -> AddressEnd:
+    """Represent what is outside: a host by its name, an address of a block, the API server as what it is."""
+    if isinstance(peer, NamePeer):
+        return AddressEnd(_RESOLVED, (peer.name.replace("*.", "www.", 1),))
+    api = edge.target is Target.KUBERNETES_API and not edge.virtual
+    return AddressEnd(example(peer), entities=("kube-apiserver",) if api else ())
 
 
 def example(peer: AddressPeer) -> str:

@@ -91,9 +91,9 @@ def _stalled(walked: Walk) -> Iterator[Finding]:
 
 
 def _end(name: str, matrix: Matrix) -> End:
-    pod = matrix.ends.find(name)
-    if pod is not None:
-        return pod
+    known_end = matrix.ends.find(name)
+    if known_end is not None:
+        return known_end
     try:
         return AddressEnd(str(ip_address("" if "%" in name else name)))  # a zone means something on one host alone
     except ValueError:

@@ -15,7 +15,7 @@ from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 
-#: The kinds of facts that decide who reaches whom.
+#: The kinds of facts that decide who reaches whom. Other people's CiliumNetworkPolicies are not judged here.
 _JUDGED: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
 #: The kinds of facts and documents that select pods.
 _ASKING: Final = frozenset({"Service", *_JUDGED, *names.KINDS})

@@ -3,6 +3,7 @@
 Some engines handle `except` badly (facts, security §4): there the complement is written out.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, Final, Literal
@@ -45,11 +46,16 @@ def _is_mapped(text: str) -> bool:
 @lru_cache(maxsize=1024)
 def complement(peer: AddressPeer) -> tuple[str, ...]:
     """Give the fewest prefixes that hold exactly the block's addresses less its exceptions, in address order."""
-    left = [ip_network(peer.block)]
-    for text in peer.excepts:
+    return without(peer.block, peer.excepts)
+
+
+def without(block: str, holes: Iterable[str]) -> tuple[str, ...]:
+    """Give the fewest prefixes of a block that are in none of the holes, whichever contains the other."""
+    left = [ip_network(block)]
+    for text in holes:
         hole = ip_network(text)
-        left = [piece for block in left for piece in _less(block, hole)]
-    return tuple(str(block) for block in collapse_addresses(left))  # type: ignore[type-var] # one family
+        left = [piece for each in left for piece in _less(each, hole)]
+    return tuple(str(piece) for piece in collapse_addresses(left))  # type: ignore[type-var] # one family
 
 
 def _less(block: IPv4Network | IPv6Network, hole: IPv4Network | IPv6Network) -> list[IPv4Network | IPv6Network]:

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 
 from pipesegment.compile.addresses import Style, complement, style_of
 from pipesegment.compile.mesh_rules import HTTP_NOT_ENFORCED, Problem, problem, selector_problem
+from pipesegment.compile.network_rules import network_problem, stage_problem
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, Reach, StageReach
 
@@ -53,7 +54,7 @@ def split(reach: Reach) -> Expressed:
     problems = {
         place: found
         for place, half in halves.items()
-        if edge_of[place] not in closed and (found := problem(half.stage, half.edge))
+        if edge_of[place] not in closed and (found := _problem(reach, half))
     }
     coarse_http = reach.governance.spec.network.inexact.http == "Coarse"
     wider = {place: found for place, found in problems.items() if coarse_http and found.reason == HTTP_NOT_ENFORCED}
@@ -73,6 +74,16 @@ def split(reach: Reach) -> Expressed:
     said = [*_findings(reach, halves, edge_of, gaps), *_selector_gaps(reach)]
     widened = _findings(reach, halves, edge_of, wider)
     return Expressed(rest, tuple(sorted(set(said))), tuple(sorted(set(widened))))
+
+
+def _problem(reach: Reach, half: _Half) -> Problem | None:
+    return network_problem(reach.network, half.edge, _beside(half)) or problem(half.stage, half.edge, reach.network)
+
+
+def _beside(half: _Half) -> tuple[Edge, ...]:
+    if half.place.side == "runner":
+        return half.stage.runner.egress if half.stage.runner else ()
+    return half.stage.egress if half.place.side == "egress" else half.stage.ingress
 
 
 def _open_halves(reach: Reach) -> Iterator[_Half]:
@@ -198,7 +209,7 @@ def _findings(
 
 def _selector_gaps(reach: Reach) -> Iterator[Finding]:
     for stage in reach.stages:
-        found = None if stage.closed else selector_problem(stage)
+        found = None if stage.closed else stage_problem(reach.network, stage) or selector_problem(stage)
         if found:
             where = f"{stage.path}.podSelector"
             yield Finding(where, found.reason, f"stage {stage.key.stage}", found.message, found.fix, str(reach.segment))

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, Mesh, PodPeer, PortRange, StageReach, Target
+from pipesegment.reach.graph import Edge, Mesh, Network, PodPeer, PortRange, StageReach, Target
 
 #: The reason that `inexact.http: Coarse` lifts.
 HTTP_NOT_ENFORCED: Final = "HttpNotEnforced"
@@ -30,8 +30,8 @@ def receives_in_mesh(stage: StageReach) -> bool:
     return stage.mesh is Mesh.ISTIO and combinations(stage.selector) is not None
 
 
-def problem(stage: StageReach, edge: Edge) -> Problem | None:
-    """Find the first reason why this half of an edge cannot be expressed."""
+def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_POLICY) -> Problem | None:
+    """Find the first reason why this half of an edge cannot be expressed; `network` may read HTTP where no mesh does."""
     inbound = edge.direction == "ingress"
     sender = _sender(stage, edge)
     receiver = f"stage {stage.key.stage}" if inbound else edge.described
@@ -49,7 +49,9 @@ def problem(stage: StageReach, edge: Edge) -> Problem | None:
         )
         if found:
             return found
-    return _unread_http(edge, receiver, guarded=guarded) if edge.http else None
+    # What travels under the mesh's mutual TLS no proxy of the network can read.
+    proxied = not guarded and network is Network.CILIUM and not (inbound and stage.mesh is Mesh.ISTIO)
+    return _unread_http(edge, receiver, guarded=guarded, proxied=proxied) if edge.http else None
 
 
 def selector_problem(stage: StageReach) -> Problem | None:
@@ -147,9 +149,9 @@ def _unsayable_ports(edge: Edge, receiver: str) -> Problem | None:
     return None
 
 
-def _unread_http(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
-    """Judge methods and paths: only a sidecar of ours in front of the receiver reads them, on numbered TCP ports."""
-    if not guarded:
+def _unread_http(edge: Edge, receiver: str, *, guarded: bool, proxied: bool) -> Problem | None:
+    """Judge methods and paths: a sidecar of ours in front of the receiver reads them, or Cilium, on numbered TCP ports."""
+    if not (guarded or proxied):
         return Problem(
             HTTP_NOT_ENFORCED,
             f"nothing in front of {receiver} reads HTTP: it is no stage in the mesh",
@@ -162,7 +164,8 @@ def _unread_http(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
             f"HTTP towards {receiver} is told apart on numbered TCP ports only",
             "declare `http` in an entry of its own whose ports are TCP and numbers",
         )
-    if edge.unread:
+    # Cilium's proxy reads what its policy says, whatever Services declare.
+    if edge.unread and guarded:
         ports = ", ".join(map(str, edge.unread))
         return Problem(
             HTTP_NOT_ENFORCED,

@@ -6,6 +6,7 @@ provider-neutral, one for each edge, deduplicated and sorted by content.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -14,7 +15,18 @@ from pipesegment.compile.addresses import Style, ip_blocks, style_of
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.objects import granted, owned
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import Edge, GrantedIngress, Mode, Peer, PodPeer, PortRange, Reach, StageReach
+from pipesegment.reach.graph import (
+    Edge,
+    GrantedIngress,
+    Mode,
+    NamePeer,
+    Network,
+    Peer,
+    PodPeer,
+    PortRange,
+    Reach,
+    StageReach,
+)
 
 API_VERSION = "networking.k8s.io/v1"
 KIND = "NetworkPolicy"
@@ -23,7 +35,8 @@ KIND = "NetworkPolicy"
 def network_policies(reach: Reach) -> list[dict[str, Any]]:
     """Render every policy of a segment, whose open edges `expressible.split` has approved.
 
-    A stage in Observe gets none, in no namespace: nothing may block it.
+    A stage in Observe gets none, in no namespace: nothing may block it. Where Cilium enforces, a stage's policy closes
+    and Cilium's own opens (`cilium`).
     """
     style = style_of(reach.governance.spec)
     enforced = {stage.key: stage for stage in reach.stages if stage.mode is Mode.ENFORCE}
@@ -37,6 +50,8 @@ def network_policies(reach: Reach) -> list[dict[str, Any]]:
 
 def _stage_policies(reach: Reach, stage: StageReach, style: Style) -> Iterator[dict[str, Any]]:
     key = stage.key
+    if reach.network is Network.CILIUM:
+        stage = _shut(stage)
     made = owned(reach, API_VERSION, KIND, names.object_name(key.segment, key.stage), stage)
     yield made | {
         "spec": _spec(stage.selector, _rules(stage.egress, "to", style), _rules(stage.ingress, "from", style))
@@ -44,6 +59,11 @@ def _stage_policies(reach: Reach, stage: StageReach, style: Style) -> Iterator[d
     if stage.runner:
         made = owned(reach, API_VERSION, KIND, names.suffixed_name(key.segment, key.stage, "runner"), stage)
         yield made | {"spec": _spec(stage.runner.selector, _rules(stage.runner.egress, "to", style), [])}
+
+
+def _shut(stage: StageReach) -> StageReach:
+    runner = stage.runner and replace(stage.runner, egress=())
+    return replace(stage, egress=(), ingress=(), runner=runner)
 
 
 def _closing_policies(reach: Reach) -> Iterator[dict[str, Any]]:
@@ -95,7 +115,8 @@ def _peer(peer: Peer, style: Style) -> list[dict[str, Any]]:
     if isinstance(peer, PodPeer):
         namespace = {"matchLabels": {names.NAMESPACE_NAME_LABEL: peer.namespace}}
         return [{"namespaceSelector": namespace, "podSelector": peer.selector.render()}]
-    return ip_blocks(peer, style)
+    # `expressible` has closed every edge to host names: nothing here could say them.
+    return [] if isinstance(peer, NamePeer) else ip_blocks(peer, style)
 
 
 def _port(port: PortRange) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from pipesegment.compile import namesakes
 from pipesegment.compile.canonical import sort_key, stamped
+from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
 from pipesegment.compile.identity import service_accounts
@@ -20,6 +21,7 @@ def compile_segment(reach: Reach) -> Desired:
     objects = [
         *service_accounts(said.reach),
         *network_policies(said.reach),
+        *cilium_policies(said.reach),
         *istio_objects(said.reach),
     ]
     namesakes.refuse(said.reach, objects)

@@ -11,116 +11,46 @@ Source of the rules: the API reference of NetworkPolicySpec. Where it leaves eng
 - Nodes reach their own pods (probes), replies pass, and connections that exist are not cut: none of it is judged here.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Any, Final, Literal
+from ipaddress import ip_network
+from typing import Any, Final
 
 from pipesegment.errors import Refused
+from pipesegment.evaluate import ciliumpolicy
 from pipesegment.evaluate.endpoints import Address, AddressEnd, End, PodEnd, Port, is_same, routes
+from pipesegment.evaluate.rules import Block, Direction, Network, Pods, Policy, Ports, Rule
 from pipesegment.evaluate.verdict import Verdict
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
 
 Raw = Mapping[str, Any]
-Network = IPv4Network | IPv6Network
-Direction = Literal["ingress", "egress"]
 
 KIND: Final = "NetworkPolicy"
 _PEERS: Final[Mapping[Direction, str]] = {"ingress": "from", "egress": "to"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Pods:
-    """A peer by labels; `namespace` is the policy's own where no namespaceSelector is given."""
-
-    pods: Selector
-    namespaces: Selector | None
-    namespace: str
-
-    def matches(self, end: End, _ip: Address | None, _cidr_matches_pods: bool) -> bool:
-        if isinstance(end, AddressEnd) or end.host_network:
-            return False
-        if self.namespaces is None:
-            there = end.namespace == self.namespace
-        else:
-            there = self.namespaces.matches(end.namespace_labels)
-        return there and self.pods.matches(end.labels)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A peer by address."""
-
-    block: Network
-    excepts: tuple[Network, ...]
-
-    def matches(self, end: End, ip: Address | None, cidr_matches_pods: bool) -> bool:
-        if isinstance(end, PodEnd) and not end.host_network and not cidr_matches_pods:
-            return False
-        return ip is not None and ip in self.block and not any(ip in hole for hole in self.excepts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Port:
-    """A port of a rule; `port` None is every port of the protocol."""
-
-    protocol: str
-    port: int | str | None
-    end: int | None
-
-    def matches(self, port: Port, destination: End) -> bool:
-        if self.protocol != port.protocol:
-            return False
-        if self.port is None:
-            return True
-        if isinstance(self.port, int):
-            return self.port <= port.number <= (self.end or self.port)
-        if isinstance(destination, AddressEnd) or destination.host_network:
-            return False
-        return any((p.name, p.port, p.protocol) == (self.port, port.number, port.protocol) for p in destination.ports)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One ingress or egress item; None means every peer, or every port."""
-
-    name: str
-    peers: tuple[_Pods | _Block, ...] | None
-    ports: tuple[_Port, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Policy:
-    """One policy in one of its directions."""
-
-    name: str
-    namespace: str
-    selector: Selector
-    rules: tuple[_Rule, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Selecting:
     """The policies that restrict a pod in a direction, and the verdict where none of their rules allows it."""
 
-    policies: tuple[_Policy, ...]
+    policies: tuple[Policy, ...]
     otherwise: Verdict
 
 
 class NetworkPolicies:
-    """A set of NetworkPolicies, read once and asked often.
+    """A set of NetworkPolicies, and of Cilium's beside them, read once and asked often.
 
     Takes plain objects; other kinds are passed over. Raises Refused for what the API server would never have stored.
     """
 
     def __init__(self, objects: Iterable[Raw], *, cidr_matches_pods: bool = False) -> None:
         self._cidr_matches_pods = cidr_matches_pods
-        self._policies: dict[Direction, dict[str, list[_Policy]]] = {"ingress": {}, "egress": {}}
+        self._policies: dict[Direction, dict[str, list[Policy]]] = {"ingress": {}, "egress": {}}
         for obj in objects:
-            if obj.get("kind") == KIND:
-                for direction, policy in _read(obj):
-                    self._policies[direction].setdefault(policy.namespace, []).append(policy)
+            reader = _READERS.get(obj.get("kind", ""))
+            for direction, policy in reader(obj) if reader else ():
+                self._policies[direction].setdefault(policy.namespace, []).append(policy)
         self._selecting: dict[tuple[Direction, PodEnd], _Selecting] = {}
 
     def verdict(self, source: End, destination: End, port: Port) -> Verdict:
@@ -162,7 +92,7 @@ class NetworkPolicies:
         for by_namespace in self._policies.values():
             for policies in by_namespace.values():
                 for peer in (p for policy in policies for rule in policy.rules for p in rule.peers or ()):
-                    if isinstance(peer, _Block):
+                    if isinstance(peer, Block):
                         yield from (peer.block, *peer.excepts)
 
     def isolated(self, pod: PodEnd, direction: Direction) -> bool:
@@ -177,12 +107,20 @@ class NetworkPolicies:
         selecting = self._of(subject, direction)
         destination = peer if direction == "egress" else subject
         for policy in selecting.policies:
+            for rule in policy.denies:
+                if self._means(rule, peer, ip, port, destination):
+                    return Verdict(False, f"denied by {rule.name}")
+        for policy in selecting.policies:
             for rule in policy.rules:
-                if _covers(rule.ports, port, destination) and (
-                    rule.peers is None or any(p.matches(peer, ip, self._cidr_matches_pods) for p in rule.peers)
-                ):
-                    return Verdict(True, f"allowed by {KIND} {rule.name}")
+                if self._means(rule, peer, ip, port, destination):
+                    return Verdict(True, f"allowed by {rule.name}")
         return selecting.otherwise
+
+    def _means(self, rule: Rule, peer: End, ip: Address | None, port: Port, destination: End) -> bool:
+        return _covers(rule.ports, port, destination) and self._is_peer(rule, peer, ip)
+
+    def _is_peer(self, rule: Rule, peer: End, ip: Address | None) -> bool:
+        return rule.peers is None or any(p.matches(peer, ip, self._cidr_matches_pods) for p in rule.peers)
 
     def _at_any(self, direction: Direction, subject: End, peer: End, ip: Address | None) -> tuple[Verdict, bool]:
         """Judge one side at whatever port; the second tells that the verdict holds at every one."""
@@ -191,8 +129,8 @@ class NetworkPolicies:
         selecting = self._of(subject, direction)
         if not selecting.policies:
             return selecting.otherwise, True
-        peers = (rule.peers for policy in selecting.policies for rule in policy.rules)
-        if any(found is None or any(p.matches(peer, ip, self._cidr_matches_pods) for p in found) for found in peers):
+        rules = (rule for policy in selecting.policies for rule in (*policy.rules, *policy.denies))
+        if any(self._is_peer(rule, peer, ip) for rule in rules):
             return Verdict(True, ""), False
         return selecting.otherwise, True
 
@@ -200,7 +138,7 @@ class NetworkPolicies:
         found = self._selecting.get((direction, pod))
         if found is None:
             here = () if pod.host_network else self._policies[direction].get(pod.namespace, ())
-            policies = tuple(p for p in here if p.selector.matches(pod.labels))
+            policies = tuple(sorted((p for p in here if p.selector.matches(pod.labels)), key=_by_kind))
             if policies:
                 because = f"no {direction} rule of {KIND} {', '.join(p.name for p in policies)} allows it"
             else:
@@ -210,11 +148,16 @@ class NetworkPolicies:
         return found
 
 
-def _covers(ports: tuple[_Port, ...] | None, port: Port, destination: End) -> bool:
+def _by_kind(policy: Policy) -> bool:
+    """Name NetworkPolicies first: the others say what they are."""
+    return policy.name.startswith(ciliumpolicy.KIND)
+
+
+def _covers(ports: tuple[Ports, ...] | None, port: Port, destination: End) -> bool:
     return ports is None or any(p.matches(port, destination) for p in ports)
 
 
-def _read(obj: Raw) -> Iterator[tuple[Direction, _Policy]]:
+def _read(obj: Raw) -> Iterator[tuple[Direction, Policy]]:
     """Read a policy into one value per direction; policyTypes are defaulted as the API server does."""
     meta, spec = obj.get("metadata") or {}, obj.get("spec") or {}
     namespace = meta.get("namespace") or "default"
@@ -224,16 +167,16 @@ def _read(obj: Raw) -> Iterator[tuple[Direction, _Policy]]:
     for direction in _PEERS:
         if direction.capitalize() in types:
             rules = tuple(_rules(name, namespace, direction, spec.get(direction) or ()))
-            yield direction, _Policy(name, namespace, selector, rules)
+            yield direction, Policy(name, namespace, selector, rules)
 
 
-def _rules(policy: str, namespace: str, direction: Direction, raw: Iterable[Raw]) -> Iterator[_Rule]:
+def _rules(policy: str, namespace: str, direction: Direction, raw: Iterable[Raw]) -> Iterator[Rule]:
     for index, rule in enumerate(raw):
         at = _At(policy, f"spec.{direction}[{index}]")
         field = _PEERS[direction]
         peers = [_peer(at.into(f"{field}[{i}]"), namespace, peer) for i, peer in enumerate(rule.get(field) or ())]
         ports = [_port(at.into(f"ports[{i}]"), port) for i, port in enumerate(rule.get("ports") or ())]
-        yield _Rule(f"{policy} {direction}[{index}]", tuple(peers) or None, tuple(ports) or None)
+        yield Rule(f"{KIND} {policy} {direction}[{index}]", tuple(peers) or None, tuple(ports) or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,17 +193,17 @@ class _At:
         return Refused([Refusal(self.path, problem, str(value), fix, object=f"{KIND} {self.policy}")])
 
 
-def _peer(at: _At, namespace: str, raw: Raw) -> _Pods | _Block:
+def _peer(at: _At, namespace: str, raw: Raw) -> Pods | Block:
     block, pods, namespaces = raw.get("ipBlock"), raw.get("podSelector"), raw.get("namespaceSelector")
     if block is not None:
         if pods is not None or namespaces is not None:
             raise at.refuse("mixes addresses and selectors in", dict(raw), "write ipBlock as a peer of its own")
         holes = tuple(_network(at.into(f"ipBlock.except[{i}]"), e) for i, e in enumerate(block.get("except") or ()))
-        return _Block(_network(at.into("ipBlock.cidr"), block.get("cidr")), holes)
+        return Block(_network(at.into("ipBlock.cidr"), block.get("cidr")), holes)
     if pods is None and namespaces is None:
         raise at.refuse("names no peer in", dict(raw), "give it a podSelector, a namespaceSelector or an ipBlock")
     selector = None if namespaces is None else Selector.parse(namespaces)
-    return _Pods(Selector.parse(pods), selector, namespace)
+    return Pods(Selector.parse(pods), selector, namespace)
 
 
 def _network(at: _At, text: Any) -> Network:
@@ -270,10 +213,16 @@ def _network(at: _At, text: Any) -> Network:
         raise at.refuse("is not a CIDR", text, "write it as 10.0.0.0/8 or 2001:db8::/32") from error
 
 
-def _port(at: _At, raw: Raw) -> _Port:
+def _port(at: _At, raw: Raw) -> Ports:
     port, end = raw.get("port"), raw.get("endPort")
     if end is not None and (not isinstance(port, int) or end < port):
         raise at.into("endPort").refuse(
             "needs a numeric port that is not above it, beside", end, "give both numbers, or no endPort"
         )
-    return _Port(raw.get("protocol") or "TCP", port, end)
+    return Ports(raw.get("protocol") or "TCP", port, end)
+
+
+_READERS: Final[Mapping[str, Callable[[Raw], Iterable[tuple[Direction, Policy]]]]] = {
+    KIND: _read,
+    ciliumpolicy.KIND: ciliumpolicy.read,
+}

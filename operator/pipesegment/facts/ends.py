@@ -68,9 +68,15 @@ class PodEnd:
 
 @dataclass(frozen=True, slots=True)
 class AddressEnd:
-    """An address that is no pod's: outside the cluster, a node, a Service's virtual address."""
+    """An address that is no pod's: outside the cluster, a node, a Service's virtual address.
+
+    `names` are the host names that it was looked up under, `entities` what else the cluster knows it as
+    (`kube-apiserver`).
+    """
 
     ip: str
+    names: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
 
     @property
     def ips(self) -> tuple[str, ...]:
@@ -78,8 +84,8 @@ class AddressEnd:
         return (self.ip,)
 
     def __str__(self) -> str:
-        """Render as the address."""
-        return self.ip
+        """Render as the name that it was looked up under, or as the address."""
+        return self.names[0] if self.names else self.ip
 
 
 End = PodEnd | AddressEnd

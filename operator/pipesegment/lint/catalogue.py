@@ -193,6 +193,15 @@ _ENTRIES: Final = (
         "The finding names what could carry it.",
     ),
     Entry(
+        "PS312",
+        "LabelNotSeen",
+        "warning",
+        "Cilium does not know pods by this label",
+        "Labels such as pod-template-hash are no part of a pod's identity there: no policy matches them, and pods that a "
+        "policy selects by one stay open.",
+        "Select the pods by other labels.",
+    ),
+    Entry(
         "PS401",
         "ForgeableLabels",
         "warning",

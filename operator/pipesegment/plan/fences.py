@@ -4,6 +4,9 @@ A connection passes one pod on each plane: the caller's egress, the callee's ing
 callee's mutual TLS. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
 for what any of them lets through. Objects that isolate nobody (a dry-run policy, a permissive mTLS mode) are no fences.
 Istio's DENY policies would turn all of this around; nothing compiles them.
+
+Cilium's own policies stand on the planes of NetworkPolicies, and in one union with them. They never stand alone: the
+stage's NetworkPolicy isolates the same pods, with any engine.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +17,7 @@ from typing import Any, Final
 from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
 from pipesegment.facts.selectors import Selector
+from pipesegment.plan import cilium
 from pipesegment.plan.terms import ANYTHING, Fields, Ports, Words, fields, peer, ports
 
 _DRY_RUN: Final = "istio.io/dry-run"
@@ -54,6 +58,8 @@ class Fence:
     namespace: str
     selector: Selector
     allows: Mapping[Plane, tuple[Rule, ...]] = field(default_factory=dict)
+    #: Whether others of its kind may stand there that nobody has listed.
+    among_others: bool = False
 
     @property
     def planes(self) -> frozenset[Plane]:
@@ -73,7 +79,7 @@ _KEYS: Final = {
     Plane.MESH: ("from", "to"),
     Plane.MTLS: ("", ""),
 }
-FENCE_KINDS: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
+FENCE_KINDS: Final = frozenset({"NetworkPolicy", cilium.KIND, "AuthorizationPolicy", "PeerAuthentication"})
 
 
 def fence(obj: Object | None, words: Words) -> Fence | None:
@@ -90,6 +96,10 @@ def fence(obj: Object | None, words: Words) -> Fence | None:
             types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
             allows = {Plane(t): _network_rules(spec.get(t.lower()) or (), Plane(t), namespace, words) for t in types}
             return Fence(namespace, Selector.parse(spec.get("podSelector")), allows)
+        case cilium.KIND if (pods := cilium.selector(spec)) is not None:
+            sides = [plane for plane in (Plane.INGRESS, Plane.EGRESS) if plane.lower() in spec]
+            found = {plane: _cilium_rules(spec, plane, namespace, words) for plane in sides}
+            return Fence(namespace, pods, found, among_others=True)
         case "AuthorizationPolicy" if _restricts_sidecars(obj, spec):
             rules = tuple(_mesh_rule(raw, words) for raw in spec.get("rules") or ())
             return Fence(namespace, _workloads(spec), {Plane.MESH: rules})
@@ -115,6 +125,8 @@ def with_rules(obj: Object, allows: Mapping[Plane, Sequence[Rule]]) -> dict[str,
     if obj["kind"] == "NetworkPolicy":
         spec["policyTypes"] = [plane.value for plane in (Plane.INGRESS, Plane.EGRESS) if plane in allows]
         spec |= {plane.lower(): [rule.raw for rule in rules] for plane, rules in allows.items()}
+    elif obj["kind"] == cilium.KIND:
+        spec = cilium.with_rules(spec, {plane.lower(): [rule.raw for rule in allows[plane]] for plane in allows})
     elif obj["kind"] == "AuthorizationPolicy" and allows[Plane.MESH]:
         spec["rules"] = [rule.raw for rule in allows[Plane.MESH]]
     elif obj["kind"] == "PeerAuthentication" and allows[Plane.MTLS]:
@@ -186,6 +198,16 @@ def _network_rules(raws: Iterable[Mapping[str, Any]], plane: Plane, namespace: s
         )
         for raw in raws
     )
+
+
+def _cilium_rules(spec: Mapping[str, Any], plane: Plane, namespace: str, words: Words) -> tuple[Rule, ...]:
+    anything = (words.number(ANYTHING),)
+    found = []
+    for raw in cilium.rules(spec, plane.lower()):
+        peers, columns = cilium.terms(raw, namespace)
+        keys = (cilium.peers_key(raw), "toPorts")
+        found.append(Rule(raw, tuple(map(words.number, peers)), tuple(map(words.number, columns)) or anything, keys))
+    return tuple(found)
 
 
 def _mesh_rule(raw: Mapping[str, Any], words: Words) -> Rule:

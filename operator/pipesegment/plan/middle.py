@@ -15,7 +15,8 @@ from pipesegment.plan.changes import Change
 from pipesegment.plan.fences import Fence, Plane, Rule, with_rules, within
 from pipesegment.plan.terms import Words
 
-#: Planes where 'no fence selects them' can be known: the facts hold every NetworkPolicy, but not every mesh policy.
+#: Planes where 'no fence selects them' can be known: the facts hold every NetworkPolicy, but not every mesh policy, nor
+#: every policy of Cilium's.
 _KNOWN: Final = frozenset({Plane.EGRESS, Plane.INGRESS})
 
 Limit = Callable[[Selector, Plane, str], tuple[Rule, ...] | None]
@@ -55,9 +56,18 @@ class Terrain:
     """All fences of the namespaces concerned, before and after."""
 
     def __init__(
-        self, standing: Iterable[Fence], vanishing: Iterable[Fence], moves: Iterable[Move], words: Words
+        self,
+        standing: Iterable[Fence],
+        vanishing: Iterable[Fence],
+        moves: Iterable[Move],
+        words: Words,
+        *,
+        closes_first: bool = True,
     ) -> None:
-        """Take what neither comes nor goes, what may vanish at any time, and what moves; all read with `words`."""
+        """Take what neither comes nor goes, what may vanish at any time, and what moves; all read with `words`.
+
+        `closes_first` tells that new fences which let nothing through come before anything else.
+        """
         self.words = words
         standing, moves = list(standing), list(moves)
         # What is being deleted isolates its pods for now, and promises nothing.
@@ -65,14 +75,25 @@ class Terrain:
         self._before = [*standing, *doomed, *(m.old for m in moves if m.old)]
         self._after = [*standing, *doomed, *(m.new for m in moves if m.new)]
         self._steady = [*standing, *(_common(m.old, m.new) for m in moves if m.old and m.new and not m.moves)]
+        self._steady += [m.new for m in moves if closes_first and m.old is None and m.new is not None and m.new.shut]
+        every = [*self._before, *self._after]
+        self._known = frozenset() if any(f.among_others for f in every) else _KNOWN
 
     def before(self, selector: Selector, plane: Plane, namespace: str) -> tuple[Rule, ...] | None:
         """Give what is provably open for all pods of a selector before; None for everything."""
-        return _limit(self._before, selector, plane, namespace)
+        return self._limit(self._before, selector, plane, namespace)
 
     def after(self, selector: Selector, plane: Plane, namespace: str) -> tuple[Rule, ...] | None:
         """Give what is provably open for all pods of a selector after; None for everything."""
-        return _limit(self._after, selector, plane, namespace)
+        return self._limit(self._after, selector, plane, namespace)
+
+    def _limit(
+        self, fences: Iterable[Fence], selector: Selector, plane: Plane, namespace: str
+    ) -> tuple[Rule, ...] | None:
+        here = [f for f in fences if f.namespace == namespace and plane in f.planes]
+        if plane in self._known and all(f.selector.disjoint(selector) for f in here):
+            return None
+        return tuple(rule for f in here if selector.implies(f.selector) for rule in f.allows[plane])
 
     def isolated(self, selector: Selector, planes: Iterable[Plane], namespace: str) -> bool:
         """Tell whether these pods stay isolated all the way, whatever moves."""
@@ -188,13 +209,6 @@ class Passage:
 
     def _isolated(self, fence: Fence, planes: Iterable[Plane]) -> bool:
         return self._terrain.isolated(fence.selector, planes, fence.namespace)
-
-
-def _limit(fences: Iterable[Fence], selector: Selector, plane: Plane, namespace: str) -> tuple[Rule, ...] | None:
-    here = [f for f in fences if f.namespace == namespace and plane in f.planes]
-    if plane in _KNOWN and all(f.selector.disjoint(selector) for f in here):
-        return None
-    return tuple(rule for f in here if selector.implies(f.selector) for rule in f.allows[plane])
 
 
 def _common(old: Fence, new: Fence) -> Fence:

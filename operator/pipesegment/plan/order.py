@@ -30,6 +30,9 @@ Where something else isolates its pods it only closes, like everything in NARROW
 turns: all such objects stand on the one plane of the callee's ingress, and everything else stands at M by then, since
 nothing turns in a call of its own beside them.
 
+Where Cilium enforces, a stage is closed by its NetworkPolicy and opened by a CiliumNetworkPolicy, on the same two planes:
+a fresh shut fence comes in the first wave, and what comes after may count on it.
+
 A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
 moves away: it is narrowed and kept.
 """
@@ -115,11 +118,12 @@ def _passages(
     vanishing = [read(c.desired or (c.live.object if c.live else None)) for c in same if c.why is Why.TERMINATING]
     blocked = [found for change in _blocked(changes) if (found := read(change.desired))]
     kept, doomed = [f for f in standing if f], [f for f in vanishing if f]
+    closes_first = restraint not in {Restraint.SUSPENDED, Restraint.HELD}
     if blocked:
         intended = Terrain([*kept, *blocked], doomed, moves, words)
         anyhow = Terrain(kept, doomed, (), words)
         moves = [m if m.change.id in withdrawn else _held(m, blocked, intended, anyhow, read) for m in moves]
-    terrain = Terrain(kept, doomed, moves, words)
+    terrain = Terrain(kept, doomed, moves, words, closes_first=closes_first)
     return [Passage(move, terrain) for move in moves]
 
 
@@ -232,7 +236,8 @@ def _is_left_behind(move: Move, guard: Object) -> bool:
 def _guard_name(obj: Object, number: int) -> str:
     """Name a guard; whoever names stages may have taken the first names on purpose."""
     meta = obj["metadata"]
-    selector = obj["spec"].get("podSelector") or obj["spec"].get("selector") or {}
+    fields = ("podSelector", "endpointSelector", "selector")
+    selector: object = next((found for field in fields if (found := obj["spec"].get(field))), {})
     digest = hashlib.sha256(canonical_bytes(selector)).hexdigest()[:8]
     suffix = f"guard-{digest}-{number}" if number else f"guard-{digest}"
     return names.suffixed_name(meta["labels"].get(names.SEGMENT_LABEL, ""), meta["name"], suffix)

@@ -57,7 +57,29 @@ class Fields:
     conditions: str = ""
 
 
-Term = Anything | Pods | Block | Ports | Fields
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A host name, or (`*.` in front) every name below one."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Ports on which a proxy lets some requests through, as written."""
+
+    ports: Ports
+    rules: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Something of which nothing is known but how it is written."""
+
+    text: str
+
+
+Term = Anything | Pods | Block | Ports | Fields | Name | Requests | Text
 
 ANYTHING: Final = Anything()
 
@@ -107,6 +129,12 @@ def covers(wide: Term, narrow: Term) -> bool:
             return _covers_block(wide, narrow)
         case Ports(), Ports():
             return wide.protocol == narrow.protocol and _covers_ports(wide, narrow)
+        case Ports(), Requests():
+            return covers(wide, narrow.ports)
+        case Requests(), Requests():
+            return wide.rules == narrow.rules and covers(wide.ports, narrow.ports)
+        case Name(), Name():
+            return wide.name.startswith("*.") and narrow.name.endswith(wide.name[1:])
         case Fields(), Fields():
             return wide.conditions in {"", narrow.conditions} and _covers_fields(dict(wide.values), dict(narrow.values))
         case _:

@@ -31,7 +31,7 @@ def edges(scene: Scene, declared: Declared[ReachEntry]) -> Iterator[Edge]:
         ports = wanted or tuple(sorted(PortRange(p.protocol, p.port) for p in service.ports))
         # An edge without ports would mean every port.
         if ports:
-            yield _edge(declared, sorted(service.cluster_ips), ports)
+            yield _edge(declared, sorted(service.cluster_ips), ports, virtual=True)
     if not found:
         scene.note(
             declared.because,
@@ -44,7 +44,13 @@ def edges(scene: Scene, declared: Declared[ReachEntry]) -> Iterator[Edge]:
             yield Edge(declared.because, "egress", Target.KUBERNETES_API, _DESCRIBED, open=False, ports=wanted)
 
 
-def _edge(declared: Declared[ReachEntry], found: tuple[str, ...] | list[str], ports: tuple[PortRange, ...]) -> Edge:
+def _edge(
+    declared: Declared[ReachEntry],
+    found: tuple[str, ...] | list[str],
+    ports: tuple[PortRange, ...],
+    *,
+    virtual: bool = False,
+) -> Edge:
     return Edge(
         because=declared.because,
         direction="egress",
@@ -55,4 +61,5 @@ def _edge(declared: Declared[ReachEntry], found: tuple[str, ...] | list[str], po
         ports=ports,
         http=http_rules(declared.entry.http),
         hosts=(f"{_NAMESPACE}/{_NAME}.{_NAMESPACE}.svc.cluster.local",),
+        virtual=virtual,
     )

@@ -102,6 +102,8 @@ def service(
 ) -> Ways:
     """Mean a Service: its pods at its target ports, or the addresses of its slices where it selects no pods."""
     wanted = tuple(wanted)
+    if found.type == "ExternalName":
+        return external(found, wanted, destination, port)
     ports = [p for p in found.ports if not wanted or any(_means(w, p) for w in wanted)]
     if found.selector is None:
         names = {p.name for p in ports}
@@ -158,6 +160,33 @@ def destination_block(found: Destination, wanted: Iterable[spec.Port], end: End,
     if not any(in_block(end, block, found.except_) for block in found.cidrs):
         return NO_WAY
     return at(tuple(wanted) or found.ports or _HTTPS, port, end)
+
+
+def named(names: Iterable[str], end: End) -> bool:
+    """Tell whether an end was looked up under one of these host names; `*.` is every name below."""
+    known = end.names if isinstance(end, AddressEnd) else ()
+    return any(k == n or (n.startswith("*.") and k.endswith(n[1:])) for k in known for n in names)
+
+
+def external(found: Service, wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
+    """Mean a Service that is another name of a host outside, at the Service's own ports."""
+    wanted = tuple(wanted)
+    if not named((found.external_name.rstrip(".").lower(),), end):
+        return NO_WAY
+    if not found.ports:
+        return at(wanted or _HTTPS, port, end)
+    meant = (p for p in found.ports if not wanted or any(_means(w, p) for w in wanted))
+    return BY_NUMBER if any(port in (None, (p.protocol, p.port)) for p in meant) else NO_WAY
+
+
+def destination_name(found: Destination, wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
+    """Mean the host names of a class's destination."""
+    return at(tuple(wanted) or found.ports or _HTTPS, port, end) if named(found.fqdns, end) else NO_WAY
+
+
+def host_name(names: Iterable[str], wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
+    """Mean host names."""
+    return at(tuple(wanted) or _HTTPS, port, end) if named(names, end) else NO_WAY
 
 
 def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port | None, snapshot: Snapshot) -> Ways:

@@ -13,7 +13,8 @@ from pipesegment.reach.scene import Scene, View
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 _DNS: Final = 53
 _PORTS: Final = (PortRange("TCP", _DNS), PortRange("UDP", _DNS))
-_NODE_LOCAL: Final = Selector.of({"k8s-app": "node-local-dns"})
+#: The pods of the node's cache.
+NODE_LOCAL: Final = Selector.of({"k8s-app": "node-local-dns"})
 
 
 def edges(scene: Scene, view: View, *, names_needed: bool) -> Iterator[Edge]:
@@ -27,7 +28,7 @@ def edges(scene: Scene, view: View, *, names_needed: bool) -> Iterator[Edge]:
         return
     because = f"{view.path}.dns"
     found = list(_resolvers(scene))
-    scene.watches.add(("kube-system", _NODE_LOCAL))
+    scene.watches.add(("kube-system", NODE_LOCAL))
     if not found:
         scene.note(
             because,
@@ -59,7 +60,7 @@ def _resolvers(scene: Scene) -> Iterator[tuple[tuple[Peer, ...], tuple[PortRange
             namespace, name = service.meta.key
             host = f"{namespace}/{name}.{namespace}.svc.cluster.local"
             yield (PodPeer(namespace, service.selector),), targets, (host,)
-    if any(True for _ in scene.snapshot.pods_of("kube-system", _NODE_LOCAL)):
+    if any(True for _ in scene.snapshot.pods_of("kube-system", NODE_LOCAL)):
         yield (AddressPeer(addresses.host(addresses.NODE_LOCAL_DNS)),), _PORTS, ()
 
 

@@ -4,19 +4,19 @@ A grant is bound to the UID of the namespace it names: one that was deleted and 
 be granted anew.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import reduce
 from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
-from pipesegment.facts.snapshot import EndpointSlice, Grant, NetworkPolicy, Service, Snapshot
+from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
 from pipesegment.reach import fenced, governance, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import meet
-from pipesegment.spec.segment import ReachEntry
+from pipesegment.spec.segment import Port, ReachEntry
 
 #: Tells the class's isolation apart from policies, none of whose names holds a slash.
 _BY_CLASS: Final = "/class"
@@ -84,10 +84,13 @@ def endpoint_ports(
     view: View,
     because: str,
     found: Service,
-    each: EndpointSlice,
+    meant: Callable[[Sequence[Port]], tuple[PortRange, ...]],
     ports: tuple[PortRange, ...],
 ) -> tuple[PortRange, ...]:
-    """Give the ports to open at a slice's addresses, of a Service without selector: as for pods, by grants that name it."""
+    """Give the ports to open towards a Service without selector: as for pods, by grants that name it.
+
+    `meant` gives the ports behind the Service's own: those of a slice's addresses, or of the host that it stands for.
+    """
     namespace, name = found.meta.key
     if namespace == scene.namespace:
         return ports
@@ -96,7 +99,7 @@ def endpoint_ports(
         for g in naming(scene, view.key, namespace)
         if g.spec is not None and g.spec.to.service is not None and g.spec.to.service.name == name
     ]
-    granted_here = {p for spec in by_name for p in services.endpoint_ports(found, each, spec.ports)}
+    granted_here = {p for spec in by_name for p in meant(spec.ports)}
     common = tuple(p for p in ports if p in granted_here)
     held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in by_name)
     rest = [p for p in ports if p not in common]

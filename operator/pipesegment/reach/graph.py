@@ -38,6 +38,13 @@ class Mode(StrEnum):
     OBSERVE = "Observe"
 
 
+class Network(StrEnum):
+    """Whose policies say what the network lets through."""
+
+    NETWORK_POLICY = "NetworkPolicy"
+    CILIUM = "Cilium"
+
+
 class Mesh(StrEnum):
     """Whose data plane a stage is in."""
 
@@ -83,7 +90,14 @@ class AddressPeer:
     excepts: tuple[str, ...] = ()
 
 
-Peer = PodPeer | AddressPeer
+@dataclass(frozen=True, slots=True, order=True)
+class NamePeer:
+    """Whatever a host name resolves to: one name, or with a leading `*.` every name below."""
+
+    name: str
+
+
+Peer = PodPeer | AddressPeer | NamePeer
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -111,7 +125,8 @@ class Edge:
     `hosts` are what the mesh calls whoever is called at these ports, as `namespace/host` for a Sidecar (empty: not in the
     registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_meshed`: the other
     side is in the mesh (None: unknown, such as plain pods). `unread`: ports where no sidecar reads the requests of `http`,
-    for the receiver's Services declare them as something else.
+    for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
+    engines translate before they judge, or after.
     """
 
     because: str
@@ -127,6 +142,7 @@ class Edge:
     fronts: tuple[str, ...] = ()
     other_meshed: bool | None = None
     unread: tuple[int, ...] = ()
+    virtual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +238,7 @@ class Reach:
     uid: str
     governance: Governance
     stages: tuple[StageReach, ...]
+    network: Network = Network.NETWORK_POLICY
     #: The engine's pipeline-wide selectors: the first is the policy `<segment>`, further ones get a suffix.
     closing: tuple[Selector, ...] = ()
     granted: tuple[GrantedIngress, ...] = ()

@@ -13,6 +13,7 @@ from pipesegment.reach.addresses import network, touching
 from pipesegment.reach.graph import AddressPeer
 from pipesegment.reach.scene import Declared, Scene
 from pipesegment.spec.segment import AcceptEntry, CidrBlock, ReachEntry
+from pipesegment.spec.segmentclass import SegmentClassSpec
 
 #: Annotation keys by which clouds other than AWS bind an identity to a service account.
 IDENTITY_ANNOTATIONS: Final = ("iam.gke.io/", "azure.workload.identity/")
@@ -80,6 +81,11 @@ def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
         return False
     if entry.cidr is not None:
         return _cidr_allowed(scene, f"{path}.block", entry.cidr)
+    if entry.fqdn is not None and not names_allowed(scene.governance.spec):
+        fix = "name what the stage needs as a destination of the class"
+        problem = "may stand for any address, and the SegmentClass holds stages to some:"
+        scene.refuse(f"{path}.names", problem, ", ".join(entry.fqdn.names), fix)
+        return False
     return True
 
 
@@ -113,6 +119,25 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
         described,
         f"an EndpointSlice gives it {address}: {problem}",
         "correct the EndpointSlice; this address stays closed",
+    )
+    return False
+
+
+def names_allowed(governing: SegmentClassSpec) -> bool:
+    """Tell whether a class lets authors name hosts: a name may stand for any address."""
+    return governing.network.allow_internet and not governing.guardrails.cidrs
+
+
+def name_allowed(scene: Scene, declared: Declared[ReachEntry], described: str, name: str) -> bool:
+    """Tell whether a Service's host name may be opened; anybody who writes Services could give one."""
+    if names_allowed(scene.governance.spec):
+        return True
+    scene.note(
+        declared.because,
+        "Unresolved",
+        described,
+        f"it is the host name {name}, which may stand for any address, and the SegmentClass holds stages to some",
+        "name what the stage needs as a destination of the class; the edge stays closed",
     )
     return False
 

@@ -6,9 +6,10 @@ from ipaddress import ip_network
 from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import addresses, covering
+from pipesegment.reach import addresses, covering, network
 from pipesegment.reach.consent import Consent, Meant, admits
 from pipesegment.reach.covering import NO_WAY, Ways
+from pipesegment.reach.graph import Network
 from pipesegment.reach.members import Member, Members, Said
 from pipesegment.reach.ports import ranges
 from pipesegment.reach.question import Question
@@ -37,7 +38,7 @@ class Leaving:
         if entry.kind == "stage":
             return self._unaccepted(member, entry, ways, question)
         meant = self.meant(member, entry)
-        if meant is None or self._is_block(member, entry, question):
+        if meant is None or self._is_outside(member, entry, question):
             return ""
         return self._consent.missing(member, meant, ways, question)
 
@@ -89,12 +90,15 @@ class Leaving:
                 return covering.kubernetes_api(entry.ports, end, port, self._snapshot)
             case "imds":
                 return covering.metadata(end, entry.ports, port)
-            case _:  # names and AWS services are refused until something enforces them
+            case "fqdn":
+                assert entry.fqdn is not None
+                return covering.host_name(entry.fqdn.names, entry.ports, end, port)
+            case _:  # AWS services are refused until something enforces them
                 return NO_WAY
 
     def through(self, member: Member, found: Service | None, ports: Sequence[Port], question: Question) -> Ways:
-        """Tell in which ways a Service means the destination; addresses that a slice gives are held to the class's word."""
-        if found is None or (found.selector is None and not self._may_be_given(member, question)):
+        """Tell in which ways a Service means the destination; what its author gives it is held to the class's word."""
+        if found is None or not self._may_lead(member, found, question):
             return NO_WAY
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
 
@@ -102,13 +106,19 @@ class Leaving:
         found = self._destination_of(member, entry)
         if found is None:
             return NO_WAY
-        ways = covering.destination_block(found, entry.ports, question.destination, question.port)
+        ways = self._outside(member, found, entry, question)
         return ways | self.through(member, self._service_of(member, entry), entry.ports or found.ports, question)
 
-    def _is_block(self, member: Member, entry: ReachEntry, question: Question) -> bool:
-        """Tell whether a destination means the end by its blocks, for which nobody's leave is needed."""
+    def _outside(self, member: Member, found: Destination, entry: ReachEntry, question: Question) -> Ways:
+        """Mean what a destination says of the outside: names where the engine matches names, otherwise exactly the addresses."""
+        by_name = found.fqdns and network.provider(member.governance, self._snapshot) is Network.CILIUM
+        meant = covering.destination_name if by_name or not found.cidrs else covering.destination_block
+        return meant(found, entry.ports, question.destination, question.port)
+
+    def _is_outside(self, member: Member, entry: ReachEntry, question: Question) -> bool:
+        """Tell whether a destination means the end by its blocks or names, for which nobody's leave is needed."""
         found = self._destination_of(member, entry)
-        return bool(found and covering.destination_block(found, entry.ports, question.destination, question.port))
+        return bool(found and self._outside(member, found, entry, question))
 
     def _service_of(self, member: Member, entry: ReachEntry) -> Service | None:
         """Find the Service that an entry names, by itself or through a destination."""
@@ -157,14 +167,23 @@ class Leaving:
 
     def _permits(self, member: Member, entry: ReachEntry) -> bool:
         governing = member.governance.spec
-        network, rails = governing.network, governing.guardrails
+        rules, rails = governing.network, governing.guardrails
         if rails.targets and entry.kind not in rails.targets:
             return False
         if entry.kind == "internet":
-            return network.allow_internet
+            return rules.allow_internet
         if entry.kind == "imds":
-            return network.allow_imds
+            return rules.allow_imds
+        if entry.kind == "fqdn":
+            return rules.allow_internet and not rails.cidrs
         return entry.cidr is None or self.may_name(member, entry.cidr.block, entry.cidr.except_)
+
+    def _may_lead(self, member: Member, found: Service, question: Question) -> bool:
+        """Tell whether a Service may be what it is: its pods, the addresses of its slices, a host outside."""
+        if found.type == "ExternalName":
+            rules = member.governance.spec
+            return rules.network.allow_internet and not rules.guardrails.cidrs
+        return found.selector is not None or self._may_be_given(member, question)
 
     def _may_be_given(self, member: Member, question: Question) -> bool:
         hosts = (ip for ip in covering.addresses(question.destination) if not (ip.is_loopback or ip.is_multicast))
@@ -172,12 +191,12 @@ class Leaving:
 
     def may_name(self, member: Member, block: str, holes: Sequence[str]) -> bool:
         """Tell whether the class lets the authors of a stage name a block, as a target or as a source."""
-        network, allowed = member.governance.spec.network, member.governance.spec.guardrails.cidrs
+        rules, allowed = member.governance.spec.network, member.governance.spec.guardrails.cidrs
         mine = (addresses.network(c) for c in covering.own_blocks(member.governance.spec, self._snapshot))
         less = [addresses.network(hole) for hole in holes]
         return (
-            (network.allow_internet or not addresses.is_public(block, holes))
-            and (network.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
+            (rules.allow_internet or not addresses.is_public(block, holes))
+            and (rules.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
             and not addresses.touching(block, holes, mine)
             and self._snapshot.seen.first_in(addresses.network(block), less) is None
             and (not allowed or any(within(block, outer) for outer in allowed))

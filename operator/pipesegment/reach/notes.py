@@ -75,17 +75,6 @@ def nothing_left(scene: Scene, because: str, described: str) -> None:
     )
 
 
-def no_names(scene: Scene, declared: Declared[ReachEntry], described: str, why: str) -> None:
-    """Say that a target is known by host names alone."""
-    scene.note(
-        declared.because,
-        "FqdnNotEnforced",
-        described,
-        f"{why}, and NetworkPolicy cannot match host names; the edge stays closed",
-        "give the destination cidrs in the SegmentClass",
-    )
-
-
 def _named(key: StageKey) -> str:
     return f"stage {key.stage} of segment {key.namespace}/{key.segment}"
 

@@ -58,6 +58,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         uid=segment.meta.uid,
         governance=governing,
         stages=stages,
+        network=scene.network,
         closing=closing,
         granted=tuple(dict.fromkeys(granted)),
         covered=tuple(dict.fromkeys(scene.covered)),

@@ -13,8 +13,8 @@ from pipesegment import names
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach import engines, governance, mesh
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, StageKey
+from pipesegment.reach import engines, governance, mesh, network
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
 #: Services, and the TCP ports of the pods that each leads to; None for all of them.
@@ -83,6 +83,11 @@ class Scene:
         self.reads.add(("Namespace", "", self.namespace))
         self.reads.add(("NetworkPolicy", self.namespace, names.DEFAULT_DENY))
         return governance.of_segment(self.segment, self.snapshot)
+
+    @cached_property
+    def network(self) -> Network:
+        """Whose policies the segment's stages get."""
+        return network.provider(self.governance, self.snapshot)
 
     @property
     def namespace(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipesegment.facts.snapshot import EndpointSlice, Key, Service, ServicePort
 from pipesegment.reach.graph import Governance, PortRange
-from pipesegment.reach.ports import sort_key
+from pipesegment.reach.ports import ranges, sort_key
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port, ReachEntry
 
@@ -13,6 +13,19 @@ def pod_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange
     """Give the pods' ports behind the Service ports that an entry names (none named: all), and what is not there."""
     chosen, missing = _choose(service, wanted)
     return tuple(sorted({PortRange(p.protocol, p.target) for p in chosen}, key=sort_key)), missing
+
+
+def own_ports(service: Service, wanted: Sequence[Port]) -> tuple[tuple[PortRange, ...], tuple[Port, ...]]:
+    """Give the Service's own ports that an entry names, and what is not there; one that has none takes any number.
+
+    Without either it is 443/TCP, as for host names.
+    """
+    if not service.ports and not wanted:
+        return (PortRange("TCP", 443),), ()
+    if not service.ports:
+        return ranges(p for p in wanted if isinstance(p.port, int)), tuple(p for p in wanted if isinstance(p.port, str))
+    chosen, missing = _choose(service, wanted)
+    return tuple(sorted({PortRange(p.protocol, p.port) for p in chosen}, key=sort_key)), missing
 
 
 def endpoint_ports(service: Service, found: EndpointSlice, wanted: Sequence[Port]) -> tuple[PortRange, ...]:

@@ -1,11 +1,12 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
 from pipesegment.reach import addresses, apiserver, grants, guardrails, notes, pods, services
-from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Peer, PodPeer, PortRange, Target
+from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, NamePeer, Network, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
@@ -25,20 +26,29 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
         yield from service(scene, view, declared, entry.service.namespace or view.key.namespace, entry.service.name)
     elif entry.pods is not None:
         yield from _pods(scene, view, declared)
-    elif entry.cidr is not None:
-        yield _block(scene, declared, entry.cidr)
-    elif entry.internet is not None:
-        peers = guardrails.internet(scene)
-        yield _open(declared, Target.INTERNET, "internet", peers, ranges(entry.ports))
     elif entry.destination is not None:
         yield from _destination(scene, view, declared, entry.destination.name)
     elif entry.kubernetes_api is not None:
         yield from apiserver.edges(scene, declared)
-    elif entry.imds is not None:
-        yield _open(declared, Target.IMDS, "imds", addresses.IMDS, ranges(entry.ports) or (PortRange("TCP", 80),))
     else:
-        # `fqdn` and `awsService` never come here: they are refused as NotYetSupported before.
-        yield closed(declared, Target(entry.kind), entry.kind)
+        yield _outside(scene, declared)
+
+
+def _outside(scene: Scene, declared: Declared[ReachEntry]) -> Edge:
+    """Resolve what is outside of the cluster, by addresses or names."""
+    entry = declared.entry
+    if entry.cidr is not None:
+        return _block(scene, declared, entry.cidr)
+    if entry.internet is not None:
+        peers = guardrails.internet(scene)
+        return _open(declared, Target.INTERNET, "internet", peers, ranges(entry.ports))
+    if entry.imds is not None:
+        return _open(declared, Target.IMDS, "imds", addresses.IMDS, ranges(entry.ports) or (PortRange("TCP", 80),))
+    if entry.fqdn is not None:
+        described = f"fqdn {', '.join(entry.fqdn.names)}"
+        return _named(declared, Target.FQDN, described, entry.fqdn.names, entry.ports)
+    # `awsService` never comes here: it is refused as NotYetSupported before.
+    return closed(declared, Target(entry.kind), entry.kind)
 
 
 def _block(scene: Scene, declared: Declared[ReachEntry], cidr: CidrBlock) -> Edge:
@@ -74,8 +84,7 @@ def service(
         )
         yield closed(declared, target, described)
     elif found.type == "ExternalName":
-        notes.no_names(scene, declared, described, f"Service {namespace}/{name} is the host name {found.external_name}")
-        yield closed(declared, target, described)
+        yield _external(scene, view, declared, found, target)
     elif found.selector is not None:
         yield from _selected(scene, view, declared, found, found.selector, target)
     else:
@@ -114,10 +123,11 @@ def _endpoints(
     scene.reads.add(("EndpointSlice", namespace, "*"))
     opened = meant = False
     for each in scene.snapshot.slices_of(namespace, name):
-        ports = services.endpoint_ports(found, each, declared.entry.ports)
+        behind = partial(services.endpoint_ports, found, each)
+        ports = behind(declared.entry.ports)
         # What is there and stays closed is told by whoever closes it.
         meant = meant or bool(ports and each.addresses)
-        ports = grants.endpoint_ports(scene, view, declared.because, found, each, ports)
+        ports = grants.endpoint_ports(scene, view, declared.because, found, behind, ports)
         allowed = [a for a in each.addresses if guardrails.address_allowed(scene, declared, described, a)]
         if ports and allowed:
             opened = True
@@ -133,6 +143,20 @@ def _endpoints(
         )
     if not opened:
         yield closed(declared, target, described)
+
+
+def _external(scene: Scene, view: View, declared: Declared[ReachEntry], found: Service, target: Target) -> Edge:
+    """Resolve a Service that is another name of a host outside: nothing translates its ports."""
+    described = f"service {found.meta.key}"
+    ports, missing = services.own_ports(found, declared.entry.ports)
+    notes.missing_ports(scene, declared, found, missing)
+    ports = grants.endpoint_ports(
+        scene, view, declared.because, found, lambda wanted: services.own_ports(found, wanted)[0], ports
+    )
+    name = found.external_name.rstrip(".").lower()
+    if not ports or not guardrails.name_allowed(scene, declared, described, name):
+        return closed(declared, target, described)
+    return _open(declared, target, described, (NamePeer(name),), ports)
 
 
 def _stage(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
@@ -187,11 +211,13 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
         )
         namespace = found.service.namespace or view.key.namespace
         yield from service(scene, view, standing, namespace, found.service.name, Target.DESTINATION)
-    if found.cidrs:
+    inside = found.service is not None and found.service.name is not None
+    if found.fqdns and scene.network is Network.CILIUM:
+        yield _named(declared, Target.DESTINATION, described, found.fqdns, declared.entry.ports or found.ports)
+    elif found.cidrs:
         yield _blocks(scene, declared, described, found)
-    elif found.service is None or found.service.name is None:
-        notes.no_names(scene, declared, described, f"destination {name} is known by host names alone")
-        yield closed(declared, Target.DESTINATION, described)
+    elif not inside:
+        yield _named(declared, Target.DESTINATION, described, found.fqdns, declared.entry.ports or found.ports)
 
 
 def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found: Destination) -> Edge:
@@ -216,6 +242,15 @@ def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found:
         notes.nothing_left(scene, declared.because, described)
         return closed(declared, Target.DESTINATION, described)
     return _open(declared, Target.DESTINATION, described, peers, ports)
+
+
+def _named(
+    declared: Declared[ReachEntry], target: Target, described: str, found: Sequence[str], ports: Sequence[Port]
+) -> Edge:
+    """Open host names; whether anybody can match them is the compilers' to say."""
+    peers = tuple(NamePeer(name) for name in sorted(set(found)))
+    numbers = tuple(p for p in ranges(ports or (Port(port=443),)) if isinstance(p.port, int))
+    return _open(declared, target, described, peers, numbers) if numbers else closed(declared, target, described)
 
 
 def _inside(inner: str, outer: str) -> bool:

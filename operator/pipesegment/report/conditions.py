@@ -4,6 +4,7 @@ Ready says whether every edge is enforced as declaration and class say; the othe
 does not. Reconciling and Stalled exist only when True, and never together: Stalled waits for a person (kstatus).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -24,7 +25,7 @@ from pipesegment.spec.status import Condition, ConditionType, Reason
 
 #: Which kinds each part of a segment consists of.
 _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
-    ConditionType.NETWORK_READY: frozenset({"NetworkPolicy"}),
+    ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy"}),
     ConditionType.IDENTITY_READY: frozenset({"ServiceAccount"}),
     ConditionType.MESH_READY: frozenset({"AuthorizationPolicy", "PeerAuthentication", "Sidecar"}),
 }
@@ -161,7 +162,18 @@ def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdi
         return part, True, Reason.NOT_DECLARED, f"no {noun} is needed"
     notes = mesh_notes(outcome) if part is ConditionType.MESH_READY else []
     told = listing(map(sentence, notes), "; but ") if notes else ""
+    if part is ConditionType.NETWORK_READY:
+        return part, True, Reason.APPLIED, f"{_policies(outcome)} as declared"
     return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared{told}"
+
+
+def _policies(outcome: Outcome) -> str:
+    """Count the network's policies, those of Cilium's apart."""
+    kinds = Counter(change.id.kind for change in outcome.changes.changes if change.desired is not None)
+    found = counted(kinds["NetworkPolicy"], "NetworkPolicy", "NetworkPolicies")
+    if not kinds["CiliumNetworkPolicy"]:
+        return found
+    return f"{found} and {counted(kinds['CiliumNetworkPolicy'], 'CiliumNetworkPolicy', 'CiliumNetworkPolicies')}"
 
 
 def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | None:

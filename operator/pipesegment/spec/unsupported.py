@@ -12,7 +12,7 @@ from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 _REASON: Final = "NotYetSupported"
-_LATER_TARGETS: Final = frozenset({"fqdn", "awsService"})
+_LATER_TARGETS: Final = frozenset({"awsService"})
 _Place = tuple[str | int, ...]
 
 
@@ -30,7 +30,7 @@ def not_yet_supported(kind: str, spec: Model, name: str = "") -> tuple[Refusal, 
 def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
     for place, entry in spec.each_reach():
         if entry.kind in _LATER_TARGETS:
-            yield (*place, entry.kind), entry.fqdn or entry.aws_service
+            yield (*place, entry.kind), entry.aws_service
     for index, stage in enumerate(spec.stages):
         for step, value in _stage(stage):
             yield ("stages", index, *step), value
@@ -53,7 +53,7 @@ def _grant(spec: SegmentGrantSpec) -> Iterator[tuple[_Place, Any]]:
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     for index, entry in enumerate(spec.baseline.reaches):
         if entry.kind in _LATER_TARGETS:
-            yield ("baseline", "reaches", index, entry.kind), entry.fqdn or entry.aws_service
+            yield ("baseline", "reaches", index, entry.kind), entry.aws_service
     yield from _network(spec)
     if spec.mesh.provider == "Linkerd":
         yield ("mesh", "provider"), spec.mesh.provider
@@ -75,7 +75,7 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
 
 def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     network = spec.network
-    if network.provider in {"AmazonVPC", "Cilium"}:
+    if network.provider == "AmazonVPC":
         yield ("network", "provider"), network.provider
     if network.inexact.fqdn != "Deny":
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn

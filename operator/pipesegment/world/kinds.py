@@ -68,6 +68,8 @@ AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy"
 PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
 
+CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+
 
 def _ours(kind: str) -> Kind:
     plural, _, namespaced = names.KINDS[kind]
@@ -79,7 +81,10 @@ GRANT: Final = _ours(names.GRANT)
 CLASS: Final = _ours(names.CLASS)
 
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
-OWNED: Final = (NETWORK_POLICY, SERVICE_ACCOUNT, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR)
+OWNED: Final = (
+    *(NETWORK_POLICY, SERVICE_ACCOUNT, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
+    CILIUM_NETWORK_POLICY,
+)
 
 KNOWN: Final = {
     (kind.api_version, kind.kind): kind

@@ -203,6 +203,7 @@ async def cluster() -> MemoryCluster:
         ("security.istio.io", "AuthorizationPolicy"),
         ("security.istio.io", "PeerAuthentication"),
         ("networking.istio.io", "Sidecar"),
+        ("cilium.io", "CiliumNetworkPolicy"),
     }
     return made
 

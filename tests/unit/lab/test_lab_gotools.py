@@ -83,6 +83,16 @@ def test_a_changed_source_changes_the_key(module, file):
     assert gotools.cache_key(module, ["./cmd"], ["tool"], "-s", "go1.26.8") != before
 
 
+def test_a_changed_module_beside_it_changes_the_key(module, tmp_path):
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "words.go").write_text("package words\n")
+    (module / "go.mod").write_text("module example.com/module\n\nreplace example.com/words => ../words\n")
+    before = gotools.cache_key(module, ["./cmd"], ["tool"], "-s", "go1.26.8")
+    (tmp_path / "words" / "words.go").write_text("package words // changed\n")
+
+    assert gotools.cache_key(module, ["./cmd"], ["tool"], "-s", "go1.26.8") != before
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -41,6 +41,38 @@ def policy(
     return _object("networking.k8s.io/v1", "NetworkPolicy", name, namespace, spec, owned)
 
 
+def cilium_policy(
+    name: str,
+    selector: Mapping[str, Any],
+    egress: Iterable[Any] = (),
+    ingress: Iterable[Any] = (),
+    *,
+    owned: bool = True,
+) -> dict[str, Any]:
+    """A CiliumNetworkPolicy, as the compiler writes them."""
+    spec = {
+        "endpointSelector": _endpoints(selector),
+        "ingress": list(ingress) or [{"fromEntities": ["none"]}],
+        "egress": list(egress) or [{"toEntities": ["none"]}],
+    }
+    return _object("cilium.io/v2", "CiliumNetworkPolicy", name, "ci", spec, owned)
+
+
+def endpoints(side: str, selector: Mapping[str, Any], namespace: str, *ports: Mapping[str, Any]) -> dict[str, Any]:
+    """One of its rules: pods of a namespace at some ports."""
+    peer = _endpoints(selector)
+    peer["matchLabels"] = {**peer.get("matchLabels", {}), "k8s:io.kubernetes.pod.namespace": namespace}
+    rule: dict[str, Any] = {f"{side}Endpoints": [peer]}
+    return rule | ({"toPorts": [{"ports": [dict(port)]} for port in ports]} if ports else {})
+
+
+def _endpoints(selector: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"matchLabels": {f"k8s:{k}": v for k, v in (selector.get("matchLabels") or {}).items()}}
+    if selector.get("matchExpressions"):
+        found["matchExpressions"] = [{**e, "key": f"k8s:{e['key']}"} for e in selector["matchExpressions"]]
+    return found
+
+
 def allow_policy(name: str, labels: Mapping[str, str], rules: Iterable[Any] = (), *, dry_run: bool = False, **kw: Any):
     """An AuthorizationPolicy."""
     spec: dict[str, Any] = {"selector": {"matchLabels": dict(labels)}, "action": "ALLOW"}

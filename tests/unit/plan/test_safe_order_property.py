@@ -152,8 +152,10 @@ def shuffled(sequence: Any, seed: int) -> list[Any]:
     return steps
 
 
-def check(scene: Scene, steps: list[Any], after: list[dict[str, Any]]) -> None:
-    for wide in (True, False):
+def check(
+    scene: Scene, steps: list[Any], after: list[dict[str, Any]], readings: tuple[bool, ...] = (True, False)
+) -> None:
+    for wide in readings:
         before = flows([*scene.old, *scene.foreign], ENDS, cidr_matches_pods=wide)
         allowed = before | flows(after, ENDS, cidr_matches_pods=wide)
         for number, objects in enumerate(scene.states(steps)):

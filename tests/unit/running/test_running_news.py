@@ -263,3 +263,25 @@ async def test_an_engine_that_comes_or_goes_is_told_by_everybody():
         change(twin, None, daemon_set("fluent-bit"))
         await twin.quiet()
         assert twin.metrics.registry.get_sample_value("pipesegment_workqueue_adds_total") == before
+
+
+async def test_cilium_that_comes_and_goes_changes_who_opens_and_never_who_closes():
+    """With its kind there, its policy opens; without, the NetworkPolicy does again, which was there all the time."""
+    policy = ObjectID("cilium.io/v2", "CiliumNetworkPolicy", "ci", "shop-a")
+    crd = {"name": "ciliumnetworkpolicies.cilium.io"}
+    kind = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": crd}
+    shop = segment(stage("a", to("b", 80), app="a"), stage("b", app="b"))
+    cluster = seeded([*surroundings(), shop])
+
+    async with leading(cluster) as twin:
+        before = shapes(cluster)
+        assert policy not in before
+        change(twin, None, kind)
+        await twin.quiet()
+        found = shapes(cluster)
+        assert (found[POLICY]["spec"]["ingress"], found[POLICY]["spec"]["egress"]) == ([], [])
+        assert found[policy]["spec"]["egress"]
+
+        change(twin, kind, None)
+        await twin.quiet()
+        assert shapes(cluster) == before

@@ -21,7 +21,7 @@ from pipesegment.world.faults import Write
 from pipesegment.world.memory import MemoryCluster
 
 #: What lets connections through or not.
-POLICIES = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
+POLICIES = frozenset({"NetworkPolicy", "CiliumNetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
 #: Long enough for what is gathered and for first retries, shorter than a resync.
 _PATIENCE = 400
 
@@ -140,7 +140,14 @@ def states(before: Mapping[ObjectID, dict[str, Any]], writes: Iterable[Write]) -
 def shapes(cluster: MemoryCluster) -> dict[ObjectID, Any]:
     """Give what every object of ours says, without what differs from one making to the next."""
     found = {}
-    for kind in ("NetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"):
+    for kind in (
+        "NetworkPolicy",
+        "CiliumNetworkPolicy",
+        "ServiceAccount",
+        "AuthorizationPolicy",
+        "PeerAuthentication",
+        "Sidecar",
+    ):
         for obj in cluster.objects(kind):
             meta = obj["metadata"]
             if (meta.get("labels") or {}).get(names.MANAGED_BY_LABEL) == names.MANAGED_BY:

@@ -73,9 +73,7 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
 
     assert {name: paths for name, paths in refused.items() if paths} == {
         "shop": [
-            "spec.common.reaches[5].fqdn",
             "spec.common.reaches[8].awsService",
-            "spec.stages[0].reaches[5].fqdn",
             "spec.stages[0].reaches[8].awsService",
             "spec.stages[0].serviceAccount.roleRefs",
             "spec.stages[0].aws",
@@ -84,7 +82,6 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
         ],
         "to-web": ["spec.http"],
         "default": [
-            "spec.baseline.reaches[5].fqdn",
             "spec.baseline.reaches[8].awsService",
             "spec.network.inexact.fqdn",
             "spec.network.inexact.awsService",

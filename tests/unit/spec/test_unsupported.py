@@ -18,8 +18,8 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
     ("stage", "line"),
     [
         (
-            {"reaches": [{"fqdn": {"names": ["git.example.com"]}}]},
-            'spec.stages[0].reaches[0].fqdn: is not supported by this version \'{"names":["git.example.com"]}\': remove it',
+            {"reaches": [{"awsService": {"name": "s3"}}]},
+            'spec.stages[0].reaches[0].awsService: is not supported by this version \'{"name":"s3"}\': remove it',
         ),
         (
             {"aws": {"identity": "PodIdentity"}},
@@ -65,7 +65,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"network": {"provider": "Cilium"}}, "spec.network.provider"),
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
         ({"network": {"inexact": {"fqdn": "Coarse"}}}, "spec.network.inexact.fqdn"),
         ({"mesh": {"provider": "Linkerd"}}, "spec.mesh.provider"),

@@ -1,0 +1,3 @@
+module pipesegment.dev/lab/oracle/contract
+
+go 1.26.0

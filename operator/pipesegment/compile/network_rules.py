@@ -1,0 +1,68 @@
+"""What stands between an edge and the policies of the network: host names, and labels that Cilium does not know pods by."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pipesegment.compile.mesh_rules import Problem
+from pipesegment.facts.selectors import Selector
+from pipesegment.reach.graph import Edge, NamePeer, Network, PodPeer, StageReach, Target
+
+#: Labels that Cilium leaves out of a pod's identity unless told otherwise: its selectors never match them.
+_UNSEEN: Final = re.compile(
+    r"io\.kubernetes|kubernetes\.io|k8s\.io|topology\.kubernetes\.io|.*beta\.kubernetes\.io|annotation|etcd_node"
+    r"|statefulset\.kubernetes\.io/pod-name|apps\.kubernetes\.io/pod-index"
+    r"|batch\.kubernetes\.io/(job-completion-index|controller-uid)|controller-uid|controller-revision-hash"
+    r"|pod-template-(hash|generation)"
+)
+
+
+def is_seen(key: str) -> bool:
+    """Tell whether Cilium knows pods by a label."""
+    return not _UNSEEN.match(key)
+
+
+def network_problem(network: Network, edge: Edge, beside: Sequence[Edge]) -> Problem | None:
+    """Find why a network's policies cannot say one half of an edge; `beside` are the edges of the same policy."""
+    if any(isinstance(peer, NamePeer) for peer in edge.peers):
+        return _names(network, edge, beside)
+    if network is Network.CILIUM:
+        return _unseen(edge.described, (p.selector for p in edge.peers if isinstance(p, PodPeer)))
+    return None
+
+
+def stage_problem(network: Network, stage: StageReach) -> Problem | None:
+    """Tell why a network's policies cannot select a stage's pods."""
+    if network is not Network.CILIUM:
+        return None
+    found = _unseen(f"stage {stage.key.stage}", (stage.selector, *((stage.runner.selector,) if stage.runner else ())))
+    return found and found._replace(message=f"{found.message}; no policy holds these pods")
+
+
+def _names(network: Network, edge: Edge, beside: Sequence[Edge]) -> Problem | None:
+    if network is not Network.CILIUM:
+        names = ", ".join(peer.name for peer in edge.peers if isinstance(peer, NamePeer))
+        known = "" if edge.target is Target.FQDN else f" is known by host names alone ({names}), and"
+        return Problem(
+            "FqdnNotEnforced",
+            f"{edge.described}{known or ':'} NetworkPolicy cannot match host names; the edge stays closed",
+            "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium)",
+        )
+    if not any(other.open and other.target is Target.DNS for other in beside):
+        return Problem(
+            "FqdnNotEnforced",
+            f"Cilium learns the addresses of {edge.described} from the stage's own lookups, and it has no way to a resolver",
+            "let the stage's `dns` be Auto or Cluster, and have its resolvers known",
+        )
+    return None
+
+
+def _unseen(described: str, selectors: Iterable[Selector]) -> Problem | None:
+    keys = {r.key for selector in selectors for r in selector.requirements if not is_seen(r.key)}
+    if not keys:
+        return None
+    return Problem(
+        "LabelNotSeen",
+        f"Cilium leaves the label {min(keys)} of {described} out of what it knows pods by, so its policies never match it",
+        "select these pods by other labels",
+    )

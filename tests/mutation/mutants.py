@@ -1,0 +1,7 @@
+"""Every mutant."""
+
+from typing import Final
+
+from tests.mutation import in_meshes, in_networks, in_reach
+
+MUTANTS: Final = (*in_networks.MUTANTS, *in_meshes.MUTANTS, *in_reach.MUTANTS)

@@ -1,0 +1,34 @@
+"""Every mutant still stands where it says, so that a change of the code notices at once; `make mutate` tries them."""
+
+from collections import Counter
+
+import pytest
+
+from tests.mutation import patching
+from tests.mutation.mutant import Mutant
+from tests.mutation.mutants import MUTANTS
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_it_applies(mutant):
+    assert patching.mutated(mutant, patching.source_of(mutant)) != patching.source_of(mutant)
+
+
+def test_there_are_enough_and_no_two_of_one_name():
+    assert len(MUTANTS) >= 20
+    assert [name for name, times in Counter(mutant.name for mutant in MUTANTS).items() if times > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"module": "compile.nothing"}, "there is no module compile.nothing"),
+        ({"function": "nobody"}, "has no function nobody"),
+        ({"old": "no such text"}, "holds the text 0 times"),
+        ({"new": MUTANTS[0].old}, "means the same"),
+    ],
+)
+def test_one_that_does_not_apply_is_an_error(change, said):
+    mutant = Mutant(**{**MUTANTS[0]._asdict(), **change})
+    with pytest.raises(patching.InapplicableError, match=said):
+        patching.mutated(mutant, patching.source_of(mutant))

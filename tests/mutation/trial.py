@@ -1,0 +1,112 @@
+"""One mutant before its judges, in a process of its own that imports the package anew."""
+
+import contextlib
+import importlib
+import io
+import multiprocessing
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from tests.mutation import patching
+from tests.mutation.mutant import Mutant
+
+ROOT = Path(__file__).parents[2]
+#: Golden cases, then properties, those first that cost little and see much, then judges. The safe order is no compiler's
+#: matter.
+SUITES: Mapping[str, Sequence[str]] = {
+    "golden": ("tests/golden",),
+    "properties": (
+        "tests/properties/test_declared_is_enforced.py",
+        "tests/properties/test_evaluator_against_declaration.py",
+        "tests/properties/test_rendered_shapes.py",
+        "tests/properties/test_consent.py",
+        "tests/properties/test_declarations_only_open.py",
+        "tests/properties/test_order_never_matters.py",
+    ),
+    "judges": ("tests/properties/test_declared_is_what_judges_say.py",),
+}
+#: What a mutant may cost, in seconds of the processor: a busy machine must not let mutants live.
+SECONDS = 15
+_FORK = multiprocessing.get_context("fork")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant: the first test that failed, '' when none did; `trouble` where there was no trial."""
+
+    killer: str
+    seconds: float
+    trouble: str = ""
+
+
+def build_judges() -> None:
+    """Build the judges, in a process of its own: what they import is what mutants change."""
+    child = _FORK.Process(target=_build)
+    child.start()
+    child.join()
+    if child.exitcode != 0:
+        raise SystemExit("mutation: the judges cannot be built")
+
+
+def _build() -> None:
+    for judge in importlib.import_module("lab.oracle.judges").PROGRAMS:
+        judge.built()
+
+
+def preload() -> None:
+    """Import once what every trial needs and no mutant changes."""
+    for name in ("orjson", "pydantic", "yaml", "lab.cluster", "lab.crds"):
+        importlib.import_module(name)
+
+
+def trial(mutant: Mutant | None, suites: Sequence[str], seconds: int = SECONDS) -> Verdict:
+    """Run the suites on a mutant until one test fails; None is the package as it is."""
+    ours, theirs = _FORK.Pipe(duplex=False)
+    child = _FORK.Process(target=_run, args=(mutant, suites, seconds, theirs))
+    begun = time.monotonic()
+    child.start()
+    theirs.close()
+    try:
+        killer, trouble, spent = ours.recv()
+    except EOFError:
+        killer, trouble, spent = "", f"no test failed within {seconds} s", time.monotonic() - begun
+    child.join()
+    return Verdict(killer, spent, trouble)
+
+
+def _run(mutant: Mutant | None, suites: Sequence[str], seconds: int, answer: Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    watch = _Watch()
+    told = io.StringIO()
+    if mutant is not None:
+        patching.install(mutant)
+    with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        arguments = ["-x", "-q", "-p", "no:cacheprovider", "--cluster-required"]
+        files = [str(ROOT / file) for suite in suites for file in SUITES[suite]]
+        code = pytest.main([*arguments, *files], plugins=[watch])
+    trouble = watch.trouble
+    if not trouble and not watch.killer and code is not pytest.ExitCode.OK:
+        trouble = f"pytest ended with {code!r}: {told.getvalue()[-300:]}"
+    answer.send((watch.killer, trouble, time.process_time()))
+
+
+class _Watch:
+    """Notes the first test that fails; what cannot be collected is no verdict."""
+
+    def __init__(self) -> None:
+        self.killer = ""
+        self.trouble = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.killer:
+            self.killer = report.nodeid.removeprefix("tests/")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.trouble = f"cannot be imported: {str(report.longrepr)[-300:]}"
