@@ -83,7 +83,9 @@ MUTANTS: Final = (
         "intersect_http(http, http_rules(accept.entry.http))",
         "http",
     ),
-    Mutant("accounts that an accepts names do not count", "reach.ways", "admits", "not accounts or ", "True or "),
+    Mutant(
+        "accounts that an accepts names do not count", "reach.ways", "_takes_account", "not accounts or ", "True or "
+    ),
     # Consent and overlap.
     Mutant("requireGrants is ignored", "reach.grants", "needed", "namespace != scene.namespace and", "False and"),
     Mutant(

@@ -73,16 +73,22 @@ def is_internet(end: End, governing: SegmentClassSpec, snapshot: Snapshot) -> bo
 def _is_of_the_cluster(ip: Address, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
     # Around a public IPv6 address of a pod or Service the whole subnet is taken for the cluster's.
     subnet = ip_network((ip, 64 if ip.version == 6 else 32), strict=False)
-    return snapshot.seen.first_in(subnet) is not None or any(
-        ip in ip_network(block) for block in own_blocks(governing, snapshot)
+    return (
+        snapshot.seen.first_in(subnet) is not None
+        or ip in api_servers(snapshot)
+        or any(ip in ip_network(block) for block in own_blocks(governing, snapshot))
     )
 
 
 def own_blocks(governing: SegmentClassSpec, snapshot: Snapshot) -> tuple[str, ...]:
-    """Give the cluster's own ranges: those that the class names, the nodes' and the API server's."""
+    """Give the cluster's own ranges: those that the class names, and the nodes'."""
     nodes = [block for node in snapshot.nodes.values() for block in (*node.addresses, *node.pod_cidrs)]
-    api_servers = (ip for found in snapshot.slices_of("default", "kubernetes") for ip in found.addresses)
-    return (*governing.network.cluster_cidrs, *nodes, *api_servers)
+    return (*governing.network.cluster_cidrs, *nodes)
+
+
+def api_servers(snapshot: Snapshot) -> frozenset[Address]:
+    """Give the API server's addresses."""
+    return frozenset(address(ip) for found in snapshot.slices_of("default", "kubernetes") for ip in found.addresses)
 
 
 def _is_public(ip: Address) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.reach import addresses, engines
 from pipesegment.reach.addresses import network, touching
-from pipesegment.reach.graph import AddressPeer
+from pipesegment.reach.graph import AddressPeer, Target
 from pipesegment.reach.scene import Declared, Scene
 from pipesegment.spec.segment import AcceptEntry, CidrBlock, ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -80,7 +80,7 @@ def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
         scene.refuse(path, "the SegmentClass does not allow the target", "imds", fix)
         return False
     if entry.cidr is not None:
-        return _cidr_allowed(scene, f"{path}.block", entry.cidr)
+        return _cidr_allowed(scene, f"{path}.block", entry.cidr) and _without_api_server(scene, path, entry.cidr)
     if entry.fqdn is not None and not names_allowed(scene.governance.spec):
         fix = "name what the stage needs as a destination of the class"
         problem = "may stand for any address, and the SegmentClass holds stages to some:"
@@ -107,7 +107,7 @@ def address_allowed(scene: Scene, declared: Declared[ReachEntry], described: str
         problem = "a metadata or link-local address, which the SegmentClass does not allow"
     elif not rules.allow_internet and addresses.is_public(block):
         problem = "a public address, while the SegmentClass does not allow the internet"
-    elif _of_the_cluster(scene, block):
+    elif _of_the_cluster(scene, block) or block in api_servers(scene):
         problem = "an address of the cluster itself, which only pods, stages and kubernetesAPI may name"
     elif not _is_within(block, scene.governance.spec.guardrails.cidrs):
         problem = "outside the blocks that the SegmentClass allows"
@@ -147,7 +147,7 @@ def internet(scene: Scene) -> tuple[AddressPeer, ...]:
 
     No read is noted of the latter: every new pod would make every such segment due.
     """
-    ranges = cluster_ranges(scene)
+    ranges = (*cluster_ranges(scene), *api_servers(scene))
     peers = addresses.internet(ranges)
     seen = scene.snapshot.seen
     public = {
@@ -159,17 +159,20 @@ def internet(scene: Scene) -> tuple[AddressPeer, ...]:
 
 
 def cluster_ranges(scene: Scene) -> tuple[str, ...]:
-    """Give the ranges that are known to be the cluster's: the class's, the nodes' pod ranges and addresses, the API server's."""
+    """Give the ranges that are known to be the cluster's: the class's, the nodes' pod ranges and addresses."""
     scene.reads.add(("Node", "", "*"))
     found = set(scene.governance.spec.network.cluster_cidrs)
     for node in scene.snapshot.nodes.values():
         found.update(node.pod_cidrs)
         found.update(addresses.host(a) for a in node.addresses)
-    # The API server may run elsewhere, and is reached as `kubernetesAPI` and in no other way.
-    scene.reads.add(("EndpointSlice", "default", "*"))
-    for each in scene.snapshot.slices_of("default", "kubernetes"):
-        found.update(addresses.host(a) for a in each.addresses)
     return tuple(sorted(found))
+
+
+def api_servers(scene: Scene) -> tuple[str, ...]:
+    """Give the API server's addresses: they may be anywhere, and `kubernetesAPI` is the way to them."""
+    scene.reads.add(("EndpointSlice", "default", "*"))
+    slices = scene.snapshot.slices_of("default", "kubernetes")
+    return tuple(sorted({addresses.host(a) for each in slices for a in each.addresses}))
 
 
 def _of_the_cluster(scene: Scene, block: str, excepts: Sequence[str] = ()) -> str:
@@ -201,6 +204,23 @@ def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock, *, source: bool = Fa
         return False
     instead = "pods or stages" if source else "pods, services or stages"
     return _within(scene, path, cidr) and _apart(scene, path, cidr, instead)
+
+
+def _without_api_server(scene: Scene, path: str, cidr: CidrBlock) -> bool:
+    """Refuse a block that holds the API server where the class allows targets, and that one is not among them."""
+    targets = scene.governance.spec.guardrails.targets
+    if not targets or Target.KUBERNETES_API in targets:
+        return True
+    held = touching(cidr.block, cidr.except_, (network(a) for a in api_servers(scene)))
+    if held is None:
+        return True
+    scene.refuse(
+        f"{path}.block",
+        f"holds the API server's {held}, and the SegmentClass does not allow the target kubernetesAPI:",
+        cidr.block,
+        f"except {held}",
+    )
+    return False
 
 
 def _within(scene: Scene, path: str, cidr: CidrBlock) -> bool:

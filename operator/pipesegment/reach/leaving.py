@@ -176,7 +176,14 @@ class Leaving:
             return rules.allow_imds
         if entry.kind == "fqdn":
             return rules.allow_internet and not rails.cidrs
-        return entry.cidr is None or self.may_name(member, entry.cidr.block, entry.cidr.except_)
+        if entry.cidr is None:
+            return True
+        block, holes = entry.cidr.block, entry.cidr.except_
+        forbidden = (
+            covering.api_servers(self._snapshot) if rails.targets and "kubernetesAPI" not in rails.targets else ()
+        )
+        held = addresses.touching(block, holes, (addresses.network(str(ip)) for ip in forbidden))
+        return held is None and self.may_name(member, block, holes)
 
     def _may_lead(self, member: Member, found: Service, question: Question) -> bool:
         """Tell whether a Service may be what it is: its pods, the addresses of its slices, a host outside."""
@@ -186,7 +193,9 @@ class Leaving:
         return found.selector is not None or self._may_be_given(member, question)
 
     def _may_be_given(self, member: Member, question: Question) -> bool:
-        hosts = (ip for ip in covering.addresses(question.destination) if not (ip.is_loopback or ip.is_multicast))
+        servers = covering.api_servers(self._snapshot)
+        given = (ip for ip in covering.addresses(question.destination) if ip not in servers)
+        hosts = (ip for ip in given if not (ip.is_loopback or ip.is_multicast))
         return any(self.may_name(member, str(ip_network(ip)), ()) for ip in hosts if not ip.is_unspecified)
 
     def may_name(self, member: Member, block: str, holes: Sequence[str]) -> bool:
