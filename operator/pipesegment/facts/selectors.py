@@ -131,13 +131,18 @@ class Selector:
         return self.selects_nobody or other.selects_nobody or not self._agrees(other)
 
     def overlaps(self, other: "Selector") -> bool:
-        """Tell whether what one of them asks for makes pods of the other: those with some of the values that it names.
+        """Tell whether a pod with no labels but those that one of them asks about may be both's.
 
-        That is so when one asks about every label that the other asks about, and each of these may be the same for both.
-        `app=web` and `tier=x` do not overlap, though a pod may have both labels: only that pod shows it.
+        `app=web` and `tier=x` do not overlap, though a pod may have both labels: only that pod shows it. `app=web` and
+        `!tier` do: whoever labels a pod for the first makes it the second's.
         """
-        mine, theirs = self.allowed.keys(), other.allowed.keys()
-        return (mine <= theirs or theirs <= mine) and not self.disjoint(other)
+        makes = self._asked <= other.allowed.keys() or other._asked <= self.allowed.keys()  # noqa: SLF001 - one of its kind
+        return makes and not self.disjoint(other)
+
+    @cached_property
+    def _asked(self) -> frozenset[str]:
+        """The labels that a pod of it must have."""
+        return frozenset(key for key, values in self.allowed.items() if not values.absent)
 
     def _agrees(self, other: "Selector") -> bool:
         mine, theirs = self.allowed, other.allowed

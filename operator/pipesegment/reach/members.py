@@ -206,7 +206,7 @@ class Members:
         if member.account == other.account:
             return True
         one, two = member.selector, other.selector
-        if one.implies(two) or two.implies(one):
+        if one.overlaps(two):
             return True
         return any(two.matches(pod.labels) for pod in self._snapshot.pods_of(member.namespace, one))
 

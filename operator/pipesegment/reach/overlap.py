@@ -1,30 +1,32 @@
 """Two stages that select one pod: whoever is younger is refused, or anybody could widen the deploy stage.
 
-Provably: one selector implies the other, for at least one of the values that it names. Or seen: a live pod is in both.
+Provably: their selectors overlap (`Selector.overlaps`). Or seen: a live pod is in both.
 Stages of one segment that provably overlap are wrong input; stages of two segments are judged by age (creationTimestamp,
 then uid; what does not exist yet is the younger, and of two such both are refused).
 """
 
 from collections.abc import Iterator
 from itertools import product
-from math import prod
-from typing import Final
 
-from pipesegment.facts.selectors import Requirement, Selector
+from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines
 from pipesegment.reach.scene import Scene, View
 
-#: The most combinations of values of one selector that are looked at one by one.
-_MAX_PARTS: Final = 16
-
 
 def within(scene: Scene, views: tuple[View, ...]) -> None:
-    """Refuse stages of this segment that select each other's pods."""
+    """Refuse stages of this segment that select each other's pods, and job pods that are the stage's own runners."""
     for at, view in enumerate(views):
+        if view.placed.runner is not None and view.selector.overlaps(view.placed.runner):
+            scene.refuse(
+                f"{view.path}.{'podSelector' if view.stage.pod_selector else 'engine.jobPods'}",
+                "selects the stage's own runner pods too, which have other needs, by",
+                str(view.selector),
+                "give the job pods a label of their own in the hook's template",
+            )
         for earlier in views[:at]:
-            meeting = next((mine for mine, theirs in _apart(view, earlier) if _provably(mine, theirs)), None)
+            meeting = next((mine for mine, theirs in _apart(view, earlier) if mine.overlaps(theirs)), None)
             if meeting is not None:
                 scene.refuse(
                     f"{view.path}.{'podSelector' if view.stage.pod_selector else 'engine'}",
@@ -90,25 +92,7 @@ def _overlaps(scene: Scene, view: View, other: View) -> bool:
 def _meet(scene: Scene, namespace: str, mine: Selector, theirs: Selector) -> bool:
     if mine.disjoint(theirs):
         return False
-    return _provably(mine, theirs) or any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(namespace, mine))
-
-
-def _provably(a: Selector, b: Selector) -> bool:
-    return any(part.implies(b) for part in _parts(a)) or any(part.implies(a) for part in _parts(b))
-
-
-def _parts(selector: Selector) -> Iterator[Selector]:
-    """Take a selector apart, value by value of each `In`; what contradicts itself selects nobody."""
-    lists = [r for r in selector.expressions if r.operator == "In"]
-    if prod(len(r.values) for r in lists) > _MAX_PARTS:
-        yield selector
-        return
-    rest = [r for r in selector.expressions if r.operator != "In"]
-    for values in product(*(r.values for r in lists)):
-        single = (Requirement(r.key, "In", (value,)) for r, value in zip(lists, values, strict=True))
-        part = Selector.of(dict(selector.labels), *rest, *single)
-        if not part.disjoint(part):
-            yield part
+    return mine.overlaps(theirs) or any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(namespace, mine))
 
 
 def _gives_way(mine: Segment, other: Segment) -> bool:

@@ -1,4 +1,4 @@
-"""Pods by their labels and things by their selectors: what is looked up is what a walk over all of them finds."""
+"""Pods by their labels: what is looked up is what a walk over all of them finds."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipesegment.facts.bylabel import ByLabel
-from pipesegment.facts.byselector import BySelector
 from pipesegment.facts.selectors import Requirement, Selector
 from tests.unit.facts.selecting import LABELS, SELECTORS
 
@@ -76,26 +75,3 @@ def test_nothing_is_kept_of_pods_that_are_gone():
     there.hear("p", None)
     assert not there.index._by
     assert not there.index._with
-
-
-@given(st.lists(SELECTORS, max_size=8), LABELS)
-def test_those_that_select_a_pod_are_found(selectors, labels):
-    found = BySelector((selector, number) for number, selector in enumerate(selectors))
-    expected = [number for number, selector in enumerate(selectors) if selector.matches(labels)]
-    assert sorted(found.selecting(labels)) == expected
-
-
-@given(st.lists(SELECTORS, max_size=8), SELECTORS)
-def test_those_that_overlap_a_selector_are_found(selectors, asked):
-    found = BySelector((selector, number) for number, selector in enumerate(selectors))
-    expected = [number for number, selector in enumerate(selectors) if selector.overlaps(asked)]
-    assert sorted(found.overlapping(asked)) == expected
-
-
-def test_long_lists_are_found_as_well():
-    """A selector that names many values is not filed under each of them."""
-    many = tuple(f"v{number}" for number in range(64))
-    found = BySelector([(Selector.of({}, Requirement("app", "In", many)), "many"), (Selector.of({"app": "v1"}), "one")])
-    assert sorted(found.selecting({"app": "v1"})) == ["many", "one"]
-    assert sorted(found.overlapping(Selector.of({"app": "v63"}))) == ["many"]
-    assert list(found.overlapping(Selector.of({"app": "v64"}))) == []
