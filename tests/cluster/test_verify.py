@@ -32,7 +32,7 @@ async def verify(kubeconfig, namespace, *args, expect=None):
         env=environment,
     )
     out, err = await asyncio.wait_for(process.communicate(), 120)
-    assert process.returncode == (1 if expect is None else expect), err.decode()
+    assert process.returncode == (1 if expect is None else expect), err.decode() + out.decode()
     told = json.loads(out)
     reasons = {entry.code: entry.reason for entry in CATALOGUE.values()}
     return {(reasons[f["code"]], f["object"]) for one in told["segments"] for f in one["findings"]}
@@ -71,7 +71,11 @@ async def shop(operators, plain, namespaces, api):
     await settled(api, "shop", namespace)
     operator.stop()
     await api.create(daemon_set("calico-node", namespace, {"name": "calico-node"}))
-    return namespace
+    yield namespace
+    # An engine's agents count in the whole cluster, and a namespace takes its time to go.
+    for agent in await api.objects("apps/v1", "DaemonSet", namespace):
+        await api.delete("apps/v1", "DaemonSet", agent["metadata"]["name"], namespace)
+        await api.wait_gone("apps/v1", "DaemonSet", agent["metadata"]["name"], namespace)
 
 
 async def test_each_break_is_told(shop, api, control_plane, operators):
