@@ -24,6 +24,7 @@ JSON_PATCH = "application/json-patch+json"
 
 DEFAULT_TIMEOUT = 30.0
 _ERROR, _NOT_FOUND, _GONE, _SERVER_ERROR = 400, 404, 410, 500
+_TOO_MANY_REQUESTS = 429
 #: Between two tries at an API server that does not answer (a restart).
 _RETRY = 0.1
 
@@ -76,17 +77,23 @@ class Api:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Any:
-        """Send one request and return the decoded answer (text when it is not JSON)."""
+        """Send one request and return the decoded answer (text when it is not JSON).
+
+        It is sent again while the server has no time for it, as when the storage of a new kind is being set up (429).
+        """
         async with asyncio.timeout(DEFAULT_TIMEOUT):
-            async with self._session.request(
-                method,
-                path,
-                params=query,
-                data=None if body is None else json.dumps(body),
-                headers={"Content-Type": content_type},
-                ssl=self._tls,
-            ) as reply:
-                return _decoded(reply.status, await reply.read())
+            while True:
+                async with self._session.request(
+                    method,
+                    path,
+                    params=query,
+                    data=None if body is None else json.dumps(body),
+                    headers={"Content-Type": content_type},
+                    ssl=self._tls,
+                ) as reply:
+                    if reply.status != _TOO_MANY_REQUESTS:
+                        return _decoded(reply.status, await reply.read())
+                await asyncio.sleep(_RETRY)
 
     async def apply(self, obj: Object, *, manager: str = "lab", force: bool = True, subresource: str = "") -> Object:
         """Server-side apply the object and return what the API server made of it."""
@@ -232,7 +239,7 @@ class Api:
             except aiohttp.ClientError:
                 await asyncio.sleep(_RETRY)
             except ApiError as error:
-                if error.status < _SERVER_ERROR:
+                if error.status < _SERVER_ERROR and error.status != _TOO_MANY_REQUESTS:
                     raise
                 await asyncio.sleep(_RETRY)
 
