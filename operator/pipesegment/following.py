@@ -175,7 +175,9 @@ class Following:
     def _segment_changed(self, key: Key, old: Segment | None, new: Segment | None) -> None:
         self._add_segments([key])
         concerned = {s for segment in (old, new) if segment is not None for s in selectors(segment)}
-        self._add_segments(self._dependents.meeting(key.namespace, concerned) - {key}, Priority.RESYNC)
+        pods = (pod.labels for selector in concerned for pod in self.snapshot.pods_of(key.namespace, selector))
+        due = self._dependents.related(key.namespace, concerned) | self._dependents.selecting(key.namespace, pods)
+        self._add_segments(due - {key}, Priority.RESYNC)
         if old is None or new is None:
             # Classes count their segments: once for many that come together.
             self._add_classes(_COUNT_DELAY)

@@ -212,6 +212,8 @@ class Snapshot:
     #: These pods by their labels, where somebody keeps them so.
     labelled: ByLabel[Pod] | None = field(default=None, compare=False, repr=False)
     others: Others = field(default_factory=Others)
+    #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
+    memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""
@@ -231,6 +233,10 @@ class Snapshot:
         for pod in self._labelled.among(namespace, self.pods.get(namespace, {}), selectors):
             if pod.live and all(selector.matches(pod.labels) for selector in selectors):
                 yield pod
+
+    def among(self, namespace: str, selector: Selector) -> list[Pod]:
+        """Give few live pods of a namespace, among which are all that a selector selects."""
+        return [p for p in self._labelled.among(namespace, self.pods.get(namespace, {}), [selector]) if p.live]
 
     @cached_property
     def _labelled(self) -> ByLabel[Pod]:

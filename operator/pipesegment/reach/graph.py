@@ -7,7 +7,7 @@ admit is already closed here, with a Finding that says why.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Protocol
@@ -52,8 +52,7 @@ class Mesh(StrEnum):
     ISTIO = "Istio"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StageKey:
+class StageKey(NamedTuple):
     """One stage of the cluster."""
 
     namespace: str

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from pipesegment.reach import grants, notes
 from pipesegment.reach.fronts import Part, parts, unread_ports
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, Way, touches, ways
+from pipesegment.reach.ways import Refused, Way, ways
 from pipesegment.spec.segment import ReachEntry
+
+#: The most stages of which one entry is told that they do not let it in.
+_MOST_TOLD: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
     scene.watches.add((peer.namespace, peer.selector))
     met = [
         (other, found)
-        for other in scene.views_in(peer.namespace)
-        if other.mode is Mode.ENFORCE and touches(scene, peer.namespace, peer.selector, other)
+        for other in scene.viewed(peer.namespace, scene.meeting(peer.namespace, peer.selector))
+        if other.mode is Mode.ENFORCE
         if (found := ways(scene, view, aim.declared, other)) is not None
     ]
     admitting = [(other, found) for other, found in met if not isinstance(found, Refused)]
@@ -71,11 +75,10 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
         yield from to_stage(scene, aim, peer, _held(scene, view, aim, peer, found), other)
     if whole:
         return
-    for other, found in met:
-        if isinstance(found, Refused):
-            part = "" if peer.selector.implies(other.selector) else "some of "
-            who = f"stage {other.key}, whose pods are {part}those of {aim.described},"
-            notes.refused(scene, view, aim.declared, aim.described, found.reason, who)
+    for other, refused in [(o, f) for o, f in met if isinstance(f, Refused)][:_MOST_TOLD]:
+        part = "" if peer.selector.implies(other.selector) else "some of "
+        who = f"stage {other.key}, whose pods are {part}those of {aim.described},"
+        notes.refused(scene, view, aim.declared, aim.described, refused.reason, who)
     if any(peer.selector.implies(other.selector) for other, _ in met):
         yield aim.closed()
         return

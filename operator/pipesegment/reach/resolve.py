@@ -6,7 +6,7 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from pipesegment import names
 from pipesegment.errors import Refused
@@ -31,7 +31,11 @@ from pipesegment.reach.graph import (
     Target,
 )
 from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
+
+#: What an edge costs until it is compiled, in the steps of a Scene.
+_EDGE_STEPS: Final = 60
 
 
 def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
@@ -52,7 +56,8 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
     closing = _closing(scene, spec)
-    scene.findings.extend(conformance.findings(scene, views, stages, closing))
+    for finding in conformance.findings(scene, views, stages, closing):
+        scene.tell(finding)
     return Reach(
         segment=segment.meta.key,
         uid=segment.meta.uid,
@@ -63,7 +68,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         granted=tuple(dict.fromkeys(granted)),
         covered=tuple(dict.fromkeys(scene.covered)),
         suspended=governance.is_suspended(spec, governing),
-        findings=tuple(dict.fromkeys(scene.findings)),
+        findings=tuple(scene.findings),
         refusals=tuple(scene.refusals),
         reads=frozenset(scene.reads),
         watches=frozenset(scene.watches),
@@ -73,8 +78,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
 def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
     if segment.spec is None:
         raise Refused(segment.refusals)
-    found = (engines.place(segment.meta.name, i, segment.spec) for i in range(len(segment.spec.stages)))
-    refusals = [p for p in found if isinstance(p, Refusal)]
+    refusals = [p for p in placements(segment) if isinstance(p, Refusal)]
     if refusals:
         raise Refused(refusals)
     return segment.spec
@@ -92,8 +96,8 @@ def _stage(
     scene: Scene, spec: PipelineSegmentSpec, view: View, closed: bool, granted: list[GrantedIngress]
 ) -> StageReach:
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
-    egress = list(_egress(scene, view))
-    ingress = list(sources.ingress(scene, view))
+    egress = list(_counted(scene, _egress(scene, view)))
+    ingress = list(_counted(scene, sources.ingress(scene, view)))
     egress += _siblings(scene, view, "egress")
     ingress += _siblings(scene, view, "ingress")
     egress += dns.edges(scene, view, names_needed=view.placed.needs.names or _sidecar_needs(view, egress, ingress))
@@ -115,6 +119,12 @@ def _stage(
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
     )
+
+
+def _counted(scene: Scene, edges: Iterator[Edge]) -> Iterator[Edge]:
+    for edge in edges:
+        scene.spend(_EDGE_STEPS)
+        yield edge
 
 
 def _egress(scene: Scene, view: View) -> Iterator[Edge]:
@@ -211,7 +221,8 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
 
 def _is_stage(scene: Scene, peer: PodPeer) -> bool:
     """Tell whether these pods are a stage's: its own policy lets the callers in."""
-    return any(v.mode is Mode.ENFORCE and peer.selector.implies(v.selector) for v in scene.views_in(peer.namespace))
+    closed_by = [p for own, p in scene.related(peer.namespace, peer.selector) if peer.selector.implies(own)]
+    return any(v.mode is Mode.ENFORCE for v in scene.viewed(peer.namespace, closed_by))
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:

@@ -8,7 +8,7 @@ from pipesegment.reach.fronts import parts, unread_ports
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, sources, ways
+from pipesegment.reach.ways import Refused, leading, sources
 from pipesegment.spec.segment import AcceptEntry
 
 
@@ -18,11 +18,8 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
     refused: dict[StageKey, Refused] = {}
     for source in sources(scene, view):
         own = (source.key.namespace, source.key.segment) == (view.key.namespace, view.key.segment)
-        for declared in source.reaches:
+        for declared, found in leading(scene, source, view):
             if own and not guardrails.allows(scene, declared):
-                continue
-            found = ways(scene, source, declared, view)
-            if found is None:
                 continue
             if isinstance(found, Refused):
                 refused.setdefault(source.key, found)

@@ -52,6 +52,7 @@ class Surroundings(Fleet):
         self._governed: dict[str, Class] = {}
         self._labelled = ByLabel[Pod]()
         self._seen = SeenAddresses()
+        self._memo: dict[tuple[str, str], Any] = {}
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
             kinds.POD: self._pod_changed,
@@ -98,6 +99,8 @@ class Surroundings(Fleet):
             self._governed[namespace] = found
         else:
             self._governed.pop(namespace, None)
+            for kept in [key for key in self._memo if key[1] == namespace]:
+                del self._memo[kept]
 
     @property
     def snapshot(self) -> Snapshot:
@@ -118,6 +121,7 @@ class Surroundings(Fleet):
             seen=self._seen,
             crds=self._crds,
             labelled=self._labelled,
+            memo=self._memo,
             others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
         )
 

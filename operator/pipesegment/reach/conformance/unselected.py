@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from pipesegment.facts.byselector import BySelector
 from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_namespace
 from pipesegment.reach.conformance.told import pods as some
@@ -18,15 +20,11 @@ def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
     pods = scene.snapshot.pods.get(namespace, {})
     if not pods:
         return
-    selectors = [p.selector for p in scene.snapshot.policies.get(namespace, {}).values() if not p.meta.deleting]
-    for view in scene.views_in(namespace):
-        if view.mode is Mode.ENFORCE:
-            selectors += [s for s in (view.selector, view.placed.runner) if s is not None]
-    selectors += closing
+    foreign = _policies(scene, namespace)
     open_pods = sorted(
         name
-        for name, p in pods.items()
-        if p.live and not p.host_network and not any(s.matches(p.labels) for s in selectors)
+        for name, pod in pods.items()
+        if pod.live and not pod.host_network and not _is_closed(scene, pod, closing, foreign)
     )
     if open_pods:
         yield of_namespace(
@@ -35,3 +33,30 @@ def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
             f"{some(open_pods, f'of namespace {namespace}')} selected by no NetworkPolicy, so anybody who may label a pod steps outside",
             "have the platform team set network.isolation.mode: Namespace in the SegmentClass",
         )
+
+
+def _is_closed(scene: Scene, pod: Pod, closing: tuple[Selector, ...], policies: BySelector[None]) -> bool:
+    stages = scene.viewed(
+        pod.meta.namespace,
+        [
+            p._replace(kind="stage")
+            for p in scene.running(pod.meta.namespace).get(pod.meta.name, ())
+            if p.kind != "closing"
+        ],
+    )
+    return (
+        any(view.mode is Mode.ENFORCE for view in stages)
+        or any(selector.matches(pod.labels) for selector in closing)
+        or any(True for _ in policies.matching(pod.labels))
+    )
+
+
+def _policies(scene: Scene, namespace: str) -> BySelector[None]:
+    """Give the NetworkPolicies of a namespace, whoever wrote them, by the pods that they select."""
+    memo = scene.snapshot.memo
+    if ("policies", namespace) not in memo:
+        memo["policies", namespace] = BySelector()
+    found: BySelector[None] = memo["policies", namespace]
+    held = scene.snapshot.policies.get(namespace, {})
+    found.follow(held, lambda policy: () if policy.meta.deleting else ((policy.selector, None),))
+    return found
