@@ -341,6 +341,15 @@ _ENTRIES: Final = (
         "GitLab's namespace_per_job and Drone's namespaces `drone-…` appear with the job: no segment can be there first.",
         "Keep the runner in one namespace.",
     ),
+    Entry(
+        "PS505",
+        "ClusterNamespace",
+        "info",
+        "The class isolates, and leaves a namespace of the cluster's own open",
+        "A default deny where the cluster resolves names (kube-system, or what the class's dns says) or where its mesh is "
+        "run would cut off every pod of the cluster. A class isolates such a namespace only when it names it.",
+        "Leave it so. Or name it in the namespaceSelector, once policies there open what the cluster needs.",
+    ),
 )
 
 CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES)}

@@ -13,6 +13,7 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Class, NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
@@ -138,7 +139,7 @@ def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | N
         found = standing(namespace, snapshot)
         # `exceptPods` is written as its opposites, one requirement each (`compile.isolation`).
         return None if found is None else tuple(Selector.of({}, r.opposite) for r in found.selector.requirements)
-    return isolation_exceptions(governing) if governing.spec.network.isolation.mode == "Namespace" else None
+    return isolation_exceptions(governing) if isolates(governing.spec, namespace) else None
 
 
 def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:

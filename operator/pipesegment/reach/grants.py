@@ -11,7 +11,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
-from pipesegment.reach import fenced, governance, services
+from pipesegment.reach import fenced, governance, isolation, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
@@ -197,7 +197,7 @@ def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *
 
 def _closed_by_class(scene: Scene, peer: PodPeer) -> bool:
     """Tell whether the class's isolation closes these pods of the own namespace."""
-    if scene.governance.spec.network.isolation.mode != "Namespace":
+    if not isolation.isolates(scene.governance.spec, peer.namespace):
         return False
     return not any(peer.selector.implies(e) for e in governance.isolation_exceptions(scene.governance))
 

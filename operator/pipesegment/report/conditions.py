@@ -10,6 +10,7 @@ from typing import Final
 
 from pipesegment.plan.changes import Why
 from pipesegment.reach.graph import Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.report.findings import (
     CONFORMING_FALSE,
     READY_FALSE,
@@ -108,7 +109,7 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     observing = [stage.key.stage for stage in reach.stages if stage.mode is Mode.OBSERVE]
     if observing:
         would = f"would open {edges} and close everything else; nothing blocks yet in stages {', '.join(observing)}"
-        if reach.governance.spec.network.isolation.mode == "Namespace":
+        if isolates(reach.governance.spec, reach.segment.namespace):
             would += f", but the SegmentClass isolates namespace {reach.segment.namespace}, which closes their pods"
         return ConditionType.READY, True, Reason.OBSERVING, would
     for reason in (Reason.COARSE, Reason.UNGRANTED):
