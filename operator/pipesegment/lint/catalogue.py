@@ -173,8 +173,9 @@ _ENTRIES: Final = (
         "PipelineUnclosed",
         "warning",
         "Pods of the pipeline that no stage names stay open",
-        "With an engine preset one policy closes all the pipeline's pods. Here it cannot be written.",
-        "Let every stage enforce, and give all stages' selectors one common label.",
+        "With an engine preset one policy closes all the pipeline's pods. Here it cannot be written, or nothing tells the "
+        "pipeline's other pods from those of its stages.",
+        "Let every stage enforce, and give all stages' selectors one common label; or have the class isolate the namespace.",
     ),
     Entry(
         "PS310",

@@ -1,6 +1,6 @@
 """The ways from one stage to another: who declares what, and what both sides admit.
 
-Within one segment the `reaches` alone opens; an `accepts` that names the source narrows it. Between segments both must
+Within one segment the `reaches` alone opens; a stage's own `accepts` that names the source narrows it. Between segments both must
 declare, in whatever words: a stage may be named, or its pods may. Both halves of an edge come from this one function,
 so they cannot disagree.
 """
@@ -47,7 +47,8 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
     # An entry that means these pods under another account speaks of them all the same: it narrows, and lets none in.
     admitting = [d for d in naming if _takes_account(d.entry, source)]
     own = (source.key.namespace, source.key.segment) == (target.key.namespace, target.key.segment)
-    if own and not naming:
+    # What is added to every stage (`common`, the class's baseline) lets in, and takes nothing away (docs/adr/0025).
+    if own and not any(d.because.startswith(f"{target.path}.") for d in naming):
         return (Way(declared.because, wanted, http),)
     if not own and not admitting:
         return Refused("HalfOpen")
