@@ -68,7 +68,8 @@ _ENTRIES: Final = (
         "Overlapping",
         "warning",
         "Two stages select the same pod",
-        "Allows add up, so a pod of two stages would have the rights of both. The younger segment's stage gets none.",
+        "Allows add up, so a pod of two stages would have the rights of both. Of two segments' stages the younger one's gets "
+        "none; inside one segment, where only a pod's labels bring them together, the pod has both.",
         "Narrow one of the selectors, so that no pod can match both.",
     ),
     Entry(
@@ -102,6 +103,15 @@ _ENTRIES: Final = (
         "The class that governed the namespace is gone or refused",
         "What it decided cannot be known any more, so nothing is widened.",
         "Restore the class, or correct it.",
+    ),
+    Entry(
+        "PS209",
+        "NamespaceUnknown",
+        "warning",
+        "Whether a class governs the namespace is not known",
+        "A class selects namespaces by labels, and the namespace is not among the facts. It is taken to have no label but its "
+        "name, which may be wrong: in the cluster another class may govern, and close more.",
+        "Give the Namespace, with its labels, with --facts or --cluster.",
     ),
     Entry(
         "PS301",
@@ -309,6 +319,23 @@ _ENTRIES: Final = (
         "A sidecar needs its control plane before its pod becomes ready, and a stage that declares nothing reaches nothing, "
         "its sidecar included. Its pods wait for ever.",
         "Give the stage `mesh: None`, or declare what it reaches or accepts.",
+    ),
+    Entry(
+        "PS414",
+        "DeadEnd",
+        "warning",
+        "The edge is open here and closed at the other end",
+        "Somebody's NetworkPolicy, or the default deny of a class, isolates the pods that the edge leads to or comes from, "
+        "and nothing there lets it through. NetworkPolicies add up, so the stage itself loses nothing by foreign ones.",
+        "Have the owners of those pods admit the stage: by a NetworkPolicy, or by a SegmentGrant.",
+    ),
+    Entry(
+        "PS415",
+        "BlockedByOthers",
+        "warning",
+        "A stage only observes, and others block its pods",
+        "A stage that only observes has no policy of ours, so nothing opens what a foreign policy closes.",
+        "Let that policy leave the stage's pods out while it observes, or let the stage enforce.",
     ),
     Entry(
         "PS501",

@@ -53,7 +53,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
     closing = _closing(scene, spec)
-    scene.findings.extend(conformance.findings(scene, views, stages, closing))
+    scene.findings.extend(conformance.findings(scene, views, stages, closing, granted))
     return Reach(
         segment=segment.meta.key,
         uid=segment.meta.uid,
@@ -83,6 +83,15 @@ def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
 
 def _note_surroundings(scene: Scene) -> None:
     stalled = governance.stalled_finding(scene.governance, scene.namespace, scene.snapshot)
+    asking = governance.unknown(scene.namespace, scene.snapshot)
+    if asking and not scene.governance.stalled:
+        many = len(asking) > 1
+        message = (
+            f"namespace {scene.namespace} is not among the facts, so whether SegmentClass{'es' if many else ''} "
+            f"{', '.join(asking)} govern{'' if many else 's'} it is not known"
+        )
+        fix = "give the Namespace with its labels with --facts or --cluster"
+        scene.note("metadata.namespace", "NamespaceUnknown", scene.namespace, message, fix)
     unsupported = mesh.unsupported(scene.namespace, scene.governance, scene.snapshot)
     for found in (stalled, unsupported):
         if found is not None:

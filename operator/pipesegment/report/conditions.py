@@ -17,6 +17,7 @@ from pipesegment.report.findings import (
     By,
     mesh_gaps,
     mesh_notes,
+    ready_notes,
     sentence,
     sorted_out,
 )
@@ -50,7 +51,7 @@ def segment_conditions(
     """
     before = {condition.type: condition for condition in previous}
     by = sorted_out(outcome)
-    verdicts = [_ready(outcome, by, opened), *_abnormal(outcome, by)]
+    verdicts = [_noted(outcome, _ready(outcome, by, opened)), *_abnormal(outcome, by)]
     kept: list[Condition] = []
     if outcome.reach is None:
         fresh = {kind for kind, *_ in verdicts} | {ConditionType.RECONCILING, ConditionType.STALLED}
@@ -91,6 +92,13 @@ def _condition(verdict: Verdict, before: Mapping[str, Condition], generation: in
         reason=reason.value,
         message=clean(message),
     )
+
+
+def _noted(outcome: Outcome, ready: Verdict) -> Verdict:
+    """Tell beside a Ready that is True what is as declared and does not work for somebody else's doing."""
+    kind, holds, reason, message = ready
+    notes = ready_notes(outcome) if holds else []
+    return (kind, holds, reason, f"{message}; {listing(map(sentence, notes), 'but ')}") if notes else ready
 
 
 def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
