@@ -184,7 +184,7 @@ def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
     given = {item.raw["metadata"]["name"] for item in found.documents if item.kind == names.CLASS}
     meant = [(name, c) for name, c in sorted(found.snapshot.classes.items()) if name in given or not own]
     governed: dict[str, list[str]] = {}
-    for space in sorted({*found.snapshot.namespaces, *found.snapshot.segments}) if meant else ():
+    for space in sorted(found.snapshot.spaces()) if meant else ():
         governed.setdefault(govern(space, found.snapshot).name, []).append(space)
     for name, each in meant:
         if each.spec is not None:
@@ -212,8 +212,8 @@ def told(walked: Walk) -> None:
         for finding in each.findings:
             output.say(str(finding))
     for desired in walked.classes:
-        for gap in desired.gaps:
-            output.say(str(gap))
+        for finding in (*desired.gaps, *desired.notes):
+            output.say(str(finding))
 
 
 def _neighbours(found: Surroundings, own: set[Key]) -> Iterator[Neighbour]:

@@ -33,7 +33,8 @@ class ObjectID(NamedTuple):
 class Desired:
     """Everything that should exist for one segment, sorted by (kind, namespace, name), and what could not be said.
 
-    A gap's edge stays closed in `objects`. `coarse` are edges that are enforced more widely than declared.
+    A gap's edge stays closed in `objects`. `coarse` are edges that are enforced more widely than declared, `notes` what is
+    as it should be and worth telling all the same.
     """
 
     segment: Key
@@ -41,3 +42,4 @@ class Desired:
     objects: tuple[Object, ...]
     gaps: tuple[Finding, ...] = ()
     coarse: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()

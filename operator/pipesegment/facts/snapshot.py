@@ -219,6 +219,11 @@ class Snapshot:
         """Find a segment."""
         return self.segments.get(namespace, {}).get(name)
 
+    def spaces(self) -> frozenset[str]:
+        """Name every namespace that is known, be it only by what is in it."""
+        inside = (self.segments, self.grants, self.pods, self.services, self.slices, self.policies)
+        return frozenset(self.namespaces).union(*inside)
+
     def service(self, namespace: str, name: str) -> Service | None:
         """Find a Service."""
         return self.services.get(namespace, {}).get(name)

@@ -13,6 +13,7 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Class, NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
@@ -128,6 +129,26 @@ def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
     )
 
 
+def unknown(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """Name the classes of which it is not known whether they govern a namespace, sorted: its labels would decide.
+
+    Empty where the namespace is among the facts. Without them it is taken to have no label but its name.
+    """
+    if namespace in snapshot.namespaces:
+        return ()
+    found = _selecting(namespace, snapshot)
+    least = found[0].claim.priority if found and found[0].claim else None
+    labels = namespace_labels(namespace, snapshot)
+    asking = []
+    for each in _living(snapshot, claim=True):
+        assert each.claim is not None
+        on_name = [r for r in each.claim.selector.requirements if r.key == names.NAMESPACE_NAME_LABEL]
+        asks = len(on_name) < len(each.claim.selector.requirements)
+        if asks and all(r.matches(labels) for r in on_name) and (least is None or each.claim.priority >= least):
+            asking.append(each.meta.name)
+    return tuple(sorted(asking))
+
+
 def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | None:
     """Give the pods that the isolation of a namespace leaves out; None where no class isolates it.
 
@@ -138,7 +159,7 @@ def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | N
         found = standing(namespace, snapshot)
         # `exceptPods` is written as its opposites, one requirement each (`compile.isolation`).
         return None if found is None else tuple(Selector.of({}, r.opposite) for r in found.selector.requirements)
-    return isolation_exceptions(governing) if governing.spec.network.isolation.mode == "Namespace" else None
+    return isolation_exceptions(governing) if isolates(governing.spec, namespace) else None
 
 
 def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:

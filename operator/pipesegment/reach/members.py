@@ -13,7 +13,7 @@ from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import engines, governance, mesh
+from pipesegment.reach import engines, governance, isolation, mesh
 from pipesegment.reach.graph import Governance, Mesh, Mode
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
 
@@ -144,9 +144,8 @@ class Members:
         left = governance.standing(pod.namespace, self._snapshot) if governing.stalled else None
         if left is not None and left.selector.matches(pod.labels):
             return f"the isolation of namespace {pod.namespace}, although nobody can be said to govern it"
-        isolation = governing.spec.network.isolation
-        excepted = any(canonical(s).matches(pod.labels) for s in isolation.except_pods)
-        if isolation.mode == "Namespace" and not excepted:
+        excepted = any(canonical(s).matches(pod.labels) for s in governing.spec.network.isolation.except_pods)
+        if isolation.isolates(governing.spec, pod.namespace) and not excepted:
             return f"SegmentClass/{governing.name}, which isolates namespace {pod.namespace}"
         return ""
 

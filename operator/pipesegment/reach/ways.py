@@ -1,8 +1,8 @@
 """The ways from one stage to another: who declares what, and what both sides admit.
 
-Within one segment the `reaches` alone opens; an `accepts` that names the source narrows it. Between segments both must
-declare, in whatever words: a stage may be named, or its pods may. Both halves of an edge come from this one function,
-so they cannot disagree.
+Within one segment the `reaches` alone opens; a stage's own `accepts` that names the source narrows it. Between segments
+both must declare, in whatever words: a stage may be named, or its pods may. Both halves of an edge come from this one
+function, so they cannot disagree.
 """
 
 from collections import defaultdict
@@ -51,9 +51,10 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
     if wanted is None:
         return None
     http = http_rules(declared.entry.http)
-    naming, admitting = scene.once(("admitting", target.key, source.key), lambda: _admitting(scene, target, source))
+    narrowed, admitting = scene.once(("admitting", target.key, source.key), lambda: _admitting(scene, target, source))
     own = (source.key.namespace, source.key.segment) == (target.key.namespace, target.key.segment)
-    if own and not naming:
+    # What is added to every stage (`common`, the class's baseline) lets in, and takes nothing away (docs/adr/0025).
+    if own and not narrowed:
         return (Way(declared.because, wanted, http),)
     if not own and not admitting:
         return Refused("HalfOpen")
@@ -64,7 +65,7 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
 
 
 def _admitting(scene: Scene, target: View, source: View) -> tuple[bool, tuple[int, ...]]:
-    """Tell whether entries of `target.accepts` name a source, and give the positions of those that let it in."""
+    """Tell whether a stage's own `accepts` name a source, and give the positions of all that let it in."""
     named, pods = scene.once(("named", target.key), lambda: _named_by(target))
     key = source.key
     naming = [
@@ -78,7 +79,7 @@ def _admitting(scene: Scene, target: View, source: View) -> tuple[bool, tuple[in
     ]
     # An entry that means these pods under another account speaks of them all the same: it narrows, and lets none in.
     admitting = sorted(at for at in naming if _takes_account(target.accepts[at].entry, source))
-    return bool(naming), tuple(admitting)
+    return any(target.accepts[at].because.startswith(f"{target.path}.") for at in naming), tuple(admitting)
 
 
 def _named_by(

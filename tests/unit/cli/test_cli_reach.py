@@ -322,3 +322,27 @@ def test_json_and_yaml_are_what_a_library_would_write(run, segment: str, facts: 
         text = run("reach", *args, "-o", "json").stdout
         assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
         assert yaml.safe_load(run("reach", *args, "-o", "yaml").stdout) == json.loads(text)
+
+
+def test_a_namespace_that_only_its_objects_tell_of_is_isolated_alike(run, segment: str, tmp_path: Path) -> None:
+    """Facts without Namespaces: what a class declares of them is what is compiled for them."""
+    (tmp_path / "class.yaml").write_text(
+        "apiVersion: pipesegment.dev/v1alpha1\nkind: SegmentClass\nmetadata: {name: fenced}\n"
+        "spec: {network: {isolation: {mode: Namespace}}}\n"
+    )
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": space, "labels": {"app": space}}}
+        for space in ("kube-system", "shop")
+    ]
+    (tmp_path / "pods.yaml").write_text(yaml.safe_dump_all(pods))
+
+    result = run("reach", "-f", segment, "-f", "class.yaml", "--facts", "pods.yaml", "-o", "json")
+
+    assert json.loads(result.stdout)["mismatches"] == 0
+    assert result.exit_code == 0
+    one = run(
+        *("reach", "-f", segment, "-f", "class.yaml", "--facts", "pods.yaml"),
+        *("--from", "kube-system/one", "--to", "shop/one", "--port", "TCP/80"),
+    )
+    assert "SegmentClass/fenced, which isolates namespace shop" in one.stdout
+    assert "shop/pipesegment-default-deny" in one.stdout

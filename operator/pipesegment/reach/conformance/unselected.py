@@ -9,13 +9,14 @@ from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_namespace
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.graph import Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.reach.scene import Scene
 
 
 def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
     """Find pods that no policy selects, unless the class isolates the namespace."""
     namespace = scene.namespace
-    if scene.governance.spec.network.isolation.mode == "Namespace":
+    if isolates(scene.governance.spec, namespace):
         return
     pods = scene.snapshot.pods.get(namespace, {})
     if not pods:
