@@ -225,14 +225,8 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
             seen[edge.described] += 1
             apart = f"{edge.target}/{edge.described}/{seen[edge.described]}"
             for peer in edge.peers:
-                if isinstance(peer, PodPeer) and not _is_stage(scene, peer):
+                if isinstance(peer, PodPeer) and not scene.is_enforced(peer.namespace, peer.selector):
                     yield from grants.granted(scene, view, edge.because, peer, edge.ports, apart)
-
-
-def _is_stage(scene: Scene, peer: PodPeer) -> bool:
-    """Tell whether these pods are a stage's: its own policy lets the callers in."""
-    closed_by = [p for own, p in scene.related(peer.namespace, peer.selector) if peer.selector.implies(own)]
-    return any(v.mode is Mode.ENFORCE for v in scene.viewed(peer.namespace, closed_by))
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:

@@ -254,6 +254,21 @@ class Scene:
                 found.append(view)
         return tuple(found)
 
+    def enforcing(self, namespace: str) -> frozenset[str]:
+        """Give the names of the live pods of a namespace that some stage there encloses."""
+        return self.once(("enforcing", namespace), lambda: self._enforcing(namespace))
+
+    def _enforcing(self, namespace: str) -> frozenset[str]:
+        running = {name: _stages(parts) for name, parts in self.running(namespace).items()}
+        views = self.viewed(namespace, frozenset().union(*running.values()))
+        enforced = {Part(v.key.segment, v.index, "stage") for v in views if v.mode is Mode.ENFORCE}
+        return frozenset(name for name, parts in running.items() if not enforced.isdisjoint(parts))
+
+    def is_enforced(self, namespace: str, selector: Selector) -> bool:
+        """Tell whether all pods of a selector are provably some stage's that encloses them."""
+        inside = [part for own, part in self.related(namespace, selector) if selector.implies(own)]
+        return any(view.mode is Mode.ENFORCE for view in self.viewed(namespace, inside))
+
     def selector_of(self, namespace: str, part: Part) -> Selector:
         """Give the pods of a part."""
         found = self._segment(namespace, part.segment)
@@ -341,3 +356,8 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
 
 def _declared(path: str, entries: tuple[E, ...]) -> tuple[Declared[E], ...]:
     return tuple(Declared(f"{path}[{i}]", entry) for i, entry in enumerate(entries))
+
+
+def _stages(parts: frozenset[Part]) -> frozenset[Part]:
+    """Give the stages whose pods parts are; a stage's runners are closed with it."""
+    return frozenset(part._replace(kind="stage") for part in parts if part.kind != "closing")

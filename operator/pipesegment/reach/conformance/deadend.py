@@ -14,7 +14,7 @@ from pipesegment.facts.snapshot import NetworkPolicy
 from pipesegment.findings import Finding
 from pipesegment.reach import governance
 from pipesegment.reach.conformance.told import of_stage, selects
-from pipesegment.reach.graph import Edge, GrantedIngress, Mode, PodPeer, PortRange, StageReach
+from pipesegment.reach.graph import Edge, GrantedIngress, PodPeer, PortRange, StageReach
 from pipesegment.reach.ports import intersect_ports
 from pipesegment.reach.scene import Scene, View
 
@@ -70,7 +70,11 @@ def _closing(scene: Scene, view: View, edge: Edge, peer: PodPeer, granted: Colle
     namespace = peer.namespace
     scene.reads.update({("NetworkPolicy", namespace, "*"), ("Namespace", "", view.key.namespace)})
     scene.watches.add((namespace, peer.selector))
-    policies = [p for p in _foreign(scene, namespace) if direction in p.policy_types]
+    policies = [
+        p
+        for p in scene.once(("foreign", namespace), lambda: tuple(_foreign(scene, namespace)))
+        if direction in p.policy_types
+    ]
     excepted = governance.isolation_of(namespace, scene.snapshot)
     if not policies and excepted is None:
         return ""
@@ -78,16 +82,16 @@ def _closing(scene: Scene, view: View, edge: Edge, peer: PodPeer, granted: Colle
         *(p.selector for p in policies if _admits(scene, view, edge, p, direction)),
         *(g.selector for g in granted if _lets_in(g, view, edge, namespace) and direction == "Ingress"),
     ]
-    stages = [v.selector for v in scene.views_in(namespace) if v.mode is Mode.ENFORCE]
     pods = [p for p in scene.snapshot.pods_of(namespace, peer.selector) if not p.host_network]
+    scene.spend(2 * len(pods) * (1 + len(policies)))
+    fenced = scene.enforcing(namespace)
     for pod in sorted(pods, key=lambda p: p.meta.name):
-        if not any(s.matches(pod.labels) for s in (*open_to, *stages)):
+        if pod.meta.name not in fenced and not any(s.matches(pod.labels) for s in open_to):
             isolating = [p for p in policies if p.selector.matches(pod.labels)]
             by_class = excepted is not None and not any(e.matches(pod.labels) for e in excepted)
             if isolating or by_class:
                 return _listed(isolating, namespace if by_class else "")
-    mine = any(peer.selector.implies(s) for s in stages)
-    if pods or mine or any(not s.disjoint(peer.selector) for s in open_to):
+    if pods or scene.is_enforced(namespace, peer.selector) or any(not s.disjoint(peer.selector) for s in open_to):
         return ""
     isolating = [p for p in policies if peer.selector.implies(p.selector)]
     by_class = excepted is not None and all(peer.selector.disjoint(e) for e in excepted)

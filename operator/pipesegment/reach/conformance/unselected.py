@@ -8,7 +8,6 @@ from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_namespace
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.graph import Mode
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.scene import Scene
 
@@ -37,16 +36,8 @@ def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
 
 
 def _is_closed(scene: Scene, pod: Pod, closing: tuple[Selector, ...], policies: BySelector[None]) -> bool:
-    stages = scene.viewed(
-        pod.meta.namespace,
-        [
-            p._replace(kind="stage")
-            for p in scene.running(pod.meta.namespace).get(pod.meta.name, ())
-            if p.kind != "closing"
-        ],
-    )
     return (
-        any(view.mode is Mode.ENFORCE for view in stages)
+        pod.meta.name in scene.enforcing(pod.meta.namespace)
         or any(selector.matches(pod.labels) for selector in closing)
         or any(True for _ in policies.matching(pod.labels))
     )
