@@ -14,7 +14,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines, governance, mesh, network
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey, Tunnel
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
 #: Services, and the TCP ports of the pods that each leads to; None for all of them.
@@ -73,6 +73,7 @@ class Scene:
     refusals: list[Refusal] = field(default_factory=list)
     #: What each stage's Services lead to, found once: every edge to it asks (`fronts`).
     fronts: dict[StageKey, Fronts] = field(default_factory=dict)
+    tunnels: dict[StageKey, Tunnel] = field(default_factory=dict)
     _governed: dict[str, Governance] = field(default_factory=dict)
     _providers: dict[tuple[str, int], Mesh] = field(default_factory=dict)
 
@@ -192,7 +193,7 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
             stage=stage,
             placed=placed,
             mode=governance.mode_of(spec, stage, governing),
-            mesh=Mesh.NONE if stage.mesh == "None" else provider,
+            mesh=mesh.of_stage(stage, placed.selector, governing, provider),
             account=stage.service_account.name or names.object_name(name, stage.name),
             governing=governing,
             reaches=(

@@ -42,6 +42,8 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ExceptUnreliable": Reason.NOT_ENFORCED,
     "LaxMutualTLS": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
+    "NotCaptured": Reason.UNWIRED,
+    "Captured": Reason.UNWIRED,
     "EngineUnknown": Reason.CONFORMS,  # nothing is known against it, and Conforming's message says what is not known
 }
 _REASONS: Final = {reason.value: reason for reason in Reason}
@@ -50,7 +52,12 @@ _WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 #: What makes no condition False; the mesh's own condition tells it all the same.
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: Gaps of the mesh: its own condition tells them too.
-_MESH: Final = frozenset({"NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"})
+_MESH: Final = frozenset(
+    {
+        *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+    }
+)
 
 By = Mapping[Reason, Sequence[Finding]]
 
