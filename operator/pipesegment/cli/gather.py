@@ -22,6 +22,7 @@ FACTS: Final = (
     kinds.POD,
     kinds.SERVICE,
     kinds.ENDPOINT_SLICE,
+    kinds.GATEWAY,
     kinds.SEGMENT,
     kinds.GRANT,
     kinds.CLASS,

@@ -112,6 +112,21 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Gateway:
+    """gateway.networking.k8s.io/v1 Gateway, as far as it may be a waypoint of Istio's.
+
+    `account` is what its pods run as, `handles` the traffic that its label names (`service`, `workload`, `all`, `none`; ''
+    without the label), `shared` whether other namespaces may use it.
+    """
+
+    meta: Meta
+    class_name: str
+    account: str
+    handles: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointSlice:
     """discovery.k8s.io/v1 EndpointSlice; `ports` are (name, number, protocol)."""
 
@@ -203,6 +218,7 @@ class Snapshot:
     services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, EndpointSlice]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
+    gateways: Mapping[str, Mapping[str, Gateway]] = field(default_factory=dict)
     #: Every address of these pods and Services.
     seen: SeenAddresses = field(default_factory=SeenAddresses, compare=False, repr=False)
     #: By namespace: the class that governed it last, as a process that follows the facts has seen it.

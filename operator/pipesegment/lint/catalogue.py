@@ -7,7 +7,7 @@ is written from this table.
 from collections.abc import Mapping
 from typing import Final
 
-from pipesegment.lint import enforcement
+from pipesegment.lint import enforcement, meshes
 from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
@@ -380,7 +380,9 @@ _ENTRIES: Final = (
     ),
 )
 
-CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES)}
+CATALOGUE: Final[Mapping[str, Entry]] = {
+    entry.reason: entry for entry in sorted((*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES), key=lambda e: e.code)
+}
 
 
 def entry(reason: str) -> Entry:

@@ -215,14 +215,14 @@ def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
         return
     meta = segment.meta
     governing = governance.of_segment(segment, snapshot)
-    in_mesh = mesh.provider(meta.namespace, governing, snapshot) is Mesh.ISTIO
+    provider = mesh.provider(meta.namespace, governing, snapshot)
     age = (not meta.created, meta.created, meta.uid)
     for index, stage in enumerate(segment.spec.stages):
         placed = engines.place(meta.name, index, segment.spec)
         if isinstance(placed, Refusal):
             continue
         enforced = governance.mode_of(segment.spec, stage, governing) is Mode.ENFORCE
-        meshed = in_mesh and stage.mesh == "Auto"
+        meshed = mesh.of_stage(stage, placed.selector, governing, provider) is Mesh.ISTIO
         parts = [(placed.selector, placed.needs, False)]
         if placed.runner is not None and placed.runner_needs is not None:
             parts.append((placed.runner, placed.runner_needs, True))

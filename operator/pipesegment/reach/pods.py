@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipesegment.reach import grants, notes
+from pipesegment.reach import grants, notes, tunnels
 from pipesegment.reach.fronts import Part, parts, unread_ports
-from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
+from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target, Tunnel
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import Refused, Way, ways
@@ -36,9 +36,10 @@ class Aim:
         ports: tuple[PortRange, ...],
         http: tuple[HttpRule, ...],
         hosts: tuple[str, ...],
-        meshed: bool | None = None,
+        mesh: Mesh | None = None,
         fronts: tuple[str, ...] = (),
         unread: tuple[int, ...] = (),
+        tunnel: Tunnel | None = None,
     ) -> Edge:
         """Make an open edge to pods."""
         return Edge(
@@ -52,8 +53,9 @@ class Aim:
             http=http,
             hosts=hosts,
             fronts=fronts,
-            other_meshed=meshed,
+            other_mesh=mesh,
             unread=unread,
+            tunnel=tunnel,
         )
 
 
@@ -84,16 +86,20 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
         return
     if not admitting or peer.namespace != scene.namespace:
         ports = grants.granted_ports(scene, view, aim.declared, peer, ports, aim.described)
-    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts) if ports else aim.closed()
+    if not ports:
+        yield aim.closed()
+        return
+    tunnel = tunnels.to_pods(scene, peer) if view.mesh is Mesh.AMBIENT else None
+    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts, tunnel=tunnel)
 
 
 def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other: View) -> Iterator[Edge]:
     """Open the ways to a stage's pods; without any, nothing is open."""
-    meshed = other.mesh is not Mesh.NONE
     for way in found:
         for part in [Part(way.ports, aim.hosts)] if aim.hosts else parts(scene, other, way.ports):
             unread = unread_ports(scene, other, part.ports, way.http)
-            yield aim.opened(peer, part.ports, way.http, part.hosts, meshed, part.fronts, unread)
+            tunnel = tunnels.to_stage(scene, other)
+            yield aim.opened(peer, part.ports, way.http, part.hosts, other.mesh, part.fronts, unread, tunnel)
     if not found:
         yield aim.closed()
 

@@ -13,7 +13,19 @@ from pipesegment.errors import Refused
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach import (
+    conformance,
+    dns,
+    engines,
+    governance,
+    grants,
+    guardrails,
+    mesh,
+    overlap,
+    sources,
+    targets,
+    tunnels,
+)
 from pipesegment.reach.conformance import unwired
 from pipesegment.reach.fronts import parts
 from pipesegment.reach.graph import (
@@ -126,6 +138,7 @@ def _stage(
         ingress=_sorted(ingress),
         closed=closed,
         runner=_runner(scene, view),
+        fronts=tunnels.fronts(scene, view),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
     )
@@ -174,17 +187,18 @@ def _siblings(scene: Scene, view: View, direction: Literal["egress", "ingress"])
             peers=(PodPeer(view.key.namespace, siblings),),
             principals=(Principal(view.key.namespace, None),) if inbound else (),
             hosts=next(parts(scene, view, ())).hosts if inbound else (),
+            tunnel=tunnels.to_stage(scene, view),
         )
 
 
 def _sidecar_needs(view: View, egress: list[Edge], ingress: list[Edge]) -> bool:
     """Tell whether a sidecar must find its control plane; a stage that declares nothing stays without."""
-    return view.mesh is not Mesh.NONE and any(e.open for e in (*egress, *ingress))
+    return view.mesh is Mesh.ISTIO and any(e.open for e in (*egress, *ingress))
 
 
 def _note_idle_sidecar(scene: Scene, view: View, egress: list[Edge], ingress: list[Edge]) -> None:
     """Say that a stage's pods do not become ready: no way is opened for a sidecar that has nothing to carry."""
-    if view.mesh is not Mesh.NONE and not _sidecar_needs(view, egress, ingress):
+    if view.mesh is Mesh.ISTIO and not _sidecar_needs(view, egress, ingress):
         stage = f"stage {view.key.stage}"
         scene.note(
             f"{view.path}.mesh",
@@ -241,7 +255,7 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
     for entry in placed.runner_needs.reaches:
         found += targets.egress(scene, view, Declared(engines.BECAUSE, entry))
     found += dns.edges(scene, view, names_needed=True)
-    found += [_istiod()] if view.mesh is not Mesh.NONE else []
+    found += [_istiod()] if view.mesh is Mesh.ISTIO else []
     return RunnerReach(placed.runner, _sorted(found))
 
 

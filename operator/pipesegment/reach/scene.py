@@ -17,7 +17,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines, governance, mesh, network
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey, Tunnel
 from pipesegment.reach.stages import Part, Stages, placements, selector_of, stages_of
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
@@ -103,6 +103,7 @@ class Scene:
     _spent: int = 0
     _told: Counter[str] = field(default_factory=Counter)
     _once: dict[Hashable, Any] = field(default_factory=dict)
+    tunnels: dict[StageKey, Tunnel] = field(default_factory=dict)
     _governed: dict[str, Governance] = field(default_factory=dict)
     _providers: dict[tuple[str, int], Mesh] = field(default_factory=dict)
 
@@ -342,7 +343,7 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
             stage=stage,
             placed=placed,
             mode=governance.mode_of(spec, stage, governing),
-            mesh=Mesh.NONE if stage.mesh == "None" else provider,
+            mesh=mesh.of_stage(stage, placed.selector, governing, provider),
             account=stage.service_account.name or names.object_name(name, stage.name),
             governing=governing,
             reaches=(

@@ -3,9 +3,9 @@
 from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
-from pipesegment.reach import addresses, guardrails, notes, services
+from pipesegment.reach import addresses, guardrails, notes, services, tunnels
 from pipesegment.reach.fronts import parts, unread_ports
-from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
+from pipesegment.reach.graph import AddressPeer, Edge, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.ways import Refused, leading, sources
@@ -41,7 +41,8 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                     principals=(Principal(source.key.namespace, source.account),),
                     hosts=part.hosts,
                     fronts=part.fronts,
-                    other_meshed=source.mesh is not Mesh.NONE,
+                    other_mesh=source.mesh,
+                    tunnel=tunnels.to_stage(scene, view),
                     unread=unread_ports(scene, view, part.ports, way.http),
                 )
     for accept in view.accepts:
@@ -72,6 +73,7 @@ def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterat
                 hosts=part.hosts,
                 fronts=part.fronts,
                 unread=unread_ports(scene, view, part.ports, http),
+                tunnel=tunnels.to_stage(scene, view),
             )
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))

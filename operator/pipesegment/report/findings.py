@@ -42,6 +42,8 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ExceptUnreliable": Reason.NOT_ENFORCED,
     "LaxMutualTLS": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
+    "NotCaptured": Reason.UNWIRED,
+    "Captured": Reason.UNWIRED,
     "EngineUnknown": Reason.CONFORMS,  # nothing is known against it, and Conforming's message says what is not known
     "NamespaceUnknown": Reason.CONFORMS,
 }
@@ -53,7 +55,12 @@ _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
 _READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers"})
 #: Gaps of the mesh: its own condition tells them too.
-_MESH: Final = frozenset({"NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"})
+_MESH: Final = frozenset(
+    {
+        *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+    }
+)
 
 By = Mapping[Reason, Sequence[Finding]]
 

@@ -23,7 +23,7 @@ _SELECTIONS: Final[Mapping[Kind, Selection]] = {
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
-    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.DAEMON_SET, kinds.CRD),
+    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.GATEWAY, kinds.DAEMON_SET, kinds.CRD),
 )
 
 
@@ -117,6 +117,7 @@ class Surroundings(Fleet):
             services=self._store(kinds.SERVICE),
             slices=self._store(kinds.ENDPOINT_SLICE),
             policies=self._store(kinds.NETWORK_POLICY),
+            gateways=self._store(kinds.GATEWAY),
             governed=self._governed,
             seen=self._seen,
             crds=self._crds,
