@@ -202,9 +202,7 @@ def _is_held(scene: Scene, view: View, peer: PodPeer) -> bool:
     )
 
 
-def note_ungranted(
-    scene: Scene, because: str, described: str, namespace: str, *, closed: bool, fix: str = ""
-) -> None:
+def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *, closed: bool, fix: str = "") -> None:
     """Say that nobody there granted the edge; the words are the same whether the target exists or not."""
     scene.note(
         because,
