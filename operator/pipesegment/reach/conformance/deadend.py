@@ -6,6 +6,7 @@ of addresses, by a named port) counts as one that does.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, Literal
 
 from pipesegment import names
@@ -72,26 +73,37 @@ def _closing(scene: Scene, view: View, edge: Edge, peer: PodPeer, granted: Colle
     scene.watches.add((namespace, peer.selector))
     policies = [p for p in _foreign(scene, namespace) if direction in p.policy_types]
     excepted = governance.isolation_of(namespace, scene.snapshot)
-    if not policies and excepted is None:
+    if _is_own(scene, peer) or (not policies and excepted is None):
         return ""
     open_to = [
         *(p.selector for p in policies if _admits(scene, view, edge, p, direction)),
         *(g.selector for g in granted if _lets_in(g, view, edge, namespace) and direction == "Ingress"),
     ]
-    stages = [v.selector for v in scene.views_in(namespace) if v.mode is Mode.ENFORCE]
     pods = [p for p in scene.snapshot.pods_of(namespace, peer.selector) if not p.host_network]
     for pod in sorted(pods, key=lambda p: p.meta.name):
-        if not any(s.matches(pod.labels) for s in (*open_to, *stages)):
+        if not any(s.matches(pod.labels) for s in chain(open_to, _stages(scene, namespace))):
             isolating = [p for p in policies if p.selector.matches(pod.labels)]
             by_class = excepted is not None and not any(e.matches(pod.labels) for e in excepted)
             if isolating or by_class:
                 return _listed(isolating, namespace if by_class else "")
-    mine = any(peer.selector.implies(s) for s in stages)
-    if pods or mine or any(not s.disjoint(peer.selector) for s in open_to):
+    if pods or any(not s.disjoint(peer.selector) for s in open_to):
+        return ""
+    if any(peer.selector.implies(s) for s in _stages(scene, namespace)):
         return ""
     isolating = [p for p in policies if peer.selector.implies(p.selector)]
     by_class = excepted is not None and all(peer.selector.disjoint(e) for e in excepted)
     return _listed(isolating, namespace if by_class else "")
+
+
+def _is_own(scene: Scene, peer: PodPeer) -> bool:
+    """Tell whether a peer is an enforced stage of this very segment, as most are: its own policy lets the edge through."""
+    own = scene.views(scene.segment) if peer.namespace == scene.namespace else ()
+    return any(view.selector == peer.selector and view.mode is Mode.ENFORCE for view in own)
+
+
+def _stages(scene: Scene, namespace: str) -> Iterator[Selector]:
+    """Give the pods whose own stage says who comes and goes."""
+    return (v.selector for v in scene.views_in(namespace) if v.mode is Mode.ENFORCE)
 
 
 def _foreign(scene: Scene, namespace: str) -> Iterator[NetworkPolicy]:
