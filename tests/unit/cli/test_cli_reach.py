@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+CASES = Path(__file__).parents[2] / "golden" / "cases"
+
 
 def verdicts(result) -> dict[tuple[str, str, str], tuple[bool, bool]]:
     found = json.loads(result.stdout)["verdicts"]
@@ -374,3 +376,27 @@ def test_the_metadata_service_is_not_advised_and_why(
 
     assert told in result.stdout
     assert ("add to" in result.stdout) is told.startswith("  - ")
+
+
+@pytest.mark.parametrize(
+    ("case", "opened_ways"),
+    [
+        ("what-is-added-to-every-stage-narrows-nothing-inside-a-segment", {"cache TCP/8080", "database TCP/5432,9000"}),
+        ("an-accepts-narrows-what-a-stage-of-the-same-segment-reaches", {"cache TCP/8080"}),
+    ],
+)
+def test_who_narrows_inside_a_segment_is_declared_as_it_is_compiled(
+    run, tmp_path: Path, case: str, opened_ways: set[str]
+) -> None:
+    given = yaml.safe_load((CASES / f"{case}.in.yaml").read_text())
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump_all(given["given"]))
+    (tmp_path / "facts.yaml").write_text(yaml.safe_dump_all(given["facts"]))
+
+    result = run("reach", "-f", "given.yaml", "--facts", "facts.yaml", "-o", "json")
+
+    assert json.loads(result.stdout)["mismatches"] == 0
+    found: dict[str, list[str]] = {}
+    for source, to, port in opened(result):
+        if source == "ci/shop-build" and to.startswith("ci/"):
+            found.setdefault(to.removeprefix("ci/shop-"), []).append(port.removeprefix("TCP/"))
+    assert {f"{to} TCP/{','.join(sorted(ports))}" for to, ports in found.items()} == opened_ways
