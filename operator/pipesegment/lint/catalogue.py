@@ -342,7 +342,8 @@ _ENTRIES: Final = (
         "IdleStage",
         "info",
         "The stage reaches nothing and accepts nothing",
-        "It is closed altogether, DNS included. That may be meant (a hermetic build), or forgotten.",
+        "It is closed altogether, DNS included, but for what its engine needs. That may be meant (a hermetic build), or "
+        "forgotten.",
         "Declare what it reaches, if it should reach anything.",
     ),
     Entry(

@@ -129,10 +129,21 @@ def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
     )
 
 
-def unknown(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
-    """Name the classes of which it is not known whether they govern a namespace, sorted: its labels would decide.
+def unknown_finding(governance: Governance, namespace: str, snapshot: Snapshot) -> Finding | None:
+    """Say that it is not known whether classes govern a namespace, which is not among the facts: its labels decide."""
+    asking = () if governance.stalled else _asking(namespace, snapshot)
+    if not asking:
+        return None
+    who = f"SegmentClass {asking[0]} governs" if len(asking) == 1 else f"SegmentClasses {', '.join(asking)} govern"
+    said = f"namespace {namespace} is not among the facts, so whether {who} it is not known"
+    fix = "give the Namespace with its labels with --facts or --cluster"
+    return Finding("metadata.namespace", "NamespaceUnknown", namespace, said, fix)
 
-    Empty where the namespace is among the facts. Without them it is taken to have no label but its name.
+
+def _asking(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """Name the classes for which the labels of a namespace that is not among the facts would decide, sorted.
+
+    It is taken to have no label but its name.
     """
     if namespace in snapshot.namespaces:
         return ()

@@ -11,7 +11,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
-from pipesegment.reach import fenced, governance, isolation, services
+from pipesegment.reach import fenced, governance, isolation, notes, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
@@ -66,7 +66,7 @@ def granted_ports(
     if rest:
         told, otherwise = _at(described, rest, common), _otherwise(scene, view, peer, rest)
         if own:
-            _note_closed(scene, declared.because, told, peer.namespace, otherwise)
+            notes.closed_by_class(scene, declared.because, told, peer.namespace, otherwise)
         else:
             note_ungranted(scene, declared.because, told, peer.namespace, closed=held, fix=otherwise)
     return common if held else ports
@@ -218,16 +218,6 @@ def _closed_by_class(scene: Scene, peer: PodPeer) -> bool:
     if not isolation.isolates(scene.governance.spec, peer.namespace):
         return False
     return not any(peer.selector.implies(e) for e in governance.isolation_exceptions(scene.governance))
-
-
-def _note_closed(scene: Scene, because: str, described: str, namespace: str, fix: str) -> None:
-    scene.note(
-        because,
-        "HalfOpen",
-        described,
-        f"the SegmentClass closes every pod of namespace {namespace}, and nothing opens {described}",
-        fix or "declare them as a stage that accepts this one, or create a SegmentGrant for them in this namespace",
-    )
 
 
 def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selector, str]]:

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import (
@@ -22,6 +20,7 @@ from pipesegment.reach import (
     guardrails,
     mesh,
     overlap,
+    pipeline,
     sources,
     targets,
     tunnels,
@@ -42,7 +41,6 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
-from pipesegment.reach.isolation import isolates
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
@@ -68,7 +66,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
-    closing = _closing(scene, spec)
+    closing = pipeline.closing(scene, spec)
     for finding in conformance.findings(scene, views, stages, closing, granted):
         scene.tell(finding)
     return Reach(
@@ -99,17 +97,9 @@ def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
 
 def _note_surroundings(scene: Scene) -> None:
     stalled = governance.stalled_finding(scene.governance, scene.namespace, scene.snapshot)
-    asking = governance.unknown(scene.namespace, scene.snapshot)
-    if asking and not scene.governance.stalled:
-        many = len(asking) > 1
-        message = (
-            f"namespace {scene.namespace} is not among the facts, so whether SegmentClass{'es' if many else ''} "
-            f"{', '.join(asking)} govern{'' if many else 's'} it is not known"
-        )
-        fix = "give the Namespace with its labels with --facts or --cluster"
-        scene.note("metadata.namespace", "NamespaceUnknown", scene.namespace, message, fix)
+    unknown = governance.unknown_finding(scene.governance, scene.namespace, scene.snapshot)
     unsupported = mesh.unsupported(scene.namespace, scene.governance, scene.snapshot)
-    for found in (stalled, unsupported):
+    for found in (stalled, unknown, unsupported):
         if found is not None:
             scene.note(found.path, found.reason, found.target, found.message, found.fix)
 
@@ -257,40 +247,6 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
     found += dns.edges(scene, view, names_needed=True)
     found += [_istiod()] if view.mesh is Mesh.ISTIO else []
     return RunnerReach(placed.runner, _sorted(found))
-
-
-def _closing(scene: Scene, spec: PipelineSegmentSpec) -> tuple[Selector, ...]:
-    """Close the pipeline's pods that no stage names, unless that would block a stage that only observes.
-
-    Only the segment's own stages have a say: another segment that merely observes must not open anything here. What the
-    class isolates anyway is not open, so there is nothing to tell.
-    """
-    if spec.engine is None:
-        return ()
-    selectors = engines.closing(spec)
-    scene.watches.update((scene.namespace, selector) for selector in selectors)
-    observing = [v for v in scene.views(scene.segment) if v.mode is Mode.OBSERVE]
-    blocked = {s: v for v in observing for s in selectors if not s.disjoint(v.selector)}
-    left = _unclosed(spec, selectors, next(iter(blocked.values()), None))
-    if left and not isolates(scene.governance.spec, scene.namespace):
-        why, fix = left
-        message = f"pods of the pipeline that no stage names stay open, because {why}"
-        scene.note("spec.engine", "PipelineUnclosed", names.SEGMENT, message, fix)
-    return tuple(s for s in selectors if s not in blocked)
-
-
-def _unclosed(
-    spec: PipelineSegmentSpec, selectors: tuple[Selector, ...], observing: View | None
-) -> tuple[str, str] | None:
-    """Say why pods of the pipeline stay open, and what helps; None when all of them are closed."""
-    if observing is not None:
-        return f"stage {observing.key} only observes", "let every stage enforce"
-    if not selectors:
-        return "its stages have no label in common", "give every stage's podSelector one common label"
-    if engines.is_told_by_stages(spec) and len(spec.stages) == 1:
-        fix = "declare the workflow's other templates as stages that share a label, or have the class isolate the namespace"
-        return "the labels of its only stage tell nothing of the other pods", fix
-    return None
 
 
 def _account(view: View, stage: Stage) -> Account:

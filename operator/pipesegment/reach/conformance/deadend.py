@@ -14,7 +14,7 @@ from pipesegment.facts.snapshot import NetworkPolicy
 from pipesegment.findings import Finding
 from pipesegment.reach import governance
 from pipesegment.reach.conformance.told import of_stage, selects
-from pipesegment.reach.graph import Edge, GrantedIngress, PodPeer, PortRange, StageReach
+from pipesegment.reach.graph import Edge, GrantedIngress, Mode, PodPeer, PortRange, StageReach
 from pipesegment.reach.ports import intersect_ports
 from pipesegment.reach.scene import Scene, View
 
@@ -76,7 +76,7 @@ def _closing(scene: Scene, view: View, edge: Edge, peer: PodPeer, granted: Colle
         if direction in p.policy_types
     ]
     excepted = governance.isolation_of(namespace, scene.snapshot)
-    if not policies and excepted is None:
+    if _is_own(scene, peer) or (not policies and excepted is None):
         return ""
     open_to = [
         *(p.selector for p in policies if _admits(scene, view, edge, p, direction)),
@@ -96,6 +96,12 @@ def _closing(scene: Scene, view: View, edge: Edge, peer: PodPeer, granted: Colle
     isolating = [p for p in policies if peer.selector.implies(p.selector)]
     by_class = excepted is not None and all(peer.selector.disjoint(e) for e in excepted)
     return _listed(isolating, namespace if by_class else "")
+
+
+def _is_own(scene: Scene, peer: PodPeer) -> bool:
+    """Tell whether a peer is an enforced stage of this very segment, as most are: its own policy lets the edge through."""
+    own = scene.views(scene.segment) if peer.namespace == scene.namespace else ()
+    return any(view.selector == peer.selector and view.mode is Mode.ENFORCE for view in own)
 
 
 def _foreign(scene: Scene, namespace: str) -> Iterator[NetworkPolicy]:
