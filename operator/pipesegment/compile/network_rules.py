@@ -31,6 +31,16 @@ def network_problem(network: Network, edge: Edge, beside: Sequence[Edge]) -> Pro
     return None
 
 
+def stands_for_names(edge: Edge) -> Problem:
+    """Tell that an edge's addresses are all that its host names might stand for."""
+    return Problem(
+        "FqdnCoarse",
+        f"{edge.described} is open to every public address at these ports, because the SegmentClass has them stand for its "
+        f"host names ({', '.join(edge.names)})",
+        "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium)",
+    )
+
+
 def stage_problem(network: Network, stage: StageReach) -> Problem | None:
     """Tell why a network's policies cannot select a stage's pods."""
     if network is not Network.CILIUM:
@@ -46,7 +56,8 @@ def _names(network: Network, edge: Edge, beside: Sequence[Edge]) -> Problem | No
         return Problem(
             "FqdnNotEnforced",
             f"{edge.described}{known or ':'} NetworkPolicy cannot match host names; the edge stays closed",
-            "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium)",
+            "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium), or have the class "
+            "let every public address stand for them (network.inexact.fqdn: Coarse, where it allows the internet)",
         )
     if not any(other.open and other.target is Target.DNS for other in beside):
         return Problem(

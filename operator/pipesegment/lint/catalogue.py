@@ -213,6 +213,15 @@ _ENTRIES: Final = (
         "Select the pods by other labels.",
     ),
     Entry(
+        "PS320",
+        "FqdnCoarse",
+        "warning",
+        "Every public address stands for host names",
+        "A NetworkPolicy knows addresses only, and the class has every public one stand for names (network.inexact.fqdn: "
+        "Coarse). The stage reaches more than it declares; Exact is False.",
+        "Use a destination with addresses, or a network that matches names; the class may also deny (network.inexact.fqdn: Deny).",
+    ),
+    Entry(
         "PS401",
         "ForgeableLabels",
         "warning",

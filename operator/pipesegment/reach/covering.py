@@ -23,7 +23,7 @@ BY_NUMBER: Final[Ways] = frozenset({None})
 
 _METADATA: Final = (ip_address("169.254.169.254"), ip_address("fd00:ec2::254"))
 _HTTP_PORT: Final = 80
-_HTTPS: Final = (spec.Port(port=443),)
+HTTPS: Final = (spec.Port(port=443),)
 #: Special-purpose blocks that Python's own tables call global, or that are younger than they are.
 _NOT_PUBLIC: Final = tuple(
     ip_network(block)
@@ -165,7 +165,7 @@ def destination_block(found: Destination, wanted: Iterable[spec.Port], end: End,
     """Mean the addresses of a class's destination."""
     if not any(in_block(end, block, found.except_) for block in found.cidrs):
         return NO_WAY
-    return at(tuple(wanted) or found.ports or _HTTPS, port, end)
+    return at(tuple(wanted) or found.ports or HTTPS, port, end)
 
 
 def named(names: Iterable[str], end: End) -> bool:
@@ -174,25 +174,27 @@ def named(names: Iterable[str], end: End) -> bool:
     return any(k == n or (n.startswith("*.") and k.endswith(n[1:])) for k in known for n in names)
 
 
-def external(found: Service, wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
-    """Mean a Service that is another name of a host outside, at the Service's own ports."""
+def external(
+    found: Service, wanted: Iterable[spec.Port], end: End, port: Port | None, *, anywhere: bool = False
+) -> Ways:
+    """Mean a Service that is another name of a host outside, at the Service's own ports; `anywhere`: of any host."""
     wanted = tuple(wanted)
-    if not named((found.external_name.rstrip(".").lower(),), end):
+    if not anywhere and not named((found.external_name.rstrip(".").lower(),), end):
         return NO_WAY
     if not found.ports:
-        return at(wanted or _HTTPS, port, end)
+        return at(wanted or HTTPS, port, end)
     meant = (p for p in found.ports if not wanted or any(_means(w, p) for w in wanted))
     return BY_NUMBER if any(port in (None, (p.protocol, p.port)) for p in meant) else NO_WAY
 
 
 def destination_name(found: Destination, wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
     """Mean the host names of a class's destination."""
-    return at(tuple(wanted) or found.ports or _HTTPS, port, end) if named(found.fqdns, end) else NO_WAY
+    return at(tuple(wanted) or found.ports or HTTPS, port, end) if named(found.fqdns, end) else NO_WAY
 
 
 def host_name(names: Iterable[str], wanted: Iterable[spec.Port], end: End, port: Port | None) -> Ways:
     """Mean host names."""
-    return at(tuple(wanted) or _HTTPS, port, end) if named(names, end) else NO_WAY
+    return at(tuple(wanted) or HTTPS, port, end) if named(names, end) else NO_WAY
 
 
 def granted(spec_: SegmentGrantSpec, namespace: str, end: End, port: Port | None, snapshot: Snapshot) -> Ways:

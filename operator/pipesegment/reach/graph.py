@@ -160,7 +160,8 @@ class Edge:
     registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_mesh`: the data plane
     of the other side (None: unknown, such as plain pods). `unread`: ports where no proxy reads the requests of `http`,
     for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
-    engines translate before they judge, or after. `tunnel`: the ambient mesh carries it, as far as it is TCP.
+    engines translate before they judge, or after. `tunnel`: the ambient mesh carries it, as far as it is TCP. `names`: the
+    host names that are meant, where the peers are all that they might stand for.
     """
 
     because: str
@@ -178,6 +179,7 @@ class Edge:
     unread: tuple[int, ...] = ()
     virtual: bool = False
     tunnel: Tunnel | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def other_meshed(self) -> bool | None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
-from pipesegment.facts.ends import PodEnd
+from pipesegment.facts.ends import End, PodEnd
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import addresses, covering, network
+from pipesegment.reach import addresses, covering, hostnames, network
 from pipesegment.reach.consent import Consent, Meant, admits
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.graph import Network
@@ -91,8 +91,7 @@ class Leaving:
             case "imds":
                 return covering.metadata(end, entry.ports, port)
             case "fqdn":
-                assert entry.fqdn is not None
-                return covering.host_name(entry.fqdn.names, entry.ports, end, port)
+                return self._named(member, entry, question)
             case _:  # AWS services are refused until something enforces them
                 return NO_WAY
 
@@ -100,6 +99,8 @@ class Leaving:
         """Tell in which ways a Service means the destination; what its author gives it is held to the class's word."""
         if found is None or not self._may_lead(member, found, question):
             return NO_WAY
+        if found.type == "ExternalName" and self._stands_for_names(member, question.destination):
+            return covering.external(found, ports, question.destination, question.port, anywhere=True)
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
 
     def _destination(self, member: Member, entry: ReachEntry, question: Question) -> Ways:
@@ -111,9 +112,23 @@ class Leaving:
 
     def _outside(self, member: Member, found: Destination, entry: ReachEntry, question: Question) -> Ways:
         """Mean what a destination says of the outside: names where the engine matches names, otherwise exactly the addresses."""
+        if not found.cidrs and found.fqdns and self._stands_for_names(member, question.destination):
+            numbers = [p for p in entry.ports or found.ports or covering.HTTPS if isinstance(p.port, int)]
+            return covering.at(numbers, question.port, question.destination)
         by_name = found.fqdns and network.provider(member.governance, self._snapshot) is Network.CILIUM
         meant = covering.destination_name if by_name or not found.cidrs else covering.destination_block
         return meant(found, entry.ports, question.destination, question.port)
+
+    def _named(self, member: Member, entry: ReachEntry, question: Question) -> Ways:
+        assert entry.fqdn is not None
+        if self._stands_for_names(member, question.destination):
+            return covering.at(entry.ports or covering.HTTPS, question.port, question.destination)
+        return covering.host_name(entry.fqdn.names, entry.ports, question.destination, question.port)
+
+    def _stands_for_names(self, member: Member, end: End) -> bool:
+        """Tell whether the class has this end stand for host names that nothing matches."""
+        coarse = hostnames.are_coarse(member.governance, self._snapshot)
+        return coarse and covering.is_internet(end, member.governance.spec, self._snapshot)
 
     def _is_outside(self, member: Member, entry: ReachEntry, question: Question) -> bool:
         """Tell whether a destination means the end by its blocks or names, for which nobody's leave is needed."""

@@ -1,12 +1,13 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
-from pipesegment.reach import addresses, apiserver, grants, guardrails, notes, pods, services
-from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, NamePeer, Network, Peer, PodPeer, PortRange, Target
+from pipesegment.reach import addresses, apiserver, grants, guardrails, hostnames, notes, pods, services
+from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
@@ -46,7 +47,7 @@ def _outside(scene: Scene, declared: Declared[ReachEntry]) -> Edge:
         return _open(declared, Target.IMDS, "imds", addresses.IMDS, ranges(entry.ports) or (PortRange("TCP", 80),))
     if entry.fqdn is not None:
         described = f"fqdn {', '.join(entry.fqdn.names)}"
-        return _named(declared, Target.FQDN, described, entry.fqdn.names, entry.ports)
+        return _named(scene, declared, Target.FQDN, described, entry.fqdn.names, entry.ports)
     # `awsService` never comes here: it is refused as NotYetSupported before.
     return closed(declared, Target(entry.kind), entry.kind)
 
@@ -156,7 +157,8 @@ def _external(scene: Scene, view: View, declared: Declared[ReachEntry], found: S
     name = found.external_name.rstrip(".").lower()
     if not ports or not guardrails.name_allowed(scene, declared, described, name):
         return closed(declared, target, described)
-    return _open(declared, target, described, (NamePeer(name),), ports)
+    peers, meant = hostnames.peers(scene, (name,))
+    return replace(_open(declared, target, described, tuple(peers), ports), names=meant)
 
 
 def _stage(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
@@ -213,11 +215,11 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
         yield from service(scene, view, standing, namespace, found.service.name, Target.DESTINATION)
     inside = found.service is not None and found.service.name is not None
     if found.fqdns and scene.network is Network.CILIUM:
-        yield _named(declared, Target.DESTINATION, described, found.fqdns, declared.entry.ports or found.ports)
+        yield _named(scene, declared, Target.DESTINATION, described, found.fqdns, declared.entry.ports or found.ports)
     elif found.cidrs:
         yield _blocks(scene, declared, described, found)
     elif not inside:
-        yield _named(declared, Target.DESTINATION, described, found.fqdns, declared.entry.ports or found.ports)
+        yield _named(scene, declared, Target.DESTINATION, described, found.fqdns, declared.entry.ports or found.ports)
 
 
 def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found: Destination) -> Edge:
@@ -245,12 +247,19 @@ def _blocks(scene: Scene, declared: Declared[ReachEntry], described: str, found:
 
 
 def _named(
-    declared: Declared[ReachEntry], target: Target, described: str, found: Sequence[str], ports: Sequence[Port]
+    scene: Scene,
+    declared: Declared[ReachEntry],
+    target: Target,
+    described: str,
+    found: Sequence[str],
+    ports: Sequence[Port],
 ) -> Edge:
     """Open host names; whether anybody can match them is the compilers' to say."""
-    peers = tuple(NamePeer(name) for name in sorted(set(found)))
     numbers = tuple(p for p in ranges(ports or (Port(port=443),)) if isinstance(p.port, int))
-    return _open(declared, target, described, peers, numbers) if numbers else closed(declared, target, described)
+    if not numbers:
+        return closed(declared, target, described)
+    peers, meant = hostnames.peers(scene, found)
+    return replace(_open(declared, target, described, tuple(peers), numbers), names=meant)
 
 
 def _inside(inner: str, outer: str) -> bool:

@@ -75,7 +75,7 @@ def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     network = spec.network
     if network.provider == "AmazonVPC":
         yield ("network", "provider"), network.provider
-    if network.inexact.fqdn != "Deny":
+    if network.inexact.fqdn == "Resolve":
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn
     if network.inexact.aws_service != "Deny":
         yield ("network", "inexact", "awsService"), network.inexact.aws_service
