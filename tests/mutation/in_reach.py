@@ -45,8 +45,8 @@ MUTANTS: Final = (
         "metadata addresses are allowed",
         "reach.guardrails",
         "_cidr_allowed",
-        "not rules.allow_imds and touching",
-        "False and touching",
+        "held and not rules.allow_imds",
+        "False and held",
     ),
     Mutant(
         "the metadata service is allowed",

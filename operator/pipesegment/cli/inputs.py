@@ -71,13 +71,15 @@ class Read:
 def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     """Read documents and facts; what names no namespace is in `namespace`.
 
-    Raises Usage when a folder holds no file of a known ending, or the files no document at all; an empty List is one.
+    Raises Usage when a folder holds no file of a known ending, or stdin no document at all: a pipe that breaks is no empty
+    declaration. A file may be empty, and an empty List is a document.
     """
     found = Read()
     once(*files, *facts)
     given = list(_values(files, MOST_DECLARED, found.problems))
-    if files and not given and not found.problems:
-        raise Usage(f"{', '.join(map(_name, files))}: holds no document")
+    stdin = _name(_STDIN)
+    if _STDIN in files and not found.problems and not any(place.partition(":")[0] == stdin for place, _ in given):
+        raise Usage("stdin holds no document: whatever writes it wrote nothing")
     for place, obj in _objects(given):
         _take_document(place, _placed(obj, namespace), found)
     for place, obj in _objects(_values(facts, MOST_FACTS, found.problems)):

@@ -70,14 +70,12 @@ def test_an_empty_folder_is_bad_usage(run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing but words\n", "---\n---\n"])
 @pytest.mark.parametrize("verb", ["compile", "lint", "reach", "wire"])
-def test_input_without_a_document_is_bad_usage(run, tmp_path: Path, verb: str, text: str) -> None:
+def test_stdin_without_a_document_is_bad_usage(run, segment: str, verb: str, text: str) -> None:
     """Somebody's pipe is broken: to print nothing and say that all is well would hide it."""
-    (tmp_path / "none.yaml").write_text(text)
-
-    for given, stdin in (("-", text), ("none.yaml", "")):
-        result = run(verb, "-f", given, stdin=stdin)
+    for more in ((), ("-f", segment)):
+        result = run(verb, "-f", "-", *more, stdin=text)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "holds no document" in result.stderr
+        assert "stdin holds no document" in result.stderr
 
 
 def test_an_empty_list_is_a_document_and_nothing_to_print(run) -> None:
