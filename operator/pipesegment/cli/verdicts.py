@@ -16,7 +16,12 @@ from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 
 #: The kinds of facts that decide who reaches whom. Other people's CiliumNetworkPolicies are not judged here.
-_JUDGED: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
+_JUDGED: Final = frozenset(
+    {
+        *("NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"),
+        *("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"),
+    }
+)
 #: The kinds of facts and documents that select pods.
 _ASKING: Final = frozenset({"Service", *_JUDGED, *names.KINDS})
 #: The fields that hold the labels of a selector.
