@@ -23,6 +23,8 @@ from pipesegment.facts.snapshot import Gateway, Service, ServicePort
 
 Raw = Mapping[str, Any]
 
+#: The mesh's where nobody says otherwise.
+TRUST_DOMAIN: Final = "cluster.local"
 _READ: Final[Mapping[Spoken, frozenset[bool]]] = {
     "http": frozenset({True}),
     "bytes": frozenset({False}),
@@ -60,7 +62,7 @@ class World:
         gateways: Iterable[Gateway] = (),
         *,
         root_namespace: str = ROOT_NAMESPACE,
-        trust_domain: str = "cluster.local",
+        trust_domain: str = TRUST_DOMAIN,
     ) -> None:
         objects = list(objects)
         self._wide = NetworkPolicies(objects, cidr_matches_pods=True)
