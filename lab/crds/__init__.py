@@ -1,4 +1,4 @@
-"""Custom resource definitions of others, read from the Go modules that they are published in."""
+"""Custom resource definitions of others, read from the Go modules that they are published in; Linkerd's are our own."""
 
 import functools
 from pathlib import Path
@@ -13,6 +13,10 @@ MODULE = Path(__file__).parent
 CILIUM_MODULE = MODULE.parent / "oracle" / "cilium"
 _ISTIO = "istio.io/api"
 _ISTIO_FILE = "kubernetes/customresourcedefinitions.gen.yaml"
+#: What Gateways are is pinned by Istio, whose waypoints they are here.
+_MESH_MODULE = MODULE.parent / "mesh"
+_GATEWAY = "sigs.k8s.io/gateway-api"
+_GATEWAY_FILE = "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"
 _CILIUM = "github.com/cilium/cilium"
 _CILIUM_FILE = "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml"
 
@@ -33,6 +37,18 @@ def cilium() -> list[dict[str, Any]]:
     Where it is installed, segments of classes that do not say otherwise get Cilium's policies.
     """
     return _documents(gotools.module_folder(CILIUM_MODULE, _CILIUM) / _CILIUM_FILE)
+
+
+@functools.cache
+def gateways() -> list[dict[str, Any]]:
+    """Return the CustomResourceDefinition of Gateways; raises LabError as `istio` does."""
+    return _documents(gotools.module_folder(_MESH_MODULE, _GATEWAY) / _GATEWAY_FILE)
+
+
+@functools.cache
+def linkerd() -> list[dict[str, Any]]:
+    """Return CustomResourceDefinitions of Linkerd's policies: written from its reference, and only as far as we write them."""
+    return _documents(MODULE / "linkerd.yaml")
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:

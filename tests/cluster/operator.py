@@ -39,6 +39,11 @@ OWNED = (
     ("networking.istio.io/v1", "Sidecar"),
 )
 CILIUM_KIND = ("cilium.io/v2", "CiliumNetworkPolicy")
+LINKERD_KINDS = (
+    ("policy.linkerd.io/v1beta3", "Server"),
+    ("policy.linkerd.io/v1alpha1", "AuthorizationPolicy"),
+    ("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication"),
+)
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
 Object = dict[str, Any]

@@ -15,6 +15,7 @@ from lab.errors import LabError
 from tests.cluster.operator import (
     ACCOUNT,
     CILIUM_KIND,
+    LINKERD_KINDS,
     NAMESPACE,
     OWNED,
     POLICY,
@@ -30,6 +31,7 @@ from tests.cluster.operator import (
     settled,
     stage,
     to_cidr,
+    to_stage,
 )
 
 #: Granted and never seen in the audit log, with the reason.
@@ -60,8 +62,9 @@ async def api(fresh):
         yield client
 
 
-async def namespace_of(api, name):
-    await api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+async def namespace_of(api, name, annotations=None):
+    metadata = {"name": name} | ({"annotations": annotations} if annotations else {})
+    await api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     return name
 
 
@@ -97,6 +100,18 @@ async def wait_served(api, version, kind, name, namespace):
                 return
 
 
+async def wait_list(api, version, kind, namespace, until):
+    """Wait for the objects of a kind that may just be appearing."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await api.wait_list(version, kind, namespace, until=until)
+            except (LabError, ApiError):
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
 async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     """What the chart grants and what the audit log shows are the same set, verb by verb."""
     plane, operator, record = fresh
@@ -104,8 +119,19 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     await asyncio.to_thread(
         plane.kubectl,
         *("apply", "--server-side", "--filename=-"),
-        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [*crds.istio(), *crds.cilium()]}),
+        stdin=json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "List",
+                "items": [*crds.istio(), *crds.cilium(), *crds.gateways(), *crds.linkerd()],
+            }
+        ),
     )
+    denying = {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "deny"}
+    linked = await namespace_of(api, "linked", annotations=denying)
+    await api.apply(segment("shop", linked, stage("build", to_stage("test", 8080)), stage("test")))
+    for version, kind in LINKERD_KINDS:
+        await wait_list(api, version, kind, linked, bool)
     namespace = await namespace_of(api, "rights")
     await api.apply(segment_class("rights", "lab.example.com/nobody"))
     grant = {
@@ -127,6 +153,11 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     await api.apply(segment("shop", namespace, stage("build", opened)))
     await api.wait_gone(*POLICY, "shop-test", namespace)
     await settled(api, "shop", namespace)
+    await api.apply(segment("shop", linked, stage("build", to_stage("test", 9090)), stage("test")))
+    await settled(api, "shop", linked)
+    await api.apply(segment("shop", linked, stage("build"), stage("test")))
+    for version, kind in LINKERD_KINDS:
+        await wait_list(api, version, kind, linked, lambda found: not found)
     for kind in ("SegmentGrant", "SegmentClass"):
         place = namespace if kind == "SegmentGrant" else None
         await api.wait(VERSION, kind, "rights", place, until=lambda obj: obj.get("status"))

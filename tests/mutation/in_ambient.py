@@ -7,9 +7,9 @@ from tests.mutation.mutant import Mutant
 MUTANTS: Final = (
     Mutant(
         "the tunnel is not opened",
-        "compile.hbone",
+        "compile.wire",
         "_edge",
-        "(*edge.ports, TUNNEL) if edge.ports else ()",
+        "(*edge.ports, tunnel) if edge.ports else ()",
         "edge.ports",
     ),
     Mutant("requests are written for ztunnel", "compile.ambient", "_direct", "if not edge.http", "if True"),

@@ -46,6 +46,13 @@ OWNED = [
     ("networking.istio.io/v1", "Sidecar"),
     ("cilium.io/v2", "CiliumNetworkPolicy"),
 ]
+LINKERD = [
+    ("policy.linkerd.io/v1beta3", "Server"),
+    ("policy.linkerd.io/v1alpha1", "AuthorizationPolicy"),
+    ("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication"),
+]
+#: In a namespace that says that it is in Linkerd.
+LINKED = segment("shop", "ci-linked", stage("build", to_stage("test", 8080)), stage("test"))
 #: Verbs that the authorizer asks for without a request of their own: an apply that makes an object needs `create`.
 MADE = 201
 
@@ -90,7 +97,7 @@ def life(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Life:
 
 async def lived(plane: ControlPlane, folder: Path) -> Life:
     async with plane.api() as api:
-        await api.install_crds([*crds.istio(), *crds.cilium()])
+        await api.install_crds([*crds.istio(), *crds.cilium(), *crds.gateways(), *crds.linkerd()])
         install(plane)
         record = Record(plane)
         kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))
@@ -103,6 +110,11 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
                 await api.create(
                     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
                 )
+            linked = {"name": "ci-linked", "annotations": {"linkerd.io/inject": "enabled"}, "labels": {LABEL: "yes"}}
+            await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": linked})
+            await api.apply(LINKED, manager=ARGO)
+            for version, kind in LINKERD:
+                await api.wait_list(version, kind, "ci-linked", until=bool, within=60)
             isolating = segment_class("fenced", LABEL, network={"isolation": {"mode": "Namespace"}})
             for obj in (isolating, WEB, GRANT, SHOP):
                 await api.apply(obj, manager=ARGO)
@@ -118,6 +130,9 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             # A new process knows nothing of what the last one wrote, and reads it.
             await api.apply({**SHOP, "spec": {"suspend": False, "stages": SHOP["spec"]["stages"][1:]}}, manager=ARGO)
             await settled(api)
+            await api.apply({**LINKED, "spec": {"stages": [stage("build"), stage("test")]}}, manager=ARGO)
+            for version, kind in LINKERD:
+                await api.wait_list(version, kind, "ci-linked", until=nothing, within=60)
             await api.delete(names.API_VERSION, names.SEGMENT, "shop", "ci-shop")
             for version, kind in OWNED:
                 await api.wait_list(version, kind, "ci-shop", labels=f"{names.SEGMENT_LABEL}=shop", until=nothing)

@@ -30,6 +30,9 @@ CLUSTER = {
     ("security.istio.io", "authorizationpolicies"): WRITE,
     ("security.istio.io", "peerauthentications"): WRITE,
     ("networking.istio.io", "sidecars"): WRITE,
+    ("policy.linkerd.io", "servers"): WRITE,
+    ("policy.linkerd.io", "authorizationpolicies"): WRITE,
+    ("policy.linkerd.io", "meshtlsauthentications"): WRITE,
     ("cilium.io", "ciliumnetworkpolicies"): WRITE,
     ("events.k8s.io", "events"): {"create"},
 }

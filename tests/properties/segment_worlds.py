@@ -415,6 +415,32 @@ def ambient_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     return objects
 
 
+@st.composite
+def linkerd_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a world in Linkerd: the pipelines' pods have its sidecar, now and then the application's too.
+
+    Some namespaces deny what no Server names.
+    """
+    objects = draw(worlds())
+    inside = {"ci", "cd"} | draw(st.sampled_from((set(), {"prod"})))
+    denying = draw(st.sampled_from(({"ci", "cd"}, {"ci", "cd"}, {"ci"}, set())))
+    for obj in objects:
+        meta = obj["metadata"]
+        if obj["kind"] == "Namespace" and meta["name"] in inside:
+            meta["annotations"] = {"linkerd.io/inject": "enabled"}
+            if meta["name"] in denying:
+                meta["annotations"]["config.linkerd.io/default-inbound-policy"] = "deny"
+        if obj["kind"] == "Pod" and meta["namespace"] in inside:
+            obj["spec"]["containers"].append({"name": "linkerd-proxy"})
+        for stage in obj["spec"]["stages"] if obj["kind"] == "PipelineSegment" else ():
+            if draw(st.integers(0, 7)) == 0:
+                stage["mesh"] = "None"
+    labels = {"linkerd.io/control-plane-component": "destination"}
+    objects.append(pod("linkerd", "linkerd-destination", labels, "10.0.8.2"))
+    crd = {"kind": "CustomResourceDefinition", "metadata": {"name": "servers.policy.linkerd.io"}}
+    return [*objects, {"apiVersion": "apiextensions.k8s.io/v1", **crd}]
+
+
 def _gate(namespace: str, name: str, handles: str) -> dict[str, Any]:
     """Make a waypoint, which runs where nothing closes it."""
     meta = {"namespace": namespace, "name": name, "labels": {"istio.io/waypoint-for": handles}}

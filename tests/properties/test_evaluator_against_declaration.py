@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
-from pipesegment.evaluate.endpoints import AddressEnd, End, live
+from pipesegment.evaluate.endpoints import DEFAULT_POLICY, AddressEnd, End, live
 from pipesegment.evaluate.world import World
 from pipesegment.facts.parse import snapshot
+from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
@@ -28,6 +29,7 @@ from tests.properties.segment_worlds import (
     PORTS,
     ambient_worlds,
     cilium_worlds,
+    linkerd_worlds,
     meshed_worlds,
     worlds,
 )
@@ -187,3 +189,40 @@ def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
     no_wider()
     assert min(met[True], met[False]) > met.total() / 40
     assert coarse[True], "no world had captured pods that nothing guards"
+
+
+def test_objects_allow_no_more_than_declared_in_linkerd() -> None:
+    """But towards pods whose default lets in more than nothing, where one port carries every other: that is told.
+
+    Where every stage's namespace denies what no Server names, stages are held to exactly what is declared.
+    """
+    met: Counter[bool] = Counter()
+    coarse: Counter[bool] = Counter()
+
+    @THOROUGH
+    @given(raw=linkerd_worlds())
+    def no_wider(raw: list[Object]) -> None:
+        found = disagreements(raw, met, exactly=False)
+        if not found:
+            return
+        snap = snapshot(raw)
+        denying = {n for n, found in snap.namespaces.items() if found.meta.annotations.get(DEFAULT_POLICY) == "deny"}
+        objects = compiled(snap)
+        shut = [(o["metadata"]["namespace"], o["spec"]["podSelector"]) for o in objects if o["kind"] == "NetworkPolicy"]
+        observing = {
+            str(pod)
+            for pod in live(snap)
+            if not any(pod.namespace == n and Selector.parse(s).matches(pod.labels) for n, s in shut)
+        }
+        wider = [
+            way
+            for way in found
+            if (target := way.partition(" → ")[2].partition(" ")[0]).partition("/")[0] in denying
+            and target not in observing
+        ]
+        coarse[True] += len(found) - len(wider)
+        assert wider == []
+
+    no_wider()
+    assert min(met[True], met[False]) > met.total() / 40
+    assert coarse[True], "no world had pods in Linkerd that nothing guards"

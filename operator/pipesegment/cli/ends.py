@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from pipesegment.evaluate.endpoints import live, representative
+from pipesegment.evaluate.endpoints import OPEN, live, representative
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, NamePeer, PodPeer, PortRange, Reach, StageReach, Target
+from pipesegment.reach.mesh import DEFAULT_POLICY, INJECT, INJECTED, annotation
 
 #: Always asked for: whoever reaches it has the node's identity.
 METADATA: Final = "169.254.169.254"
@@ -125,6 +126,7 @@ def _pods_or(
             service_account=stage.account.name,
             meshed=stage.mesh is Mesh.ISTIO,
             ambient=stage.mesh is Mesh.AMBIENT,
+            linkerd=_default(namespace, snapshot) if stage.mesh is Mesh.LINKERD else "",
         )
         if made is not None:
             yield made
@@ -134,8 +136,20 @@ def _made_up(peer: PodPeer, edge: Edge, snapshot: Snapshot) -> PodEnd | None:
     """Represent pods that an edge meets and the facts lack: a Service's are called after it."""
     name = edge.described.rpartition("/")[2] if edge.target is Target.SERVICE else edge.target.value
     labels = _labels(peer.namespace, snapshot)
-    ambient = edge.tunnel is not None
-    return representative(peer.namespace, name, peer.selector, namespace_labels=labels, ambient=ambient)
+    carried = edge.tunnel is not None
+    linkerd = carried and annotation(INJECT, peer.namespace, snapshot) in INJECTED
+    return representative(
+        peer.namespace,
+        name,
+        peer.selector,
+        namespace_labels=labels,
+        ambient=carried and not linkerd,
+        linkerd=_default(peer.namespace, snapshot) if linkerd else "",
+    )
+
+
+def _default(namespace: str, snapshot: Snapshot) -> str:
+    return annotation(DEFAULT_POLICY, namespace, snapshot) or OPEN
 
 
 def _add(others: dict[str, End], end: PodEnd | None) -> None:

@@ -8,7 +8,7 @@ from pipesegment import names
 from pipesegment.cli.ends import Ends, ends, named_ports, ports
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.walk import Walk, isolations
-from pipesegment.evaluate.world import World
+from pipesegment.evaluate.world import TRUST_DOMAIN, World
 from pipesegment.facts.ends import End, Port
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
@@ -16,7 +16,12 @@ from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 
 #: The kinds of facts that decide who reaches whom. Other people's CiliumNetworkPolicies are not judged here.
-_JUDGED: Final = frozenset({"NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"})
+_JUDGED: Final = frozenset(
+    {
+        *("NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"),
+        *("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"),
+    }
+)
 #: The kinds of facts and documents that select pods.
 _ASKING: Final = frozenset({"Service", *_JUDGED, *names.KINDS})
 #: The fields that hold the labels of a selector.
@@ -71,7 +76,9 @@ class Matrix:
         given = (*walked.surroundings.facts, *(document.raw for document in walked.surroundings.documents))
         self._raw = (*objects, *(obj for obj in given if obj["kind"] in _ASKING))
         gateways = [g for by_name in self.snapshot.gateways.values() for g in by_name.values()]
-        self._objects = World(objects, services, gateways)
+        # Identities are judged in one trust domain: that of the first segment's class.
+        domains = (reach.governance.spec.mesh.trust_domain for reach in self.reaches)
+        self._objects = World(objects, services, gateways, trust_domain=next(domains, TRUST_DOMAIN))
         self._declaration = Declaration(self.snapshot)
         self._own = frozenset(self.ends.own)
         self._order = {end: number for number, end in enumerate((*self.ends.own, *self.ends.others))}

@@ -38,7 +38,11 @@ CLUSTER: Final = "cluster"
 _MOST_TOLD: Final = 100
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
 _OWNED = frozenset(
-    {"NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount", "AuthorizationPolicy", "PeerAuthentication", "Sidecar"}
+    {
+        *("NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount"),
+        *("AuthorizationPolicy", "PeerAuthentication", "Sidecar"),
+        *("Server", "MeshTLSAuthentication"),
+    }
 )
 
 

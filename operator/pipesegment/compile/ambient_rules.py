@@ -1,4 +1,4 @@
-"""What stands between an edge and Istio's ambient mesh: ztunnel reads no requests, and one port carries all others.
+"""What stands between an edge and a mesh in which one port carries all others: Istio's ambient one, and Linkerd.
 
 Sources: Istio's pages on ambient L4 policy, waypoints and NetworkPolicy; semantics, § Mesh; docs/adr/0027.
 """
@@ -58,8 +58,8 @@ def _unread(edge: Edge) -> Iterator[str]:
 
 
 def is_tunnelled(stage: StageReach, edge: Edge) -> bool:
-    """Tell whether ztunnel carries an edge of a stage."""
-    return stage.mesh is Mesh.AMBIENT and edge.tunnel is not None and has_tcp(edge.ports)
+    """Tell whether the mesh carries an edge of a stage to a port of its own."""
+    return stage.mesh in {Mesh.AMBIENT, Mesh.LINKERD} and edge.tunnel is not None and has_tcp(edge.ports)
 
 
 def wider_than_declared(stage: StageReach, edge: Edge) -> Problem | None:
@@ -71,11 +71,9 @@ def wider_than_declared(stage: StageReach, edge: Edge) -> Problem | None:
     if not tunnel.guarded and edge.ports:
         return Problem(
             "TunnelOpen",
-            f"the ambient mesh carries calls to {edge.described} to one port for all of its ports, and no "
-            "AuthorizationPolicy of ours holds them to some, so every TCP port there is open",
-            "let that stage enforce"
-            if edge.other_meshed
-            else "declare those pods as a stage, which then has one, or give the calling stage `mesh: None`",
+            f"the mesh carries calls to {edge.described} to one port for all of its ports, and nothing of ours holds them "
+            "to some, so every TCP port there is open",
+            _to_be_held(stage, edge),
         )
     if tunnel.beside:
         shown = ", ".join(tunnel.beside[:_SHOWN]) + (", …" if len(tunnel.beside) > _SHOWN else "")
@@ -98,7 +96,18 @@ def withheld(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
         return None
     return Problem(
         "TunnelOpen",
-        f"a SegmentGrant lets this stage reach some ports of {edge.described}, and the ambient mesh carries calls to one port "
-        "for all of its ports, which no AuthorizationPolicy of ours holds; the edge stays closed",
-        "declare those pods as a stage that accepts this one, or take either side out of the ambient mesh",
+        f"a SegmentGrant lets this stage reach some ports of {edge.described}, and the mesh carries calls to one port for all "
+        "of its ports, where nothing of ours holds them; the edge stays closed",
+        "declare those pods as a stage that accepts this one, or take either side out of the mesh",
     )
+
+
+def _to_be_held(stage: StageReach, edge: Edge) -> str:
+    if stage.mesh is Mesh.LINKERD and edge.other_meshed:
+        return (
+            "let that stage enforce, annotate its namespace config.linkerd.io/default-inbound-policy: deny (then ports that no "
+            "Server names are closed too), and restart its pods"
+        )
+    if edge.other_meshed:
+        return "let that stage enforce"
+    return "declare those pods as a stage, or give the calling stage `mesh: None`"

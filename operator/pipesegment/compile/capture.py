@@ -1,17 +1,21 @@
-"""Which ports an Istio proxy stands in front of, and how its policies can name them.
+"""Which ports a mesh's proxy stands in front of, and how its policies can name them.
 
 Sidecars and ztunnel capture TCP only; UDP and SCTP pass them by and are carried by NetworkPolicy alone. A sidecar's own
 ports are excluded from capture. AuthorizationPolicies name ports by number, one by one (facts, security §5; oracles, Istio
-cases).
+cases); Linkerd has a Server for each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipesegment.reach.graph import Mesh, PortRange
 
-#: Ports of the sidecar itself (merged metrics, health, Envoy's metrics), which its redirection leaves out.
-_OWN: Final = frozenset({15020, 15021, 15090})
+#: Ports that a sidecar's redirection leaves out: Istio's own (merged metrics, health, Envoy's metrics); Linkerd's own (tap,
+#: metrics) and those that it skips unless told otherwise.
+_OWN: Final[Mapping[Mesh, frozenset[int]]] = {
+    Mesh.ISTIO: frozenset({15020, 15021, 15090}),
+    Mesh.LINKERD: frozenset({4190, 4191, 4567, 4568}),
+}
 
 #: The most ports that one edge may become in an AuthorizationPolicy.
 MAX_PORTS: Final = 64
@@ -19,7 +23,7 @@ MAX_PORTS: Final = 64
 
 def captured(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> tuple[PortRange, ...]:
     """Give the ports that the callee's proxy captures."""
-    own = _OWN if mesh is Mesh.ISTIO else frozenset()
+    own = _OWN.get(mesh, frozenset())
     return tuple(p for p in ports if p.protocol == "TCP" and not (p.end is None and p.port in own))
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from pipesegment.compile.ambient_rules import ambient_problem
 from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
+from pipesegment.compile.linkerd_rules import linkerd_problem
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
 from pipesegment.reach.graph import Edge, Mesh, Network, PodPeer, PortRange, StageReach, Target
@@ -19,7 +20,7 @@ _SHOWN: Final = 8
 
 def receives_in_mesh(stage: StageReach) -> bool:
     """Tell whether a proxy with policies of ours stands in front of a stage."""
-    return stage.mesh is not Mesh.NONE and combinations(stage.selector) is not None
+    return stage.mesh is Mesh.LINKERD or (stage.mesh is not Mesh.NONE and combinations(stage.selector) is not None)
 
 
 def receiving_mesh(stage: StageReach, edge: Edge) -> Mesh:
@@ -52,6 +53,10 @@ def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_PO
         found = ambient_problem(edge, receiver, selectable=guarded)
         if found:
             return found
+    if mesh is Mesh.LINKERD and guarded:
+        found = linkerd_problem(edge, receiver)
+        if found:
+            return found
     # What travels under the mesh's mutual TLS no proxy of the network can read.
     proxied = not (guarded or edge.tunnel) and network is Network.CILIUM and not (inbound and stage.mesh is Mesh.ISTIO)
     return _unread_http(edge, receiver, guarded=guarded, proxied=proxied) if edge.http else None
@@ -59,7 +64,7 @@ def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_PO
 
 def selector_problem(stage: StageReach) -> Problem | None:
     """Tell why Istio cannot select a mesh stage's pods: its selectors know only matchLabels."""
-    if stage.mesh is Mesh.NONE or combinations(stage.selector) is not None:
+    if stage.mesh in {Mesh.NONE, Mesh.LINKERD} or combinations(stage.selector) is not None:
         return None
     return Problem(
         "MeshSelector",
@@ -147,6 +152,12 @@ def _listed(ports: Sequence[PortRange]) -> str:
 
 
 def _unsayable_ports(edge: Edge, receiver: str, mesh: Mesh) -> Problem | None:
+    if mesh is Mesh.LINKERD and not edge.ports:
+        return Problem(
+            "PortRange",
+            f"{receiver} is in Linkerd, which has a Server for each port, and every port is meant",
+            "give the stage `mesh: None`",
+        )
     named = next((p for p in captured(edge.ports, mesh) if isinstance(p.port, str)), None)
     if named is not None:
         return Problem(

@@ -56,8 +56,8 @@ def _names(network: Network, edge: Edge, beside: Sequence[Edge]) -> Problem | No
         return Problem(
             "FqdnNotEnforced",
             f"{edge.described}{known or ':'} NetworkPolicy cannot match host names; the edge stays closed",
-            "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium), or have the class "
-            "let every public address stand for them (network.inexact.fqdn: Coarse, where it allows the internet)",
+            "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium), or let the "
+            "class be coarse (network.inexact.fqdn)",
         )
     if not any(other.open and other.target is Target.DNS for other in beside):
         return Problem(

@@ -6,10 +6,11 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
-from pipesegment.compile.hbone import on_the_wire
 from pipesegment.compile.identity import service_accounts
 from pipesegment.compile.istio import istio_objects
+from pipesegment.compile.linkerd import linkerd_objects
 from pipesegment.compile.networkpolicy import network_policies
+from pipesegment.compile.wire import on_the_wire
 from pipesegment.reach.graph import Reach
 
 
@@ -27,6 +28,7 @@ def compile_segment(reach: Reach) -> Desired:
         *cilium_policies(wire),
         *istio_objects(said.reach),
         *ambient_objects(said.reach),
+        *linkerd_objects(said.reach),
     ]
     namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Final
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address, is_same
-from pipesegment.facts.others import PROXY, is_captured
+from pipesegment.facts.others import LINKERD_PROXY, PROXY, is_captured
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import ContainerPort, Pod, Snapshot
 
@@ -25,8 +26,14 @@ __all__ = [
 ]
 
 
-def of_pod(pod: Pod, namespace_labels: Mapping[str, str]) -> PodEnd:
+#: On a pod or its namespace: what Linkerd's sidecar lets in where no Server says anything, and what it does when absent.
+DEFAULT_POLICY: Final = "config.linkerd.io/default-inbound-policy"
+OPEN: Final = "all-unauthenticated"
+
+
+def of_pod(pod: Pod, namespace_labels: Mapping[str, str], namespace_annotations: Mapping[str, str] = {}) -> PodEnd:
     """See a pod of the facts as an end."""
+    default = pod.meta.annotations.get(DEFAULT_POLICY) or namespace_annotations.get(DEFAULT_POLICY) or OPEN
     return PodEnd(
         namespace=pod.meta.namespace,
         name=pod.meta.name,
@@ -38,6 +45,7 @@ def of_pod(pod: Pod, namespace_labels: Mapping[str, str]) -> PodEnd:
         service_account=pod.service_account,
         meshed=PROXY in pod.containers,
         ambient=is_captured(pod.meta.annotations),
+        linkerd=default if LINKERD_PROXY in pod.containers else "",
     )
 
 
@@ -47,7 +55,7 @@ def live(snapshot: Snapshot) -> Iterator[PodEnd]:
         found = snapshot.namespaces.get(namespace)
         for _, pod in sorted(snapshot.pods[namespace].items()):
             if pod.live:
-                yield of_pod(pod, found.labels if found else {})
+                yield of_pod(pod, found.labels if found else {}, found.meta.annotations if found else {})
 
 
 def representative(  # the fields of a pod
@@ -60,6 +68,7 @@ def representative(  # the fields of a pod
     service_account: str = "default",
     meshed: bool = False,
     ambient: bool = False,
+    linkerd: str = "",
 ) -> PodEnd | None:
     """Make up a pod that a selector selects, for surroundings without pods; None when no pod can be selected."""
     labels = example_labels(selector)
@@ -74,6 +83,7 @@ def representative(  # the fields of a pod
         service_account=service_account,
         meshed=meshed,
         ambient=ambient,
+        linkerd=linkerd,
     )
 
 

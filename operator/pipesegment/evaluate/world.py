@@ -1,7 +1,7 @@
 """All objects together: who reaches whom, by NetworkPolicy and the mesh at once, and which object says so.
 
 A connection passes when it passes the NetworkPolicies of both pods and, at a destination with a sidecar, the mesh; what
-ztunnel captures has ways of its own (`ambient`). A source with a sidecar is known to the destination only through a Service that targets the port (the mesh's client side
+ztunnel captures has ways of its own (`ambient`), and so has what Linkerd's sidecar stands in front of (`linkerd`). A source with a sidecar is known to the destination only through a Service that targets the port (the mesh's client side
 knows no other way to mutual TLS); in plaintext it may always try. Sidecar resources restrict no determined client and
 are not judged: the promise of egress rests on NetworkPolicy.
 """
@@ -15,6 +15,7 @@ from pipesegment.evaluate.authorization import Request
 from pipesegment.evaluate.blocks import Blocks
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, address, is_same, routes
 from pipesegment.evaluate.istio import ROOT_NAMESPACE, Istio
+from pipesegment.evaluate.linkerd import INBOUND, Caller, Linkerd
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from pipesegment.evaluate.verdict import Verdict
 from pipesegment.facts.protocols import Spoken, spoken
@@ -22,6 +23,8 @@ from pipesegment.facts.snapshot import Gateway, Service, ServicePort
 
 Raw = Mapping[str, Any]
 
+#: The mesh's where nobody says otherwise.
+TRUST_DOMAIN: Final = "cluster.local"
 _READ: Final[Mapping[Spoken, frozenset[bool]]] = {
     "http": frozenset({True}),
     "bytes": frozenset({False}),
@@ -59,12 +62,13 @@ class World:
         gateways: Iterable[Gateway] = (),
         *,
         root_namespace: str = ROOT_NAMESPACE,
-        trust_domain: str = "cluster.local",
+        trust_domain: str = TRUST_DOMAIN,
     ) -> None:
         objects = list(objects)
         self._wide = NetworkPolicies(objects, cidr_matches_pods=True)
         self._narrow = NetworkPolicies(objects, cidr_matches_pods=False)
         self._istio = Istio(objects, root_namespace=root_namespace)
+        self._linkerd = Linkerd(objects)
         self._trust_domain = trust_domain
         self._waypoints = Waypoints(gateways)
         self._blocks = Blocks((*self._wide.mentioned(), *self._istio.mentioned()))
@@ -74,8 +78,11 @@ class World:
 
     def judge(self, source: End, destination: End, port: Port, http: Http | None = None) -> Judged:
         """Judge one connection, or one HTTP request on it; without `http` any request that passes will do."""
-        if _is_captured(destination) and port.protocol == "TCP" and not is_same(source, destination):
-            return self._through(source, destination, port, http)
+        if port.protocol == "TCP" and isinstance(destination, PodEnd) and not is_same(source, destination):
+            if destination.ambient:
+                return self._through(source, destination, port, http)
+            if destination.linkerd:
+                return self._at_linkerd(source, destination, port)
         wide = self._wide.verdict(source, destination, port)
         if not wide.allowed:
             return Judged(source, destination, port, False, wide.because)
@@ -106,7 +113,7 @@ class World:
         around = tuple(sorted(end.namespace_labels.items()))
         seen = frozenset(block for ip in map(address, end.ips) for block in self._blocks.holding(ip))
         families = frozenset(address(ip).version for ip in end.ips)
-        plane = (end.meshed, end.ambient)
+        plane = (end.meshed, end.ambient, end.linkerd)
         return (end.namespace, labels, around, end.ports, end.service_account, plane, families, seen)
 
     def _in(self, namespace: str) -> Sequence[Service]:
@@ -129,6 +136,26 @@ class World:
                 reasons += [(narrow if narrow.allowed else wide).because, mesh.because]
             else:
                 return Judged(source, destination, port, True, "; ".join(reasons), certain=certain)
+        return Judged(source, destination, port, False, refusals[0])
+
+    def _at_linkerd(self, source: End, destination: PodEnd, port: Port) -> Judged:
+        """Judge the ways to a pod with Linkerd's sidecar: from one to the other at its own port or the called one, or bare."""
+        identity = None
+        if isinstance(source, PodEnd) and source.linkerd:
+            account = (source.namespace, source.service_account)
+            identity = (*account, f"{'.'.join(reversed(account))}.serviceaccount.identity.linkerd.{self._trust_domain}")
+        ways = [(INBOUND, identity), (port, identity), (port, None)] if identity else [(port, None)]
+        refusals = []
+        for at, who in ways:
+            wide = self._wide.verdict(source, destination, at)
+            found = wide
+            for ip in dict.fromkeys(a for a, _ in routes(source, destination)) if wide.allowed else ():
+                found = self._linkerd.verdict(destination, port.number, Caller(who, ip))
+                if found.allowed:
+                    narrow = self._narrow.verdict(source, destination, at)
+                    because = f"{(narrow if narrow.allowed else wide).because}; {found.because}"
+                    return Judged(source, destination, port, True, because, certain=narrow.allowed)
+            refusals.append(found.because)
         return Judged(source, destination, port, False, refusals[0])
 
     def _at(self, hop: Hop) -> Verdict:

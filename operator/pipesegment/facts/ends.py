@@ -44,7 +44,8 @@ class PodEnd:
     """A pod. Two values are never equal, so that evaluators may remember what they found out about each.
 
     `namespace_labels` need not hold kubernetes.io/metadata.name: the API server sets it, so it is set here. `meshed`
-    tells whether a sidecar enforces the mesh's policies for the pod and gives it an identity, `ambient` whether ztunnel does.
+    tells whether a sidecar of Istio's enforces policies for the pod and gives it an identity, `ambient` whether ztunnel does;
+    `linkerd` is what a sidecar of Linkerd's lets in at ports that no Server names, '' without one.
     """
 
     namespace: str
@@ -57,6 +58,7 @@ class PodEnd:
     service_account: str = "default"
     meshed: bool = False
     ambient: bool = False
+    linkerd: str = ""
 
     def __post_init__(self) -> None:
         labels = {**self.namespace_labels, names.NAMESPACE_NAME_LABEL: self.namespace}

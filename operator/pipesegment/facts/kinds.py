@@ -37,6 +37,7 @@ NODE_ADDRESSES: Final = ("InternalIP", "ExternalIP")
 #: The types of EndpointSlices that hold addresses.
 FAMILIES: Final = ("IPv4", "IPv6")
 
+_LINKERD: Final = "policy.linkerd.io"
 _GROUPS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("Namespace", "Node", "Pod", "Service", "ServiceAccount"), ""),
     "EndpointSlice": "discovery.k8s.io",
@@ -48,22 +49,32 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Sidecar": "networking.istio.io",
     "DaemonSet": "apps",
     "ConfigMap": "",
+    **dict.fromkeys(("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD),
     "CiliumNetworkPolicy": "cilium.io",
     "CiliumClusterwideNetworkPolicy": "cilium.io",
     **dict.fromkeys(names.KINDS, names.GROUP),
 }
 
 
+#: Groups that have a kind of the same name.
+_FURTHER: Final[Mapping[str, tuple[str, ...]]] = {"AuthorizationPolicy": (_LINKERD,)}
+
+
 def is_read(obj: Mapping[str, Any]) -> bool:
     """Tell whether an object is of a kind that anybody reads; other groups may have kinds of the same names."""
     version = obj.get("apiVersion")
     group = _GROUPS.get(obj["kind"])
-    return group is not None and (not isinstance(version, str) or version.rpartition("/")[0] == group)
+    if group is not None and isinstance(version, str):
+        return version.rpartition("/")[0] in (group, *_FURTHER.get(obj["kind"], ()))
+    return group is not None
 
 
 def wrong(obj: Mapping[str, Any]) -> Iterator[Refusal]:
     """Find everything about an object of a kind that is read which no cluster would have printed."""
-    shape = {"apiVersion": TEXT, "metadata": Must(_METADATA), **_FIELDS.get(obj["kind"], {})}
+    fields = _FIELDS.get(obj["kind"], {})
+    if str(obj.get("apiVersion", "")).startswith(_LINKERD):
+        fields = _LINKERD_FIELDS.get(obj["kind"], {})
+    shape = {"apiVersion": TEXT, "metadata": Must(_METADATA), **fields}
     if obj["kind"] == "EndpointSlice" and obj.get("addressType") in FAMILIES:
         shape["endpoints"] = [{"addresses": [ADDRESS]}]
     yield from faults(obj, shape)
@@ -148,6 +159,14 @@ _ENTRY: Final = {
     **dict.fromkeys(("namespace", "uid"), TEXT),
 }
 
+_NAMED: Final = dict.fromkeys(("group", "kind", "name", "namespace"), TEXT)
+_LINKERD_FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
+    "Server": {"spec": {"podSelector": _SELECTOR, "port": PORT_OR_NAME, "accessPolicy": TEXT}},
+    "AuthorizationPolicy": {"spec": {"targetRef": _NAMED, "requiredAuthenticationRefs": [_NAMED]}},
+    "MeshTLSAuthentication": {"spec": {"identities": [TEXT], "identityRefs": [_NAMED]}},
+    "NetworkAuthentication": {"spec": {"networks": [{"cidr": Must(BLOCK), "except": [BLOCK]}]}},
+    "ServerAuthorization": {"spec": {"server": {"name": TEXT, "selector": _SELECTOR}}},
+}
 #: kind -> what is read of it beside the metadata.
 _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "Node": {

@@ -19,6 +19,8 @@ _DRY_RUN: Final = "istio.io/dry-run"
 _CAPTURED: Final = ("ambient.istio.io/redirection", "enabled")
 #: The sidecar's container, by whose presence a pod is known to be in Istio's mesh.
 PROXY: Final = "istio-proxy"
+#: Linkerd's.
+LINKERD_PROXY: Final = "linkerd-proxy"
 #: The ConfigMap in kube-system that switches NetworkPolicies on where EKS runs the engine inside the nodes.
 AUTO_MODE: Final = "amazon-vpc-cni"
 _AUTO_MODE_KEY: Final = "enable-network-policy-controller"
@@ -58,7 +60,7 @@ class Foreign:
 
     `namespace` is '' for cluster-scoped kinds. `opens`: it may let through what nothing else does. `modes` are a
     PeerAuthentication's, by what they hold for: `mtls` or `portLevelMtls[8080]`. `targets` are what an AuthorizationPolicy
-    hangs on instead of selecting pods, as (kind, name): Services and Gateways of its own namespace.
+    hangs on instead of selecting pods, as (kind, name): Services and Gateways of its own namespace, or Linkerd's Servers.
     """
 
     kind: str
@@ -163,6 +165,26 @@ def _sidecar(obj: Raw) -> Foreign:
     return _foreign(obj, (Selector.of(labels),), opens=bool(labels))
 
 
+def _linkerd_policy(obj: Raw) -> Foreign:
+    """Read one of Linkerd's AuthorizationPolicies: what it hangs on is a Server, or its own namespace."""
+    target = (obj.get("spec") or {}).get("targetRef") or {}
+    found = _foreign(obj, (), opens=True)
+    return replace(found, targets=((str(target.get("kind", "")), str(target.get("name", ""))),))
+
+
+def _server_authorization(obj: Raw) -> Foreign:
+    """Read a ServerAuthorization; one that selects Servers by labels may mean any."""
+    server = (obj.get("spec") or {}).get("server") or {}
+    target = ("Server", str(server["name"])) if server.get("name") else ("Namespace", "")
+    return replace(_foreign(obj, (), opens=True), targets=(target,))
+
+
+def _server(obj: Raw) -> Foreign:
+    """Read a Server: it opens its port if it lets in whom nothing authorizes."""
+    spec = obj.get("spec") or {}
+    return _foreign(obj, (Selector.parse(spec.get("podSelector")),), opens=spec.get("accessPolicy", "deny") != "deny")
+
+
 def _cilium(obj: Raw) -> Foreign:
     """Read a Cilium policy: its rules add up with NetworkPolicies; those that deny, or are about nodes, open nothing."""
     specs = [*([obj["spec"]] if obj.get("spec") else []), *(obj.get("specs") or ())]
@@ -202,6 +224,9 @@ _READERS: Final[Mapping[tuple[str, str], Callable[[Raw], Foreign]]] = {
     ("security.istio.io", "AuthorizationPolicy"): _authorization,
     ("security.istio.io", "PeerAuthentication"): _authentication,
     ("networking.istio.io", "Sidecar"): _sidecar,
+    ("policy.linkerd.io", "AuthorizationPolicy"): _linkerd_policy,
+    ("policy.linkerd.io", "ServerAuthorization"): _server_authorization,
+    ("policy.linkerd.io", "Server"): _server,
     ("cilium.io", "CiliumNetworkPolicy"): _cilium,
     ("cilium.io", "CiliumClusterwideNetworkPolicy"): _cilium,
 }

@@ -2,7 +2,8 @@
 
 A connection passes one pod on each plane: the caller's egress, the callee's ingress, the callee's mesh policies, the
 callee's mutual TLS; on its way through a waypoint also the policies of the Service that it calls, which stands for a pod
-there. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
+there. In Linkerd a Server stands for the pods at one of their ports: it isolates them, and its AuthorizationPolicies let
+callers through, one each. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
 for what any of them lets through. Objects that isolate nobody (a dry-run policy, a permissive mTLS mode) are no fences.
 Istio's DENY policies would turn all of this around; nothing compiles them.
 
@@ -15,11 +16,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from pipesegment.compile import linkerd
 from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
 from pipesegment.facts.selectors import Requirement, Selector
 from pipesegment.plan import cilium
-from pipesegment.plan.terms import ANYTHING, Fields, Ports, Words, fields, peer, ports
+from pipesegment.plan.terms import ANYTHING, Fields, Ports, Text, Words, fields, peer, ports
 
 _DRY_RUN: Final = "istio.io/dry-run"
 _TRUE: Final = frozenset({"1", "t", "true"})
@@ -38,6 +40,7 @@ class Plane(StrEnum):
     MESH = "Mesh"
     MTLS = "MTLS"
     WAYPOINT = "Waypoint"
+    SERVER = "Server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,11 @@ _KEYS: Final = {
     Plane.MESH: ("from", "to"),
     Plane.MTLS: ("", ""),
     Plane.WAYPOINT: ("from", "to"),
+    Plane.SERVER: ("requiredAuthenticationRefs", ""),
 }
-FENCE_KINDS: Final = frozenset({"NetworkPolicy", cilium.KIND, "AuthorizationPolicy", "PeerAuthentication"})
+FENCE_KINDS: Final = frozenset(
+    {"NetworkPolicy", cilium.KIND, "AuthorizationPolicy", "PeerAuthentication", linkerd.SERVER}
+)
 
 
 def fence(obj: Object | None, words: Words) -> Fence | None:
@@ -103,6 +109,12 @@ def fence(obj: Object | None, words: Words) -> Fence | None:
             sides = [plane for plane in (Plane.INGRESS, Plane.EGRESS) if plane.lower() in spec]
             found = {plane: _cilium_rules(spec, plane, namespace, words) for plane in sides}
             return Fence(namespace, pods, found, among_others=True)
+        case linkerd.SERVER if spec.get("accessPolicy", "deny") == "deny":
+            return Fence(namespace, _server(obj["metadata"]["name"]), {Plane.SERVER: ()})
+        case linkerd.POLICY if is_whole(obj):
+            caller = words.number(Text(str(spec.get("requiredAuthenticationRefs"))))
+            rule = Rule(spec, (caller,), (words.number(ANYTHING),), _KEYS[Plane.SERVER])
+            return Fence(namespace, _server((spec.get("targetRef") or {}).get("name", "")), {Plane.SERVER: (rule,)})
         case "AuthorizationPolicy" if _restricts(obj, spec):
             rules = tuple(_mesh_rule(raw, words) for raw in spec.get("rules") or ())
             if spec.get("targetRefs"):
@@ -114,6 +126,11 @@ def fence(obj: Object | None, words: Words) -> Fence | None:
             return Fence(namespace, _workloads(spec), {Plane.MTLS: rules})
         case _:
             return None
+
+
+def is_whole(obj: Object) -> bool:
+    """Tell whether a policy is there or not, and nothing between: one of Linkerd's lets one caller through."""
+    return obj["kind"] == linkerd.POLICY and str(obj["apiVersion"]).startswith(linkerd.GROUP)
 
 
 def shut(obj: Object, name: str) -> dict[str, Any]:
@@ -231,6 +248,10 @@ def _lax_port(port: str, mode: Mapping[str, Any], words: Words) -> Rule:
 
 def _workloads(spec: Mapping[str, Any]) -> Selector:
     return Selector.of((spec.get("selector") or {}).get("matchLabels"))
+
+
+def _server(name: str) -> Selector:
+    return Selector.of({"Server": name})
 
 
 def _called(targets: Sequence[Mapping[str, Any]]) -> Selector:

@@ -12,7 +12,7 @@ from typing import Final
 from pipesegment.compile.desired import Object
 from pipesegment.facts.selectors import Selector
 from pipesegment.plan.changes import Change
-from pipesegment.plan.fences import Fence, Plane, Rule, with_rules, within
+from pipesegment.plan.fences import Fence, Plane, Rule, is_whole, with_rules, within
 from pipesegment.plan.terms import Words
 
 #: Planes where 'no fence selects them' can be known: the facts hold every NetworkPolicy, but not every mesh policy, nor
@@ -139,6 +139,8 @@ class Passage:
     @property
     def stops(self) -> bool:
         """Tell whether a mixed move needs a version of its own in the middle, or its old one will do."""
+        if any(is_whole(obj) for obj in (self.move.old_object, self.move.new_object) if obj):
+            return False
         return not self._widens or not (self.move.moves or self.move.new is None)
 
     def middle(self) -> Object:

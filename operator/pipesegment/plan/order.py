@@ -53,7 +53,8 @@ from pipesegment.plan.middle import Move, Passage, Terrain, Way
 from pipesegment.plan.sequence import Restraint, Sequence, Step, Verb, Wave
 from pipesegment.plan.terms import Words
 
-_IDENTITY: Final = frozenset({"ServiceAccount"})
+#: What says who somebody is: it opens nothing by itself, and is there before and after what does.
+_IDENTITY: Final = frozenset({"ServiceAccount", "MeshTLSAuthentication"})
 #: Kinds that give rights: taken away first, given last.
 _RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 

@@ -143,7 +143,9 @@ def _elsewhere(stage: StageReach, ends: dict[StageKey, PodEnd], snapshot: Snapsh
         return Way(stage.key, kind, str(end), port, answer.allowed, answer.because, address=address)
 
     for pod, port in _foreign(stage, snapshot):
-        end = of_pod(pod, namespace_labels(pod.meta.namespace, snapshot))
+        around = snapshot.namespaces.get(pod.meta.namespace)
+        annotations = around.meta.annotations if around else {}
+        end = of_pod(pod, namespace_labels(pod.meta.namespace, snapshot), annotations)
         yield way("pod", end, port, pod.ips[0])
     for found in snapshot.slices_of("default", "kubernetes")[:1]:
         for _, port, protocol in found.ports[:1]:

@@ -13,6 +13,8 @@ LABEL: Final = f"{names.GROUP}/probe"
 CONTAINER: Final = "probe"
 #: A mesh that takes the pod's connections would answer in the place of whoever is called: the network is on trial here.
 _OUT_OF_MESH: Final = {"sidecar.istio.io/inject": "false"}
+#: For Istio's ambient mesh; a stage's own selector may ask for another value, and then its word counts.
+_UNCAPTURED: Final = {"istio.io/dataplane-mode": "none"}
 _ANNOTATIONS: Final = {"linkerd.io/inject": "disabled", "sidecar.istio.io/inject": "false"}
 _READY_PORTS: Final = range(61000, 61400)
 _UNPRIVILEGED: Final = 1024
@@ -49,7 +51,7 @@ def _pod(
     metadata: Object = {
         "name": f"pipesegment-probe-{run}-{name}",
         "namespace": key.namespace,
-        "labels": {**actor.labels, **_OUT_OF_MESH, LABEL: run},
+        "labels": {**_UNCAPTURED, **actor.labels, **_OUT_OF_MESH, LABEL: run},
         "annotations": dict(_ANNOTATIONS),
     }
     if actor.owner_uid:

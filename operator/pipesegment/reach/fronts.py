@@ -46,10 +46,16 @@ def unread_ports(scene: Scene, view: View, ports: Iterable[PortRange], http: Ite
     """Give the ports of a stage in the mesh at which http rules are not read: all its Services there declare bytes."""
     if not http or view.mesh is Mesh.NONE:
         return ()
+    ports = tuple(ports)
+    return tuple(number for number in byte_ports(scene, view) if any(_holds(port, number) for port in ports))
+
+
+def byte_ports(scene: Scene, view: View) -> tuple[int, ...]:
+    """Give the ports of a stage that all its Services there declare as something else than HTTP."""
     said: dict[int, set[Spoken]] = defaultdict(set)
     for service in _in_front(scene, view):
         for own in service.ports:
-            if isinstance(own.target, int) and any(_holds(port, own.target) for port in ports):
+            if isinstance(own.target, int):
                 said[own.target].add(spoken(own))
     return tuple(sorted(number for number, kinds in said.items() if kinds == {"bytes"}))
 

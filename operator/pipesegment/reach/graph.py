@@ -46,11 +46,12 @@ class Network(StrEnum):
 
 
 class Mesh(StrEnum):
-    """Whose data plane a stage is in: Istio's sidecars, or its ambient one."""
+    """Whose data plane a stage is in: Istio's sidecars, its ambient one, or Linkerd's sidecars."""
 
     NONE = "None"
     ISTIO = "Istio"
     AMBIENT = "Ambient"
+    LINKERD = "Linkerd"
 
 
 class StageKey(NamedTuple):
@@ -136,9 +137,9 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """How Istio's ambient mesh carries calls to pods: to one port of theirs, or of a waypoint's, whatever port is called.
+    """How Istio's ambient mesh or Linkerd carries calls to pods: to one port of theirs, whatever port is called.
 
-    `guarded`: an AuthorizationPolicy of ours holds callers to ports there. `waypoints` are those that calls may pass,
+    `guarded`: policies of ours, and in Linkerd a default that denies, hold callers to ports there. `waypoints` are those that calls may pass,
     `fronts` the stage's Services behind them, `beside` other Services (`namespace/name`) behind them that nothing of ours
     guards. `distrusted` says why a waypoint in front of a stage cannot be held to anything ('' when it can).
     """
@@ -160,8 +161,8 @@ class Edge:
     registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_mesh`: the data plane
     of the other side (None: unknown, such as plain pods). `unread`: ports where no proxy reads the requests of `http`,
     for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
-    engines translate before they judge, or after. `tunnel`: the ambient mesh carries it, as far as it is TCP. `names`: the
-    host names that are meant, where the peers are all that they might stand for.
+    engines translate before they judge, or after. `tunnel`: the mesh carries it to a port of its own, as far as it is TCP.
+    `names`: the host names that are meant, where the peers are all that they might stand for.
     """
 
     because: str
@@ -219,6 +220,8 @@ class StageReach:
     runner: "RunnerReach | None" = None
     #: The stage's own Services behind waypoints; empty outside of the ambient mesh.
     fronts: tuple[Front, ...] = ()
+    #: Ports of a stage in Linkerd that its Services declare as something else than HTTP.
+    opaque: tuple[int, ...] = ()
     pods: int = 0
     wrong_account: int = 0
 

@@ -20,7 +20,7 @@ _DNS: Final = (spec.Port(port=53, protocol="UDP"), spec.Port(port=53))
 _RESOLVERS: Final = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _NODE_LOCAL: Final = (Selector.of({"k8s-app": "node-local-dns"}), "169.254.20.10/32")
 #: The pods that are meant without being named by anybody.
-SELECTORS: Final = (_NODE_LOCAL[0], mesh.CONTROL_PLANE.selector)
+SELECTORS: Final = (_NODE_LOCAL[0], *(p.pods.selector for parts in mesh.CONTROL_PLANES.values() for p in parts))
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 
 
@@ -39,12 +39,12 @@ class Implied:
             yield f"{member.path('engine')} (engine)"
         if self._is_resolver(member, question):
             yield member.path("dns")
-        if member.meshed and _is_control_plane(question) and self._takes_part(member):
+        if _is_control_plane(member, question) and self._takes_part(member):
             yield f"{member.path('mesh')} (mesh)"
 
     def _needs_names(self, member: Member) -> bool:
         named = any(said.entry.kind not in _WITHOUT_NAMES for said in member.reaches())
-        return named or member.needs.names or (member.meshed and self._takes_part(member))
+        return named or member.needs.names or (bool(member.meshed) and self._takes_part(member))
 
     def _takes_part(self, member: Member) -> bool:
         """Tell whether a stage has any way, by its own word or a neighbour's: its sidecar is let out then."""
@@ -123,7 +123,9 @@ def _is_pod(end: End, namespace: str, selector: Selector) -> bool:
     return isinstance(end, PodEnd) and end.namespace == namespace and selector.matches(end.labels)
 
 
-def _is_control_plane(question: Question) -> bool:
-    pods, port = mesh.CONTROL_PLANE, mesh.CONTROL_PLANE_PORT
-    there = _is_pod(question.destination, pods.namespace, pods.selector)
-    return there and question.port in (None, (port.protocol, port.port))
+def _is_control_plane(member: Member, question: Question) -> bool:
+    return any(
+        _is_pod(question.destination, part.pods.namespace, part.pods.selector)
+        and (question.port is None or question.port in [(p.protocol, p.port) for p in part.ports])
+        for part in member.meshed
+    )

@@ -14,7 +14,7 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, governance, isolation, mesh
-from pipesegment.reach.graph import Governance, Mesh, Mode
+from pipesegment.reach.graph import Governance, Mode
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
 
 E = TypeVar("E", ReachEntry, AcceptEntry)
@@ -48,7 +48,7 @@ class Member:
     needs: engines.Needs
     governance: Governance
     enforced: bool
-    meshed: bool
+    meshed: tuple[mesh.ControlPlane, ...]
     age: tuple[bool, str, str]
     runner: bool = False
 
@@ -222,7 +222,7 @@ def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
         if isinstance(placed, Refusal):
             continue
         enforced = governance.mode_of(segment.spec, stage, governing) is Mode.ENFORCE
-        meshed = mesh.of_stage(stage, placed.selector, governing, provider) is Mesh.ISTIO
+        meshed = mesh.CONTROL_PLANES.get(mesh.of_stage(stage, placed.selector, governing, provider), ())
         parts = [(placed.selector, placed.needs, False)]
         if placed.runner is not None and placed.runner_needs is not None:
             parts.append((placed.runner, placed.runner_needs, True))

@@ -1,6 +1,7 @@
 """Which mesh a namespace is in, as far as facts and class tell, and what a sidecar itself must reach."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
@@ -11,16 +12,59 @@ from pipesegment.spec.segment import Stage
 
 #: Policies with a selector hold for the whole mesh in its root namespace: nothing is ever written there.
 ROOT_NAMESPACE: Final = "istio-system"
-#: Where a sidecar gets its configuration and certificates (Istio: `istiod`, port 15012, mutual TLS).
-CONTROL_PLANE: Final = PodPeer(ROOT_NAMESPACE, Selector.of({"app": "istiod"}))
-CONTROL_PLANE_PORT: Final = PortRange("TCP", 15012)
+#: Linkerd's own namespace: its sidecars' policies are its own too.
+LINKERD_NAMESPACE: Final = "linkerd"
+
+
+class ControlPlane(NamedTuple):
+    """A part of a control plane: the Service that sidecars know it by (`namespace/name`), its pods and their ports."""
+
+    service: str
+    pods: PodPeer
+    ports: tuple[PortRange, ...]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """What Istio's Sidecars call it."""
+        namespace, _, name = self.service.partition("/")
+        return (f"{namespace}/{name}.{namespace}.svc.cluster.local",)
+
+
+def _of_linkerd(component: str, service: str, *ports: int) -> ControlPlane:
+    pods = PodPeer(LINKERD_NAMESPACE, Selector.of({"linkerd.io/control-plane-component": component}))
+    return ControlPlane(f"{LINKERD_NAMESPACE}/{service}", pods, tuple(PortRange("TCP", port) for port in ports))
+
+
+#: Where sidecars get their configuration and certificates. Istio: `istiod`, mutual TLS. Linkerd: identity, destination and
+#: policy, whose proxies take calls of other proxies' at their own ports. What ztunnel captures needs none.
+CONTROL_PLANES: Final[Mapping[Mesh, tuple[ControlPlane, ...]]] = {
+    Mesh.ISTIO: (
+        ControlPlane(
+            f"{ROOT_NAMESPACE}/istiod",
+            PodPeer(ROOT_NAMESPACE, Selector.of({"app": "istiod"})),
+            (PortRange("TCP", 15012),),
+        ),
+    ),
+    Mesh.LINKERD: (
+        _of_linkerd("identity", "linkerd-identity-headless", 8080),
+        _of_linkerd("destination", "linkerd-dst-headless", 8086, 8090),
+    ),
+}
+_ROOTS: Final = frozenset({ROOT_NAMESPACE, LINKERD_NAMESPACE})
+#: On a namespace: whether Linkerd gives its pods sidecars, and what these let in at a port that no Server names.
+INJECT: Final = "linkerd.io/inject"
+DEFAULT_POLICY: Final = "config.linkerd.io/default-inbound-policy"
+INJECTED: Final = frozenset({"enabled", "ingress"})
 #: On a namespace or a pod: whether Istio's ambient mesh captures it (`ambient`, `none`).
 DATA_PLANE: Final = "istio.io/dataplane-mode"
 
 
 def provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mesh:
-    """Tell a namespace's mesh: the class's word, else Istio when one of its CRDs or namespace labels is in the facts."""
-    return Mesh.NONE if namespace == ROOT_NAMESPACE else _provider(namespace, governance, snapshot)
+    """Tell a namespace's mesh: the class's word, else Istio or Linkerd when one of its CRDs or marks is in the facts.
+
+    Where both are installed, Linkerd is it for namespaces that say so by its annotation.
+    """
+    return Mesh.NONE if namespace in _ROOTS else _provider(namespace, governance, snapshot)
 
 
 def _provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mesh:
@@ -28,10 +72,17 @@ def _provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mes
         case "Istio":
             return _data_plane(namespace, governance, snapshot)
         case "Auto":
-            present = any(crd.endswith(".istio.io") for crd in snapshot.crds)
-            if present or _labelled(namespace, snapshot):
+            inject = annotation(INJECT, namespace, snapshot)
+            if _labelled(namespace, snapshot):
                 return _data_plane(namespace, governance, snapshot)
-            return Mesh.NONE
+            if inject in INJECTED:
+                return Mesh.LINKERD
+            if any(crd.endswith(".istio.io") for crd in snapshot.crds):
+                return _data_plane(namespace, governance, snapshot)
+            linkerd = any(crd.endswith(".linkerd.io") for crd in snapshot.crds)
+            return Mesh.LINKERD if linkerd and inject != "disabled" else Mesh.NONE
+        case "Linkerd":
+            return Mesh.LINKERD
         case _:
             return Mesh.NONE
 
@@ -52,7 +103,7 @@ def of_stage(stage: Stage, selector: Selector, governance: Governance, found: Me
 
     Istio takes a pod's label before its namespace's. `found` is the namespace's mesh.
     """
-    if stage.mesh == "None" or found is Mesh.NONE or governance.spec.mesh.data_plane != "Auto":
+    if stage.mesh == "None" or found in {Mesh.NONE, Mesh.LINKERD} or governance.spec.mesh.data_plane != "Auto":
         return Mesh.NONE if stage.mesh == "None" else found
     label = dict(selector.labels).get(DATA_PLANE)
     if label == "ambient":
@@ -61,30 +112,24 @@ def of_stage(stage: Stage, selector: Selector, governance: Governance, found: Me
 
 
 def unsupported(namespace: str, governance: Governance, snapshot: Snapshot) -> Finding | None:
-    """Say when a namespace is in a mesh that is not rendered for yet; nothing is rendered for another in its stead."""
-    if governance.spec.mesh.provider == "None":
-        return None
-    if namespace == ROOT_NAMESPACE and _provider(namespace, governance, snapshot) is not Mesh.NONE:
-        where, fix = (
-            "the mesh's root, whose policies hold in every namespace, so none is written for it",
-            "run the pipeline in a namespace of its own",
-        )
-    elif provider(namespace, governance, snapshot) is Mesh.NONE and any(
-        c.endswith(".linkerd.io") for c in snapshot.crds
-    ):
-        where, fix = (
-            "in Linkerd, which has no policies here yet",
-            "set the class's mesh.provider to None, so that NetworkPolicy alone enforces",
-        )
-    else:
+    """Say when a namespace is a mesh's own: nothing of the mesh is rendered there."""
+    if namespace not in _ROOTS or _provider(namespace, governance, snapshot) is Mesh.NONE:
         return None
     return Finding(
         "metadata.namespace",
         "NotYetSupported",
         namespace,
-        f"namespace {namespace} is {where}",
-        fix,
+        f"namespace {namespace} is the mesh's root, whose policies hold in every namespace, so none is written for it"
+        if namespace == ROOT_NAMESPACE
+        else f"namespace {namespace} is the mesh's own, so nothing of the mesh is written for it",
+        "run the pipeline in a namespace of its own",
     )
+
+
+def annotation(key: str, namespace: str, snapshot: Snapshot) -> str:
+    """Give a namespace's annotation; '' where it has none or is not known."""
+    found = snapshot.namespaces.get(namespace)
+    return found.meta.annotations.get(key, "") if found else ""
 
 
 def is_captured(namespace: str, snapshot: Snapshot) -> bool:

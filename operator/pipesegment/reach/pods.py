@@ -89,7 +89,7 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
     if not ports:
         yield aim.closed()
         return
-    tunnel = tunnels.to_pods(scene, peer) if view.mesh is Mesh.AMBIENT else None
+    tunnel = tunnels.to_pods(scene, view, peer)
     yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts, tunnel=tunnel)
 
 

@@ -26,7 +26,7 @@ from pipesegment.reach import (
     tunnels,
 )
 from pipesegment.reach.conformance import unwired
-from pipesegment.reach.fronts import parts
+from pipesegment.reach.fronts import byte_ports, parts
 from pipesegment.reach.graph import (
     Account,
     Edge,
@@ -129,6 +129,7 @@ def _stage(
         closed=closed,
         runner=_runner(scene, view),
         fronts=tunnels.fronts(scene, view),
+        opaque=byte_ports(scene, view) if view.mesh is Mesh.LINKERD else (),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
     )
@@ -183,12 +184,12 @@ def _siblings(scene: Scene, view: View, direction: Literal["egress", "ingress"])
 
 def _sidecar_needs(view: View, egress: list[Edge], ingress: list[Edge]) -> bool:
     """Tell whether a sidecar must find its control plane; a stage that declares nothing stays without."""
-    return view.mesh is Mesh.ISTIO and any(e.open for e in (*egress, *ingress))
+    return view.mesh in mesh.CONTROL_PLANES and any(e.open for e in (*egress, *ingress))
 
 
 def _note_idle_sidecar(scene: Scene, view: View, egress: list[Edge], ingress: list[Edge]) -> None:
     """Say that a stage's pods do not become ready: no way is opened for a sidecar that has nothing to carry."""
-    if view.mesh is Mesh.ISTIO and not _sidecar_needs(view, egress, ingress):
+    if view.mesh in mesh.CONTROL_PLANES and not _sidecar_needs(view, egress, ingress):
         stage = f"stage {view.key.stage}"
         scene.note(
             f"{view.path}.mesh",
@@ -201,20 +202,21 @@ def _note_idle_sidecar(scene: Scene, view: View, egress: list[Edge], ingress: li
 
 def _control_plane(view: View, egress: list[Edge], ingress: list[Edge]) -> Iterator[Edge]:
     if _sidecar_needs(view, egress, ingress):
-        yield _istiod()
+        yield from _control_planes(view.mesh)
 
 
-def _istiod() -> Edge:
-    return Edge(
-        because="mesh",
-        direction="egress",
-        target=Target.SERVICE,
-        described="service istio-system/istiod",
-        open=True,
-        peers=(mesh.CONTROL_PLANE,),
-        ports=(mesh.CONTROL_PLANE_PORT,),
-        hosts=("istio-system/istiod.istio-system.svc.cluster.local",),
-    )
+def _control_planes(found: Mesh) -> Iterator[Edge]:
+    for part in mesh.CONTROL_PLANES.get(found, ()):
+        yield Edge(
+            because="mesh",
+            direction="egress",
+            target=Target.SERVICE,
+            described=f"service {part.service}",
+            open=True,
+            peers=(part.pods,),
+            ports=part.ports,
+            hosts=part.hosts,
+        )
 
 
 def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIngress]:
@@ -245,7 +247,7 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
     for entry in placed.runner_needs.reaches:
         found += targets.egress(scene, view, Declared(engines.BECAUSE, entry))
     found += dns.edges(scene, view, names_needed=True)
-    found += [_istiod()] if view.mesh is Mesh.ISTIO else []
+    found += _control_planes(view.mesh)
     return RunnerReach(placed.runner, _sorted(found))
 
 

@@ -1,4 +1,7 @@
-"""How Istio's ambient mesh carries calls: ztunnel to port 15008 of the pods, or of a waypoint in front of their Services.
+"""How meshes carry calls to one port: Istio's ztunnel to the pods' 15008, or a waypoint's; Linkerd to the pods' 4143.
+
+Linkerd's Servers hold callers at the ports that they name. At every other port its default for the pod does, which is what
+the namespace's annotation said when the pod was made (Linkerd's reference on authorization policy).
 
 A waypoint calls under an identity of its own, so that the pods behind it can only tell that it was the waypoint. A stage
 lets it in where every call that the waypoint takes for its pods is held by a policy of ours: it serves Services alone, of its
@@ -9,6 +12,7 @@ waypoints and NetworkPolicy; how istiod finds the waypoint of a Service.
 from collections.abc import Iterator
 from typing import Final
 
+from pipesegment.facts.others import LINKERD_PROXY
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Gateway, Key, Service, Snapshot
 from pipesegment.reach import mesh
@@ -26,8 +30,8 @@ _NAME: Final = "gateway.networking.k8s.io/gateway-name"
 
 
 def to_stage(scene: Scene, target: View) -> Tunnel | None:
-    """Tell how calls to a stage travel; None outside of the ambient mesh."""
-    if target.mesh is not Mesh.AMBIENT:
+    """Tell how calls to a stage travel; None where each port is called as it is."""
+    if target.mesh not in {Mesh.AMBIENT, Mesh.LINKERD}:
         return None
     found = scene.tunnels.get(target.key)
     if found is None:
@@ -35,12 +39,16 @@ def to_stage(scene: Scene, target: View) -> Tunnel | None:
     return found
 
 
-def to_pods(scene: Scene, peer: PodPeer) -> Tunnel | None:
-    """Tell how calls to pods of no stage travel; None where ztunnel does not capture them, as far as labels tell.
+def to_pods(scene: Scene, caller: View, peer: PodPeer) -> Tunnel | None:
+    """Tell how a stage's calls to pods of no stage travel; None where these are in no such mesh, as far as is seen.
 
     A pod's own label counts where the selector requires it.
     """
     scene.reads.add(("Namespace", "", peer.namespace))
+    if caller.mesh is Mesh.LINKERD:
+        return Tunnel(guarded=False) if _is_injected(scene, peer) else None
+    if caller.mesh is not Mesh.AMBIENT:
+        return None
     label = dict(peer.selector.labels).get(mesh.DATA_PLANE)
     captured = label == "ambient" or (label is None and mesh.is_captured(peer.namespace, scene.snapshot))
     if not captured:
@@ -55,8 +63,19 @@ def fronts(scene: Scene, view: View) -> tuple[Front, ...]:
     return found.fronts if found and not found.distrusted else ()
 
 
+def _is_injected(scene: Scene, peer: PodPeer) -> bool:
+    """Tell whether Linkerd gives a namespace's pods sidecars, or one of these pods is seen to have one."""
+    if mesh.annotation(mesh.INJECT, peer.namespace, scene.snapshot) in mesh.INJECTED:
+        return True
+    return any(LINKERD_PROXY in pod.containers for pod in scene.snapshot.pods_of(peer.namespace, peer.selector))
+
+
 def _to_stage(scene: Scene, target: View) -> Tunnel:
     namespace = target.key.namespace
+    if target.mesh is Mesh.LINKERD:
+        scene.reads.add(("Namespace", "", namespace))
+        denies = mesh.annotation(mesh.DEFAULT_POLICY, namespace, scene.snapshot) == "deny"
+        return Tunnel(guarded=denies and target.mode is Mode.ENFORCE)
     behind = list(_behind(scene, PodPeer(namespace, target.selector)))
     doubts = [_PODS_OWN] if _USE in dict(target.selector.labels) else []
     found = []

@@ -29,7 +29,9 @@ from pipesegment.spec.status import Condition, ConditionType, Reason
 _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
     ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy"}),
     ConditionType.IDENTITY_READY: frozenset({"ServiceAccount"}),
-    ConditionType.MESH_READY: frozenset({"AuthorizationPolicy", "PeerAuthentication", "Sidecar"}),
+    ConditionType.MESH_READY: frozenset(
+        {"AuthorizationPolicy", "PeerAuthentication", "Sidecar", "Server", "MeshTLSAuthentication"}
+    ),
 }
 _NOUNS: Final = {
     ConditionType.NETWORK_READY: ("NetworkPolicy", "NetworkPolicies"),

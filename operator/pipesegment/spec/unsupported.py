@@ -55,8 +55,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         if entry.kind in _LATER_TARGETS:
             yield ("baseline", "reaches", index, entry.kind), entry.aws_service
     yield from _network(spec)
-    if spec.mesh.provider == "Linkerd":
-        yield ("mesh", "provider"), spec.mesh.provider
     for place, value, default in (
         (("aws",), spec.aws, type(spec.aws)()),
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),

@@ -19,7 +19,7 @@ ASKED: Final = (
     *("NotEnforced", "EngineUnknown", "AgentNotReady"),
     *("BarePods", "StartupWindow", "SharedName", "SecondFamily", "ExceptUnreliable", "UnfencedNode"),
     *("Widened", "HostNetwork", "Unwired", "NamespaceOpen"),
-    *("NoSidecar", "LaxMutualTLS"),
+    *("NoSidecar", "NotCaptured", "Captured", "LaxMutualTLS"),
     *("NotRead", "NotJudged"),
 )
 _LONGEST: Final = 4096

@@ -69,6 +69,9 @@ AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy"
 PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
 
+SERVER: Final = Kind("policy.linkerd.io/v1beta3", "Server", "servers")
+LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy", "authorizationpolicies")
+MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
 CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
 
 
@@ -85,6 +88,7 @@ CLASS: Final = _ours(names.CLASS)
 OWNED: Final = (
     *(NETWORK_POLICY, SERVICE_ACCOUNT, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
     CILIUM_NETWORK_POLICY,
+    *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
 )
 
 KNOWN: Final = {

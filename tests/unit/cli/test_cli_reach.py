@@ -265,6 +265,30 @@ def test_stages_in_the_mesh_are_represented_with_a_sidecar(run, segment: str, tm
     assert "AuthorizationPolicy" in asked.stdout
 
 
+@pytest.mark.parametrize(
+    ("namespace", "says"),
+    [
+        ("labels: {istio-injection: enabled}", "AuthorizationPolicy ci/"),
+        ("labels: {istio.io/dataplane-mode: ambient}", "AuthorizationPolicy ci/"),
+        (
+            "annotations: {linkerd.io/inject: enabled, config.linkerd.io/default-inbound-policy: deny}",
+            "authorized at Server ci/",
+        ),
+    ],
+)
+def test_each_mesh_lets_through_what_is_declared_in_the_classs_trust_domain(
+    run, segment: str, tmp_path: Path, namespace: str, says: str
+) -> None:
+    klass = "---\napiVersion: pipesegment.dev/v1alpha1\nkind: SegmentClass\nmetadata: {name: default}\nspec: {mesh: {trustDomain: example.org}}\n"
+    (tmp_path / "mesh.yaml").write_text(MESHED.replace("labels: {istio-injection: enabled}", namespace) + klass)
+
+    asked = ask(run, segment, "ci/shop-build", "ci/shop-cache", "TCP/8080", "--facts", "mesh.yaml")
+
+    assert asked.exit_code == 0, asked.output
+    assert says in asked.stdout
+    assert run("reach", "-f", segment, "--facts", "mesh.yaml").exit_code == 0
+
+
 def replicas(count: int) -> list[dict]:
     """Give pods of both stages, every third of them behind an address that a foreign policy opens."""
     return [

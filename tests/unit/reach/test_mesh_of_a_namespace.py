@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipesegment.reach.graph import Mesh
-from tests.unit.reach.reaching import namespace, reach, reasons, segment, segment_class, stage
+from pipesegment.reach.graph import Mesh, Tunnel
+from tests.unit.reach.reaching import namespace, reach, reasons, segment, segment_class, stage, way
 
 ISTIO = {"kind": "CustomResourceDefinition", "metadata": {"name": "authorizationpolicies.security.istio.io"}}
 LINKERD = {"kind": "CustomResourceDefinition", "metadata": {"name": "servers.policy.linkerd.io"}}
@@ -16,6 +16,12 @@ def labelled(key, value):
     return found
 
 
+def annotated(inject, **more):
+    found = namespace("ci")
+    found["metadata"]["annotations"] = {"linkerd.io/inject": inject, **more}
+    return found
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
@@ -25,7 +31,15 @@ def labelled(key, value):
         ([labelled("istio.io/rev", "stable")], Mesh.ISTIO),
         ([labelled("istio-injection", "disabled")], Mesh.NONE),
         ([labelled("istio.io/dataplane-mode", "none")], Mesh.NONE),
-        ([LINKERD], Mesh.NONE),
+        ([LINKERD], Mesh.LINKERD),
+        ([LINKERD, annotated("disabled")], Mesh.NONE),
+        ([LINKERD, segment_class(mesh={"provider": "None"})], Mesh.NONE),
+        ([LINKERD, segment_class(mesh={"provider": "Istio"})], Mesh.ISTIO),
+        ([segment_class(mesh={"provider": "Linkerd"})], Mesh.LINKERD),
+        ([annotated("enabled")], Mesh.LINKERD),
+        # Both are installed: the namespace says which it is in.
+        ([LINKERD, ISTIO], Mesh.ISTIO),
+        ([LINKERD, ISTIO, annotated("ingress")], Mesh.LINKERD),
         ([ISTIO, segment_class(mesh={"provider": "None"})], Mesh.NONE),
         ([segment_class(mesh={"provider": "Istio"})], Mesh.ISTIO),
         ([ISTIO, labelled("istio.io/dataplane-mode", "ambient")], Mesh.AMBIENT),
@@ -42,21 +56,6 @@ def test_the_mesh_of_a_namespace(facts, expected):
     assert stage(found, "image").mesh is Mesh.NONE
 
 
-@pytest.mark.parametrize(
-    ("facts", "told"),
-    [
-        ([LINKERD], True),
-        ([labelled("istio.io/dataplane-mode", "ambient")], False),
-        ([LINKERD, segment_class(mesh={"provider": "None"})], False),
-        # Both are installed: this namespace has sidecars of Istio's.
-        ([LINKERD, ISTIO], False),
-        ([ISTIO], False),
-    ],
-)
-def test_a_mesh_that_is_not_rendered_for_is_told(facts, told):
-    assert (("metadata.namespace", "NotYetSupported") in reasons(reach(SHOP, *facts))) is told
-
-
 def test_a_sidecar_reaches_its_control_plane_once_its_stage_declares_anything():
     talking = {"name": "talk", "reaches": [{"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 443}]}]}
     found = reach(segment([talking, {"name": "silent"}]), ISTIO)
@@ -64,14 +63,39 @@ def test_a_sidecar_reaches_its_control_plane_once_its_stage_declares_anything():
     assert stage(found, "silent").egress == ()
 
 
-def test_nothing_is_in_the_mesh_in_its_root_namespace():
-    there = segment([{"name": "build"}], "shop", "istio-system")
+@pytest.mark.parametrize(
+    ("own", "crd", "provider"), [("istio-system", ISTIO, "Istio"), ("linkerd", LINKERD, "Linkerd")]
+)
+def test_nothing_is_in_the_mesh_in_its_own_namespace(own, crd, provider):
+    there = segment([{"name": "build"}], "shop", own)
     told = ("metadata.namespace", "NotYetSupported")
-    for facts in ([ISTIO], [segment_class(mesh={"provider": "Istio"})]):
-        found = reach(there, *facts, at="istio-system")
+    for facts in ([crd], [segment_class(mesh={"provider": provider})]):
+        found = reach(there, *facts, at=own)
         assert (stage(found, "build").mesh, told in reasons(found)) == (Mesh.NONE, True)
-    plain = reach(there, segment_class(mesh={"provider": "None"}), ISTIO, at="istio-system")
+    plain = reach(there, segment_class(mesh={"provider": "None"}), crd, at=own)
     assert told not in reasons(plain)
+
+
+def test_a_sidecar_of_linkerds_reaches_identity_destination_and_policy():
+    found = reach(segment([{"name": "build", "reaches": [OUT]}]), LINKERD)
+    own = [edge for edge in stage(found, "build").egress if edge.because == "mesh"]
+    assert [(e.described, sorted(p.port for p in e.ports)) for e in own] == [
+        ("service linkerd/linkerd-dst-headless", [8086, 8090]),
+        ("service linkerd/linkerd-identity-headless", [8080]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode", "guarded"), [("deny", "Enforce", True), ("deny", "Observe", False), ("audit", "Enforce", False)]
+)
+def test_a_stage_in_linkerd_is_guarded_where_its_namespace_denies_by_default(policy, mode, guarded):
+    stages = [
+        {"name": "build", "reaches": [{"stage": {"name": "test"}, "ports": [{"port": 80}]}]},
+        {"name": "test", "mode": mode},
+    ]
+    around = annotated("enabled", **{"config.linkerd.io/default-inbound-policy": policy})
+    (edge,) = way(reach(segment(stages), around), "build")
+    assert edge.tunnel == Tunnel(guarded=guarded)
 
 
 def control_plane(edges):

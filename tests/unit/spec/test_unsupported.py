@@ -67,7 +67,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
     [
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
         ({"network": {"inexact": {"fqdn": "Coarse"}}}, "spec.network.inexact.fqdn"),
-        ({"mesh": {"provider": "Linkerd"}}, "spec.mesh.provider"),
         ({"aws": {"region": "eu-west-1"}}, "spec.aws"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
         ({"guardrails": {"lockdown": True}}, "spec.guardrails.lockdown"),

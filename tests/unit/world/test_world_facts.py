@@ -76,6 +76,7 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
         thing(kinds.SERVICE, "web", spec={"selector": {"app": "web"}, "ports": [{"port": 80}]}),
         thing(kinds.ENDPOINT_SLICE, "web-1", labels={"kubernetes.io/service-name": "web"}, addressType="IPv4"),
         thing(kinds.NETWORK_POLICY, "theirs", spec={"podSelector": {}}),
+        thing(kinds.GATEWAY, "gate", spec={"gatewayClassName": "istio-waypoint"}),
         thing(kinds.DAEMON_SET, "agent", spec={"template": {"spec": {"containers": [{"name": "calico-node"}]}}}),
         thing(kinds.CLASS, "default", spec={}),
         thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
@@ -92,6 +93,7 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert found.service("shop", "web").selector == Selector.of({"app": "web"})
     assert [item.meta.name for item in found.slices_of("shop", "web")] == ["web-1"]
     assert set(found.policies["shop"]) == {"theirs"}
+    assert found.gateways["shop"]["gate"].class_name == "istio-waypoint"
     assert set(found.classes) == {"default"}
     assert set(found.grants["shop"]) == {"g"}
     assert found.gateways["shop"]["waypoint"].class_name == "istio-waypoint"

@@ -6,6 +6,7 @@ from typing import Final
 from pipesegment.facts.others import PROXY, Foreign, is_captured
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
+from pipesegment.reach.conformance import linkerd
 from pipesegment.reach.conformance.told import of_stage, selects
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
@@ -24,6 +25,9 @@ def check(scene: Scene, view: View, stage: StageReach, pods: tuple[Pod, ...]) ->
             yield from _without_sidecar(scene, view, pods)
         case Mesh.AMBIENT:
             yield from _not_captured(scene, view, pods)
+        case Mesh.LINKERD:
+            yield from linkerd.check(scene, view, pods)
+            return
         case _:
             yield from _captured(scene, view, pods)
             return

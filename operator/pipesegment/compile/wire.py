@@ -1,15 +1,16 @@
-"""Edges as the network sees them in Istio's ambient mesh: what is called at any TCP port arrives at the tunnel's.
+"""Edges as the network sees them where a mesh carries calls to one port: in Istio's ambient data plane, and in Linkerd.
 
 NetworkPolicies are enforced outside of the pod, where a call is on its way to port 15008 of the other pod, or of a waypoint
-that stands in front of it (Istio, 'Ambient and Kubernetes NetworkPolicy'). The declared ports stay open beside it: UDP and
-SCTP travel there, and so does TCP to pods that nobody captures. Who may call which port inside the tunnel is ztunnel's to
-hold (`ambient`), and a waypoint's.
+that stands in front of it (Istio, 'Ambient and Kubernetes NetworkPolicy'), or between Linkerd's sidecars to port 4143
+(Linkerd, 'Network Policy'). The declared ports stay open beside it: UDP and SCTP travel there, and so does TCP to pods that
+nobody captures, and between older sidecars of Linkerd's. Who may call which port inside the tunnel is the proxy's to hold
+(`ambient`, `linkerd`).
 
 What kubelet sends to a captured pod comes from an address of the link-local range. Engines let the node in by itself, and
 take this address for a stranger's: without a rule probes would fail. It is nobody else's, for no pod can have it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +18,10 @@ from pipesegment.compile.ambient_rules import is_tunnelled
 from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PortRange, Reach, StageReach, Target
 from pipesegment.reach.tunnels import peer
 
-TUNNEL: Final = PortRange("TCP", 15008)
+TUNNELS: Final[Mapping[Mesh, PortRange]] = {
+    Mesh.AMBIENT: PortRange("TCP", 15008),
+    Mesh.LINKERD: PortRange("TCP", 4143),
+}
 #: From where kubelet's probes come to pods that are captured.
 PROBES: Final = (AddressPeer("169.254.7.127/32"), AddressPeer("fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"))
 _EVERY_PORT: Final = (PortRange("TCP", 1, 65535),)
@@ -29,10 +33,10 @@ def on_the_wire(reach: Reach) -> Reach:
 
 
 def _stage(stage: StageReach) -> StageReach:
-    if stage.mesh is not Mesh.AMBIENT:
+    if stage.mesh not in TUNNELS:
         return stage
     runner = stage.runner and replace(stage.runner, egress=_edges(stage, stage.runner.egress))
-    probes = () if stage.closed else (_probes(),)
+    probes = (_probes(),) if stage.mesh is Mesh.AMBIENT and not stage.closed else ()
     return replace(
         stage,
         egress=_edges(stage, stage.egress),
@@ -51,9 +55,10 @@ def _edge(stage: StageReach, edge: Edge) -> Iterator[Edge]:
         return
     assert edge.tunnel is not None
     # What travels there is encrypted: no proxy of the network reads requests in it.
-    yield replace(edge, ports=(*edge.ports, TUNNEL) if edge.ports else (), http=())
+    tunnel = TUNNELS[stage.mesh]
+    yield replace(edge, ports=(*edge.ports, tunnel) if edge.ports else (), http=())
     if edge.tunnel.waypoints:
-        yield replace(edge, peers=tuple(map(peer, edge.tunnel.waypoints)), ports=(TUNNEL,), http=())
+        yield replace(edge, peers=tuple(map(peer, edge.tunnel.waypoints)), ports=(tunnel,), http=())
 
 
 def _probes() -> Edge:

@@ -1,0 +1,40 @@
+"""What undoes a stage in Linkerd: pods without a sidecar, and policies of others that let in more at its ports."""
+
+from collections.abc import Iterator
+
+from pipesegment import names
+from pipesegment.facts.others import LINKERD_PROXY, Foreign
+from pipesegment.facts.snapshot import Pod
+from pipesegment.findings import Finding
+from pipesegment.reach.conformance.told import of_stage, selects
+from pipesegment.reach.conformance.told import pods as some
+from pipesegment.reach.conformance.widened import widened
+from pipesegment.reach.mesh import DEFAULT_POLICY, annotation
+from pipesegment.reach.scene import Scene, View
+
+
+def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    """Find what undoes a stage that is in Linkerd."""
+    bare = sorted(p.meta.name for p in pods if LINKERD_PROXY not in p.containers)
+    if bare:
+        message = f"{some(bare, f'of stage {view.key.stage}')} without a sidecar, so no policy of the mesh holds there"
+        fix = f"have Linkerd inject it (annotate namespace {view.key.namespace} linkerd.io/inject: enabled), or set the stage's mesh: None"
+        yield of_stage(scene, view, "NoSidecar", bare[0], message, fix)
+    lax = sorted(p.meta.name for p in pods if p.meta.annotations.get(DEFAULT_POLICY, "deny") != "deny")
+    if lax and annotation(DEFAULT_POLICY, view.key.namespace, scene.snapshot) == "deny":
+        message = f"{some(lax, f'of stage {view.key.stage}')} annotated to let in more at ports that no Server names than its namespace does"
+        yield of_stage(scene, view, "Widened", lax[0], message, f"take the annotation {DEFAULT_POLICY} off the pods")
+    for found in scene.snapshot.others.foreign:
+        if found.opens and found.namespace == view.key.namespace and _lets_in(found, view, pods):
+            field = {"Server": "podSelector", "ServerAuthorization": "server"}.get(found.kind, "targetRef")
+            yield widened(scene, view, str(found), f"{found.namespace}/{found.name}", field)
+
+
+def _lets_in(found: Foreign, view: View, pods: tuple[Pod, ...]) -> bool:
+    """Tell whether it is about a Server of the stage's, or a Server of its own at the stage's pods."""
+    if found.kind == "Server":
+        return any(selects(selector, view.selector, pods) for selector in found.selectors)
+    if found.kind not in {"AuthorizationPolicy", "ServerAuthorization"}:
+        return False
+    server = f"{view.key.segment}-{view.key.stage}-port-"[: names.MAX_NAME - 9]
+    return any(kind == "Namespace" or (kind == "Server" and name.startswith(server)) for kind, name in found.targets)
