@@ -5,6 +5,7 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
+from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.identity import service_accounts
 from pipesegment.compile.istio import istio_objects
 from pipesegment.compile.networkpolicy import network_policies
@@ -18,12 +19,14 @@ def compile_segment(reach: Reach) -> Desired:
     `plan`. Raises Refused when two stages share a service account, or two objects a name.
     """
     said = split(reach)
+    identified = identities(said.reach)
     objects = [
-        *service_accounts(said.reach),
+        *identified.objects,
+        *service_accounts(said.reach, identified.annotations),
         *network_policies(said.reach),
         *cilium_policies(said.reach),
         *istio_objects(said.reach),
     ]
     namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)
-    return Desired(reach.segment, reach.uid, tuple(in_order), said.gaps, said.coarse)
+    return Desired(reach.segment, reach.uid, tuple(in_order), (*said.gaps, *identified.gaps), said.coarse)

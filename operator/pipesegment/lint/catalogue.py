@@ -7,7 +7,7 @@ is written from this table.
 from collections.abc import Mapping
 from typing import Final
 
-from pipesegment.lint import enforcement
+from pipesegment.lint import cloud, enforcement
 from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
@@ -343,7 +343,9 @@ _ENTRIES: Final = (
     ),
 )
 
-CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES)}
+CATALOGUE: Final[Mapping[str, Entry]] = {
+    entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES)
+}
 
 
 def entry(reason: str) -> Entry:

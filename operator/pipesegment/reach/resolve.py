@@ -14,6 +14,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach.aws import resolve as cloud
 from pipesegment.reach.conformance import unwired
 from pipesegment.reach.fronts import parts
 from pipesegment.reach.graph import (
@@ -51,6 +52,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
+    stages, cloud_refusals = cloud.identified(scene, views, stages)
     closing = _closing(scene, spec)
     scene.findings.extend(conformance.findings(scene, views, stages, closing))
     return Reach(
@@ -65,6 +67,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         suspended=governance.is_suspended(spec, governing),
         findings=tuple(dict.fromkeys(scene.findings)),
         refusals=tuple(scene.refusals),
+        cloud_refusals=cloud_refusals,
         reads=frozenset(scene.reads),
         watches=frozenset(scene.watches),
     )
@@ -96,7 +99,9 @@ def _stage(
     ingress = list(sources.ingress(scene, view))
     egress += _siblings(scene, view, "egress")
     ingress += _siblings(scene, view, "ingress")
-    egress += dns.edges(scene, view, names_needed=view.placed.needs.names or _sidecar_needs(view, egress, ingress))
+    egress += cloud.agent(view)
+    named = view.placed.needs.names or view.stage.aws.pods is not None or _sidecar_needs(view, egress, ingress)
+    egress += dns.edges(scene, view, names_needed=named)
     egress += _control_plane(view, egress, ingress)
     if not closed and view.mode is Mode.ENFORCE:
         granted.extend(_granted(scene, view, egress))
