@@ -9,7 +9,7 @@ from pipesegment.spec.classaws import ClassAws
 
 @dataclass
 class Judge:
-    """One stage before its class; `object` is the segment as findings name it."""
+    """One stage before the class that governs it; `object` is the segment as findings name it."""
 
     object: str
     governing: Governance
@@ -23,7 +23,7 @@ class Judge:
     @property
     def who(self) -> str:
         """The class as refusals name it."""
-        return f"SegmentClass {self.governing.name}" if self.governing.name else "no SegmentClass"
+        return f"SegmentClass {self.governing.name}"
 
     def refuse(self, path: str, problem: str, value: str, fix: str) -> None:
         """Note a reason why there is no role; saying it twice notes it once."""
@@ -33,5 +33,5 @@ class Judge:
 
     def lacks(self, path: str, field: str, value: str) -> None:
         """Note that the class leaves out what such a role needs."""
-        said = f"{self.who} has no aws.{field}" if self.governing.name else "no SegmentClass governs the namespace"
-        self.refuse(path, f"cannot become a role, since {said}:", value, f"have the platform team set spec.aws.{field}")
+        problem = f"cannot become a role, since {self.who} has no aws.{field}:"
+        self.refuse(path, problem, value, f"have the platform team set spec.aws.{field}")

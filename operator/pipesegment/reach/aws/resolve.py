@@ -41,6 +41,10 @@ def _identity(scene: Scene, view: View, *, withdrawn: bool) -> tuple[CloudIdenti
         # Of a class that nobody knows, nobody knows what it allows.
         return None, ()
     judge, path = Judge(scene.object, scene.governance), f"{view.path}.aws"
+    if not scene.governance.name:
+        fix = "have the platform team create a SegmentClass with aws"
+        judge.refuse(path, "asks for a role in AWS, and no SegmentClass governs the namespace", scene.namespace, fix)
+        return None, tuple(judge.refusals)
     if aws.identity == "None":
         judge.refuse(f"{path}.identity", "cannot become a role:", "None", "use IRSA, PodIdentity or ForgeOIDC")
         return None, tuple(judge.refusals)
