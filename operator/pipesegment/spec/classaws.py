@@ -75,3 +75,10 @@ class ClassAws(Model):
     deletion_policy: Literal["Retain", "Delete"] = Field(
         "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
     )
+
+    @property
+    def cluster(self) -> str:
+        """Name the cluster as the tags of its roles do: by its ARN, else by its issuer; '' when neither is given."""
+        if self.cluster_name and self.region and self.account_id:
+            return f"arn:{self.partition}:eks:{self.region}:{self.account_id}:cluster/{self.cluster_name}"
+        return self.oidc_issuer or ""

@@ -74,9 +74,7 @@ def agent(view: View) -> Iterator[Edge]:
 
 def _home(judge: Judge, path: str, way: Way, *, managed: bool) -> Home:
     aws = judge.aws
-    arn = f"arn:{aws.partition}:eks:{aws.region}:{aws.account_id}:cluster/{aws.cluster_name}"
-    named = aws.cluster_name and aws.region and aws.account_id
-    cluster = arn if named else (aws.oidc_issuer or "")
+    cluster = aws.cluster
     needed: dict[str, object] = {"accountID": aws.account_id} if managed or way is Way.POD_IDENTITY else {}
     if managed:
         needed["permissionsBoundaryARN"] = aws.permissions_boundary_arn
