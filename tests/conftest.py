@@ -10,12 +10,17 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lab import cluster, crds
 from lab.api import Api
 from lab.controlplane import ControlPlane, Options
 from lab.errors import LabError, UnsupportedError
 from lab.kubectl import Kubectl
+
+# How long an example takes says something about the machine; `bench/` measures.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 _REASON = pytest.StashKey[str]()
 

@@ -64,6 +64,7 @@ def offline() -> None:
     with tempfile.TemporaryDirectory() as folder:
         wrong = Path(folder) / "wrong.yaml"
         wrong.write_text(SHOP.read_text().replace("stage: {name: cache}", "stage: {name: cash}"))
+        stage.excerpt(wrong.read_text(), "cash")
         stage.pipesegment("compile", "-f", str(wrong), *FACTS, shown="wrong.yaml", expect=1)
 
 
@@ -88,7 +89,7 @@ def live(plane: ControlPlane, operator: Operator) -> None:
     stage.say(
         "Conforming is False: the pods of this run do not use the stages' accounts yet. `pipesegment wire` says how:"
     )
-    stage.pipesegment("wire", "-f", str(SHOP), only=lambda text: "\n".join(text.splitlines()[:18]), quiet=True)
+    stage.pipesegment("wire", "-f", str(SHOP), only=stage.beginning(18), quiet=True)
     stage.title("8 · The next run, wired: every pod under its stage's account")
     kubectl("delete", "pods", "--all", "--namespace", "ci-shop", "--grace-period=0", "--force")
     kubectl("apply", "--filename", str(PODS))
@@ -97,7 +98,10 @@ def live(plane: ControlPlane, operator: Operator) -> None:
     stage.kubectl(plane, "get", "pipelinesegments", "--namespace", "ci-shop", "--output", "wide")
     stage.title("9 · After: who reaches whom, as declared and as the objects enforce it")
     stage.matrix(plane)
-    stage.say("The same by port, declared and enforced compared (a difference would end with exit code 1):")
+    stage.say(
+        "The same port by port, with DNS and the API server, declared and enforced compared\n"
+        "(a difference would end with exit code 1):"
+    )
     stage.pipesegment("reach", "--kubeconfig", str(plane.kubeconfig), "--cluster", "-f", str(SHOP), quiet=True)
     stage.title("10 · Somebody deletes a policy")
     stage.kubectl(plane, "delete", "networkpolicy", "shop-deploy", "--namespace", "ci-shop")
@@ -106,6 +110,7 @@ def live(plane: ControlPlane, operator: Operator) -> None:
     stage.say(f"It is back after {1000 * (time.monotonic() - begun):.0f} ms (kubectl's own start included).")
     stage.title("11 · Somebody writes a field wrong")
     wrong = SHOP.read_text().replace("stage: {name: cache}", "stage: {nmae: cache}")
+    stage.excerpt(wrong, "nmae")
     stage.kubectl(plane, "apply", "--server-side", "--filename", "-", stdin=wrong, expect=1)
 
 

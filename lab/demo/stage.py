@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lab.controlplane import ControlPlane
-from lab.demo.matrix import picture
+from lab.demo.matrix import PORTS, picture
 from lab.errors import LabError
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,26 @@ def show(path: Path, begin: str, end: str) -> None:
     start = text.index(begin)
     _console.print(f"[dim]# {path.relative_to(ROOT)}[/]")
     _console.print(escape(text[start : text.index(end, start)].rstrip()))
+
+
+def excerpt(text: str, word: str) -> None:
+    """Show the line of a text that holds a word, and what is around it."""
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if word in line)
+    for number in range(max(at - 2, 0), min(at + 2, len(lines))):
+        style = "bold red" if number == at else "dim"
+        _console.print(f"[dim]{number + 1:>4}[/] [{style}]{escape(lines[number])}[/]")
+
+
+def beginning(most: int) -> Callable[[str], str]:
+    """Give what cuts a text after some lines, and says so."""
+
+    def cut(text: str) -> str:
+        lines = text.splitlines()
+        left = len(lines) - most
+        return "\n".join([*lines[:most], *([f"… and {left} more lines"] if left > 0 else [])])
+
+    return cut
 
 
 def pipesegment(
@@ -86,9 +107,12 @@ def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None, expe
 
 def matrix(plane: ControlPlane) -> None:
     """Show who reaches whom right now."""
-    table, opened, asked = picture(plane)
+    table, legend, opened, asked = picture(plane)
     _console.print(table)
-    say(f"{opened} of {asked} ways are open.")
+    for line in textwrap.wrap(legend, 76):
+        _console.print(f"[dim]  {escape(line)}[/]")
+    ports = ", ".join(str(port.number) for port in PORTS)
+    say(f"{opened} of {asked} pairs are open at any of the TCP ports {ports}.")
 
 
 def names_of_objects(text: str) -> str:

@@ -5,6 +5,7 @@ PipesegmentError
 ├── Unreachable    the cluster or AWS does not answer: try again (exit 3, backoff)
 │   └── Rejected   it answered with an error that trying again may or may not mend (carries the HTTP status)
 └── Usage          the command line is wrong (exit 2)
+    └── NoKubeconfig   there is none where one was looked for (exit 3 unless it was named)
 """
 
 from collections.abc import Sequence
@@ -59,3 +60,7 @@ class Rejected(Unreachable):
 
 class Usage(PipesegmentError):  # noqa: N818 - named by what is the matter
     """The command line is wrong."""
+
+
+class NoKubeconfig(Usage):
+    """There is no kubeconfig where one was looked for."""

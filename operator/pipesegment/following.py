@@ -13,6 +13,7 @@ from pipesegment.facts.others import DaemonSet
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
 from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
+from pipesegment.reach.isolation import isolates
 from pipesegment.reach.overlap import selectors
 from pipesegment.settings import Settings
 from pipesegment.world import kinds
@@ -102,7 +103,7 @@ class Following:
         if not reach.governance.stalled and reach.governance.name in self.snapshot.classes:
             self.surroundings.governs(reach.segment.namespace, self.snapshot.classes[reach.governance.name])
         reads = {(target.kind, target.namespace, target.name) for target in taken} | reach.reads
-        if reach.governance.spec.network.isolation.mode != "Namespace":
+        if not isolates(reach.governance.spec, reach.segment.namespace):
             # Any pod there may be one that nobody fences in.
             reads.add(("Pod", reach.segment.namespace, "*"))
         self._dependents.record(reach.segment, frozenset(reads), reach.watches)
@@ -175,7 +176,9 @@ class Following:
     def _segment_changed(self, key: Key, old: Segment | None, new: Segment | None) -> None:
         self._add_segments([key])
         concerned = {s for segment in (old, new) if segment is not None for s in selectors(segment)}
-        self._add_segments(self._dependents.meeting(key.namespace, concerned) - {key}, Priority.RESYNC)
+        pods = (pod.labels for selector in concerned for pod in self.snapshot.pods_of(key.namespace, selector))
+        due = self._dependents.related(key.namespace, concerned) | self._dependents.selecting(key.namespace, pods)
+        self._add_segments(due - {key}, Priority.RESYNC)
         if old is None or new is None:
             # Classes count their segments: once for many that come together.
             self._add_classes(_COUNT_DELAY)

@@ -21,6 +21,7 @@ from pipesegment.plan.order import needs, safe_sequence
 from pipesegment.plan.sequence import Restraint
 from pipesegment.reach import governance
 from pipesegment.reach.graph import Reach
+from pipesegment.reach.isolation import isolates
 from pipesegment.reach.resolve import resolve
 from pipesegment.report.outcome import Outcome
 from pipesegment.world.applying import Applier, OnCall, Results
@@ -183,7 +184,7 @@ class Corridor:
         if owner.namespace:
             return False
         governing = governance.govern(target.namespace, self._surroundings.snapshot)
-        return governing.name != owner.name and governing.spec.network.isolation.mode == "Namespace"
+        return governing.name != owner.name and isolates(governing.spec, target.namespace)
 
     def _inherited(self, desired: Desired, live: Mapping[ObjectID, Live]) -> list[ObjectID]:
         """Name the default denies of other classes that this one decides about: where it isolates, and what is left behind."""

@@ -23,6 +23,7 @@ from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Step
 from pipesegment.reach import governance
 from pipesegment.reach.graph import Reach
+from pipesegment.reach.isolation import is_spared
 from pipesegment.report.audit import audit_line
 from pipesegment.report.events import Event, events
 from pipesegment.report.metrics import Metrics
@@ -132,8 +133,10 @@ class Reporter:
         segments = sum(len(snapshot.segments.get(n, {})) for n in governed)
         findings = [*gaps, *_ties(found, snapshot)]
         previous = SegmentClassStatus.model_validate(self._last(names.CLASS, found.meta, found.status))
+        isolating = found.spec if found.spec and found.spec.network.isolation.mode == "Namespace" else None
+        spared = [n for n in governed if isolating and is_spared(isolating, n)]
         status = class_status(
-            found.meta.generation, found.refusals, findings, (len(governed), segments), failed, previous, _now()
+            found.meta.generation, found.refusals, findings, (len(governed), segments), failed, previous, _now(), spared
         )
         await self._write(names.CLASS, found.meta, status, found.status)
 

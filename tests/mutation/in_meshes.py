@@ -16,7 +16,7 @@ MUTANTS: Final = (
     Mutant(
         "a principal loses its namespace",
         "compile.istio",
-        "_sources",
+        "sources",
         "{trust_domain}/ns/{p.namespace}/sa/{p.account}",
         "{trust_domain}/ns/*/sa/{p.account}",
     ),
@@ -27,7 +27,7 @@ MUTANTS: Final = (
         "reach.governance.spec.mesh.trust_domain",
         '"cluster.local"',
     ),
-    Mutant("STRICT is dropped", "compile.istio", "_strict", '"STRICT"', '"PERMISSIVE"'),
+    Mutant("STRICT is dropped", "compile.istio", "strict", '"STRICT"', '"PERMISSIVE"'),
     Mutant(
         "a stage that observes is held by the mesh",
         "compile.istio",
@@ -38,14 +38,14 @@ MUTANTS: Final = (
     Mutant(
         "http rules lose their paths",
         "compile.istio",
-        "_operations",
+        "operations",
         '{"paths": sorted(set(rule.paths))} if rule.paths else {}',
         "{}",
     ),
     Mutant(
         "http rules lose their methods",
         "compile.istio",
-        "_operations",
+        "operations",
         '{"methods": sorted(set(rule.methods))} if rule.methods else {}',
         "{}",
     ),

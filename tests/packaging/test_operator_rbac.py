@@ -23,6 +23,7 @@ CLUSTER = {
     ("", "services"): FOLLOW,
     ("discovery.k8s.io", "endpointslices"): FOLLOW,
     ("apps", "daemonsets"): FOLLOW,
+    ("gateway.networking.k8s.io", "gateways"): FOLLOW,
     ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,

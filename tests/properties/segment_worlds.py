@@ -383,6 +383,45 @@ def meshed_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     return objects
 
 
+@st.composite
+def ambient_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw a world in Istio's ambient mesh: ztunnel captures the pipelines' pods, now and then the application's too.
+
+    Some stages have a Service behind a waypoint; some waypoints serve pods, or pods of others.
+    """
+    objects = draw(worlds())
+    ambient = {"ci", "cd"} | draw(st.sampled_from((set(), {"prod"})))
+    everywhere = draw(st.sampled_from((set(), {"ci"}, {"cd", "prod"})))
+    for obj in list(objects):
+        meta = obj["metadata"]
+        if obj["kind"] == "Namespace" and meta["name"] in ambient:
+            meta["labels"] = {"istio.io/dataplane-mode": "ambient"}
+            if meta["name"] in everywhere:
+                meta["labels"]["istio.io/use-waypoint"] = "gate"
+        if obj["kind"] == "Pod" and meta["namespace"] in ambient:
+            meta["annotations"] = {"ambient.istio.io/redirection": "enabled"}
+            if draw(st.integers(0, 2)) == 0:
+                front = _front(obj)
+                front["metadata"]["labels"] = {
+                    "istio.io/use-waypoint": draw(st.sampled_from(("gate", "gate", "pods", "none")))
+                }
+                front["spec"]["clusterIP"] = "10.96.1.1"
+                objects.append(front)
+        for stage in obj["spec"]["stages"] if obj["kind"] == "PipelineSegment" else ():
+            if draw(st.integers(0, 7)) == 0:
+                stage["mesh"] = "None"
+    for namespace in sorted(ambient):
+        objects += [_gate(namespace, "gate", "service"), _gate(namespace, "pods", "all")]
+    return objects
+
+
+def _gate(namespace: str, name: str, handles: str) -> dict[str, Any]:
+    """Make a waypoint, which runs where nothing closes it."""
+    meta = {"namespace": namespace, "name": name, "labels": {"istio.io/waypoint-for": handles}}
+    api = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
+    return api | {"metadata": meta, "spec": {"gatewayClassName": "istio-waypoint", "listeners": [{"name": "mesh"}]}}
+
+
 def _front(behind: dict[str, Any]) -> dict[str, Any]:
     """Put a Service with every port in front of a pod's like."""
     served = behind["spec"]["containers"][0]["ports"]

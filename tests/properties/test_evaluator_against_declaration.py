@@ -22,7 +22,15 @@ from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
-from tests.properties.segment_worlds import ADDRESSES, NAMES, PORTS, cilium_worlds, meshed_worlds, worlds
+from tests.properties.segment_worlds import (
+    ADDRESSES,
+    NAMES,
+    PORTS,
+    ambient_worlds,
+    cilium_worlds,
+    meshed_worlds,
+    worlds,
+)
 
 Object = dict[str, Any]
 
@@ -65,7 +73,8 @@ def disagreements(
     except Refused:
         return []
     services = [service for by_name in snap.services.values() for service in by_name.values()]
-    world, declaration = World(objects, services), Declaration(snap)
+    gateways = [gateway for by_name in snap.gateways.values() for gateway in by_name.values()]
+    world, declaration = World(objects, services, gateways), Declaration(snap)
     ends: list[End] = [*live(snap), *(outside.get(a, AddressEnd(a)) for a in dict.fromkeys((*ADDRESSES, *outside)))]
     found = []
     for source in ends:
@@ -149,3 +158,32 @@ def test_where_nobody_knows_who_governs_both_say_no() -> None:
 
     agree()
     assert min(met[True], met[False]) > met.total() / 50
+
+
+def guarded(raw: list[Object]) -> set[str]:
+    """Give the pods that an AuthorizationPolicy of ours stands in front of."""
+    snap = snapshot(raw)
+    policies = [obj for obj in compiled(snap) if obj["kind"] == "AuthorizationPolicy" and "selector" in obj["spec"]]
+    held = [(p["metadata"]["namespace"], p["spec"]["selector"]["matchLabels"].items()) for p in policies]
+    return {str(pod) for pod in live(snap) if any(pod.namespace == n and w <= pod.labels.items() for n, w in held)}
+
+
+def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
+    """But towards captured pods that nothing of ours guards, where the tunnel carries every port: that is told."""
+    met: Counter[bool] = Counter()
+    coarse: Counter[bool] = Counter()
+
+    @THOROUGH
+    @given(raw=ambient_worlds())
+    def no_wider(raw: list[Object]) -> None:
+        found = disagreements(raw, met, exactly=False)
+        if not found:
+            return
+        held = guarded(raw)
+        wider = [way for way in found if way.partition(" → ")[2].partition(" ")[0] in held]
+        coarse[True] += len(found) - len(wider)
+        assert wider == []
+
+    no_wider()
+    assert min(met[True], met[False]) > met.total() / 40
+    assert coarse[True], "no world had captured pods that nothing guards"

@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from pipesegment.cli.ends import METADATA
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.snapshot import Service, Snapshot
+from pipesegment.reach import addresses
 from pipesegment.reach.graph import Reach, StageReach
+
+#: The metadata service's addresses, which have a target of their own.
+_IMDS: Final = frozenset({METADATA, "fd00:ec2::254"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,19 @@ def additions(
     return tuple(_additions(source, destination, port, reaches, snapshot))
 
 
+def nothing(source: End, destination: End, reaches: Sequence[Reach]) -> str:
+    """Say why there is nothing to advise: nobody is told to open a metadata service without a word about it."""
+    mine = stage_of(source, reaches)
+    if mine is None or not _is_metadata(destination):
+        return "nothing that a segment may declare opens this way"
+    if not _allows_metadata(mine, reaches):
+        return "its SegmentClass does not allow metadata and link-local addresses (network.allowIMDS)"
+    return (
+        "only the target `imds` opens this way, and gives the node's own credentials to whoever asks: rather give the stage "
+        "an identity of its own"
+    )
+
+
 def stage_of(end: End, reaches: Sequence[Reach]) -> StageReach | None:
     """Find the stage that a pod belongs to."""
     if isinstance(end, PodEnd):
@@ -47,14 +64,25 @@ def _additions(
     source: End, destination: End, port: Port, reaches: Sequence[Reach], snapshot: Snapshot
 ) -> Iterator[Addition]:
     mine, theirs = stage_of(source, reaches), stage_of(destination, reaches)
-    if isinstance(destination, AddressEnd) and destination.ip == METADATA:
-        return
+    if mine is not None and _is_metadata(destination):
+        by_name = isinstance(destination, AddressEnd) and destination.ip in _IMDS
+        if by_name or not _allows_metadata(mine, reaches):
+            return
     ports = [{"port": port.number, **({} if port.protocol == "TCP" else {"protocol": port.protocol})}]
     if mine is not None:
         yield Addition(_list(mine, "reaches"), _target(mine, theirs, destination, port, ports, snapshot))
     same = mine and theirs and (mine.key.namespace, mine.key.segment) == (theirs.key.namespace, theirs.key.segment)
     if theirs is not None and not same:
         yield Addition(_list(theirs, "accepts"), {**_source(mine, theirs, source), "ports": ports})
+
+
+def _is_metadata(end: End) -> bool:
+    """Tell whether an end is an address that no `cidr` may hold unless the class allows the metadata service."""
+    return isinstance(end, AddressEnd) and addresses.touching(_block(end.ip), (), addresses.metadata()) is not None
+
+
+def _allows_metadata(mine: StageReach, reaches: Sequence[Reach]) -> bool:
+    return any(mine in r.stages and r.governance.spec.network.allow_imds for r in reaches)
 
 
 def _target(

@@ -124,6 +124,7 @@ def _pods_or(
             namespace_labels=_labels(namespace, snapshot),
             service_account=stage.account.name,
             meshed=stage.mesh is Mesh.ISTIO,
+            ambient=stage.mesh is Mesh.AMBIENT,
         )
         if made is not None:
             yield made
@@ -133,7 +134,8 @@ def _made_up(peer: PodPeer, edge: Edge, snapshot: Snapshot) -> PodEnd | None:
     """Represent pods that an edge meets and the facts lack: a Service's are called after it."""
     name = edge.described.rpartition("/")[2] if edge.target is Target.SERVICE else edge.target.value
     labels = _labels(peer.namespace, snapshot)
-    return representative(peer.namespace, name, peer.selector, namespace_labels=labels)
+    ambient = edge.tunnel is not None
+    return representative(peer.namespace, name, peer.selector, namespace_labels=labels, ambient=ambient)
 
 
 def _add(others: dict[str, End], end: PodEnd | None) -> None:

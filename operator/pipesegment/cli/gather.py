@@ -8,7 +8,7 @@ from typing import Final
 from pipesegment.cli import output
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options
-from pipesegment.errors import Rejected, Unreachable, Usage
+from pipesegment.errors import NoKubeconfig, Rejected, Unreachable, Usage
 from pipesegment.world import kinds
 from pipesegment.world.access import Access
 from pipesegment.world.api import Api
@@ -22,6 +22,7 @@ FACTS: Final = (
     kinds.POD,
     kinds.SERVICE,
     kinds.ENDPOINT_SLICE,
+    kinds.GATEWAY,
     kinds.SEGMENT,
     kinds.GRANT,
     kinds.CLASS,
@@ -50,7 +51,7 @@ async def connected(options: Options) -> AsyncIterator[Api]:
     try:
         await access.load()
     except Usage as error:
-        if options.named:
+        if options.file_named or (options.named and not isinstance(error, NoKubeconfig)):
             raise
         # Nobody wrote anything wrong: there is no cluster where one would be.
         raise Unreachable(str(error)) from error

@@ -4,7 +4,7 @@ Everything that is wrong is collected, document by document, so that one run tel
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -71,13 +71,16 @@ class Read:
 def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     """Read documents and facts; what names no namespace is in `namespace`.
 
-    Raises Usage when a folder holds no file of a known ending.
+    Raises Usage when a folder holds no file of a known ending, or the files no document at all; an empty List is one.
     """
     found = Read()
     once(*files, *facts)
-    for place, obj in _objects(files, MOST_DECLARED, found.problems):
+    given = list(_values(files, MOST_DECLARED, found.problems))
+    if files and not given and not found.problems:
+        raise Usage(f"{', '.join(map(_name, files))}: holds no document")
+    for place, obj in _objects(given):
         _take_document(place, _placed(obj, namespace), found)
-    for place, obj in _objects(facts, MOST_FACTS, found.problems):
+    for place, obj in _objects(_values(facts, MOST_FACTS, found.problems)):
         _take_fact(place, _placed(obj, namespace), found)
     if not found.problems:
         _meet(found)
@@ -198,7 +201,14 @@ def _meet(found: Read) -> None:
                 found.problems.append(Problem(given.place, given.title, here))
 
 
-def _objects(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+def _objects(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for place, value in values:
+        for obj in _unfold(value):
+            yield place, obj
+
+
+def _values(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+    """Give what each document holds, with its place; comments alone are none."""
     for path in _expanded(paths):
         name = _name(path)
         try:
@@ -207,9 +217,7 @@ def _objects(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterat
         except Refused as error:
             problems.append(Problem(name, "the text", error.refusals))
             continue
-        for place, value in values:
-            for obj in _unfold(value):
-                yield place, obj
+        yield from ((place, value) for place, value in values if value is not None)
 
 
 def _expanded(paths: Sequence[str]) -> Iterator[str]:

@@ -58,7 +58,7 @@ def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
         yield from map(of_finding, each.findings)
         yield from map(of_finding, around.check(each.segment, each.reach, found.snapshot))
     for desired in walked.classes:
-        yield from map(of_finding, desired.gaps)
+        yield from map(of_finding, (*desired.gaps, *desired.notes))
 
 
 def _reference() -> Reference:

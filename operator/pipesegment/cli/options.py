@@ -28,6 +28,8 @@ class Options:
     kubeconfig: str
     #: The cluster was named (by --context or --kubeconfig), not just asked for.
     named: bool
+    #: The kubeconfig was, by --kubeconfig.
+    file_named: bool = False
 
     def in_cluster(self) -> "Options":
         """Give the same options, for a verb that asks the cluster unless it is told otherwise."""
@@ -60,6 +62,7 @@ def surroundings() -> Callable[[F], F]:
                 context or "",
                 kubeconfig or "",
                 asked or context is not None,
+                asked,
             )
             return function(options=options, **rest)
 

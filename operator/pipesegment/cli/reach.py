@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from pipesegment.cli import output
-from pipesegment.cli.advice import additions
+from pipesegment.cli.advice import additions, nothing
 from pipesegment.cli.options import Options, surroundings
 from pipesegment.cli.verdicts import Matrix, Verdict
 from pipesegment.cli.walk import Walk, refuse, walk
@@ -123,7 +123,7 @@ def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
         for addition in found:
             output.write_lines(*str(addition).splitlines())
         if not found:
-            output.write_lines("nothing that a segment may declare opens this way")
+            output.write_lines(nothing(verdict.source, verdict.destination, every))
     elif not verdict.enforced:
         for each in walked.walked:
             for finding in each.findings:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from pipesegment.errors import NoKubeconfig, Unreachable
 from pipesegment.settings import Settings, environment_name
 
 
@@ -39,4 +40,9 @@ def command(**flags: Any) -> None:
     settings = Settings.load(flags)
     from pipesegment import serving  # noqa: PLC0415 - kopf and the clients are loaded for this verb alone
 
-    serving.main(settings)
+    try:
+        serving.main(settings)
+    except NoKubeconfig as error:
+        if flags.get("kubeconfig"):
+            raise
+        raise Unreachable(str(error)) from error

@@ -70,7 +70,8 @@ class Matrix:
         objects = list(_objects(walked))
         given = (*walked.surroundings.facts, *(document.raw for document in walked.surroundings.documents))
         self._raw = (*objects, *(obj for obj in given if obj["kind"] in _ASKING))
-        self._objects = World(objects, services)
+        gateways = [g for by_name in self.snapshot.gateways.values() for g in by_name.values()]
+        self._objects = World(objects, services, gateways)
         self._declaration = Declaration(self.snapshot)
         self._own = frozenset(self.ends.own)
         self._order = {end: number for number, end in enumerate((*self.ends.own, *self.ends.others))}

@@ -184,7 +184,7 @@ def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
     given = {item.raw["metadata"]["name"] for item in found.documents if item.kind == names.CLASS}
     meant = [(name, c) for name, c in sorted(found.snapshot.classes.items()) if name in given or not own]
     governed: dict[str, list[str]] = {}
-    for space in sorted({*found.snapshot.namespaces, *found.snapshot.segments}) if meant else ():
+    for space in sorted(found.snapshot.spaces()) if meant else ():
         governed.setdefault(govern(space, found.snapshot).name, []).append(space)
     for name, each in meant:
         if each.spec is not None:
@@ -212,8 +212,8 @@ def told(walked: Walk) -> None:
         for finding in each.findings:
             output.say(str(finding))
     for desired in walked.classes:
-        for gap in desired.gaps:
-            output.say(str(gap))
+        for finding in (*desired.gaps, *desired.notes):
+            output.say(str(finding))
 
 
 def _neighbours(found: Surroundings, own: set[Key]) -> Iterator[Neighbour]:
@@ -235,20 +235,25 @@ def _taken(found: Surroundings, walked: Sequence[Walked], neighbours: Sequence[N
         for obj in desired.objects:
             owners.setdefault(ObjectID.of(obj), set()).add(desired.segment)
     existing = {_place(obj): obj for obj in found.facts if obj.get("kind") in _OWNED}
+    told = {problem.title for problem in found.problems}
     for each in walked:
-        refusals = [*_by_segments(each, owners), *_by_objects(each, existing)]
+        # Of documents given together the names are compared as they are read.
+        refusals = [*(_by_segments(each, owners) if each.given.title not in told else ()), *_by_objects(each, existing)]
         if refusals:
             yield Problem(each.given.place, each.given.title, tuple(dict.fromkeys(refusals)))
 
 
 def _by_segments(walked: Walked, owners: Mapping[ObjectID, set[Key]]) -> Iterator[Refusal]:
     paths = _paths(walked.reach)
+    shared: dict[tuple[str, str, str], list[str]] = {}
     for obj in walked.desired.objects:
         others = owners[ObjectID.of(obj)] - {walked.reach.segment}
         if others:
             other = ", ".join(str(key) for key in sorted(others))
-            problem = f"needs a {obj['kind']} whose name another segment ({other}) needs too"
-            yield _conflict(walked, paths.get(_stage(obj), "spec"), problem, obj["metadata"]["name"])
+            shared.setdefault((paths.get(_stage(obj), "spec"), obj["metadata"]["name"], other), []).append(obj["kind"])
+    for (path, name, other), kinds_needed in shared.items():
+        problem = f"needs objects ({', '.join(kinds_needed)}) whose name another segment ({other}) needs too"
+        yield _conflict(walked, path, problem, name)
 
 
 def _by_objects(walked: Walked, existing: Mapping[tuple[str, ...], Object]) -> Iterator[Refusal]:

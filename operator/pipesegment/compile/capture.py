@@ -1,13 +1,14 @@
-"""Which ports an Istio sidecar stands in front of, and how its policies can name them.
+"""Which ports an Istio proxy stands in front of, and how its policies can name them.
 
-A sidecar captures TCP only; UDP and SCTP pass it by and are carried by NetworkPolicy alone. Its own ports are excluded
-from capture. AuthorizationPolicies name ports by number, one by one (facts, security §5; oracles, Istio cases).
+Sidecars and ztunnel capture TCP only; UDP and SCTP pass them by and are carried by NetworkPolicy alone. A sidecar's own
+ports are excluded from capture. AuthorizationPolicies name ports by number, one by one (facts, security §5; oracles, Istio
+cases).
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from pipesegment.reach.graph import PortRange
+from pipesegment.reach.graph import Mesh, PortRange
 
 #: Ports of the sidecar itself (merged metrics, health, Envoy's metrics), which its redirection leaves out.
 _OWN: Final = frozenset({15020, 15021, 15090})
@@ -16,27 +17,28 @@ _OWN: Final = frozenset({15020, 15021, 15090})
 MAX_PORTS: Final = 64
 
 
-def captured(ports: Sequence[PortRange]) -> tuple[PortRange, ...]:
-    """Give the ports that the sidecar captures."""
-    return tuple(p for p in ports if p.protocol == "TCP" and not (p.end is None and p.port in _OWN))
+def captured(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> tuple[PortRange, ...]:
+    """Give the ports that the callee's proxy captures."""
+    own = _OWN if mesh is Mesh.ISTIO else frozenset()
+    return tuple(p for p in ports if p.protocol == "TCP" and not (p.end is None and p.port in own))
 
 
-def is_captured(ports: Sequence[PortRange]) -> bool:
+def is_captured(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> bool:
     """Tell whether any of an edge's ports is captured; no ports means every port."""
-    return not ports or bool(captured(ports))
+    return not ports or bool(captured(ports, mesh))
 
 
 def has_tcp(ports: Sequence[PortRange]) -> bool:
-    """Tell whether a sender's sidecar captures any of an edge's ports: outbound it leaves out none of TCP."""
+    """Tell whether a sender's proxy captures any of an edge's ports: outbound it leaves out none of TCP."""
     return not ports or any(p.protocol == "TCP" for p in ports)
 
 
-def count(ports: Sequence[PortRange]) -> int:
+def count(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> int:
     """Count the single ports behind numbers and ranges, names as one each."""
-    return sum((p.end or p.port) - p.port + 1 if isinstance(p.port, int) else 1 for p in captured(ports))
+    return sum((p.end or p.port) - p.port + 1 if isinstance(p.port, int) else 1 for p in captured(ports, mesh))
 
 
-def numbers(ports: Sequence[PortRange]) -> tuple[int, ...]:
+def numbers(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> tuple[int, ...]:
     """Give every captured port as a number, sorted and unique; names must have been sorted out before."""
-    found = {n for p in captured(ports) if isinstance(p.port, int) for n in range(p.port, (p.end or p.port) + 1)}
+    found = {n for p in captured(ports, mesh) if isinstance(p.port, int) for n in range(p.port, (p.end or p.port) + 1)}
     return tuple(sorted(found))

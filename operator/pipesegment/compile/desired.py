@@ -39,7 +39,8 @@ class ObjectID(NamedTuple):
 class Desired:
     """Everything that should exist for one segment, sorted by (kind, namespace, name), and what could not be said.
 
-    A gap's edge stays closed in `objects`. `coarse` are edges that are enforced more widely than declared.
+    A gap's edge stays closed in `objects`. `coarse` are edges that are enforced more widely than declared, `notes` what is
+    as it should be and worth telling all the same.
     """
 
     segment: Key
@@ -47,6 +48,7 @@ class Desired:
     objects: tuple[Object, ...]
     gaps: tuple[Finding, ...] = ()
     coarse: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
     @property
     def in_cluster(self) -> "Desired":
@@ -57,4 +59,4 @@ class Desired:
     def in_cloud(self) -> "Desired":
         """What of it is made in AWS; gaps belong to the other half."""
         objects = tuple(obj for obj in self.objects if ObjectID.of(obj).in_cloud)
-        return replace(self, objects=objects, gaps=(), coarse=())
+        return replace(self, objects=objects, gaps=(), coarse=(), notes=())

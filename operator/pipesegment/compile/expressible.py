@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from pipesegment.compile.addresses import Style, complement, style_of
-from pipesegment.compile.mesh_rules import HTTP_NOT_ENFORCED, Problem, problem, selector_problem
+from pipesegment.compile.ambient_rules import wider_than_declared, withheld
+from pipesegment.compile.mesh_rules import problem, selector_problem
 from pipesegment.compile.network_rules import network_problem, stage_problem
+from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, Reach, StageReach
 
@@ -64,6 +66,11 @@ def split(reach: Reach) -> Expressed:
     gaps |= _too_large(left, style_of(reach.governance.spec))
     closed |= {edge_of[place] for place in gaps}
     wider = {place: found for place, found in wider.items() if edge_of[place] not in closed}
+    tunnelled = {
+        place: found
+        for place, half in halves.items()
+        if edge_of[place] not in closed and (found := wider_than_declared(half.stage, half.edge))
+    }
     shut = {place for place in halves if edge_of[place] in closed}
     unserved = {(halves[place].stage.key, halves[place].edge.because) for place in shut}
     rest = replace(
@@ -72,12 +79,16 @@ def split(reach: Reach) -> Expressed:
         granted=tuple(g for g in reach.granted if (g.stage, g.because) not in unserved),
     )
     said = [*_findings(reach, halves, edge_of, gaps), *_selector_gaps(reach)]
-    widened = _findings(reach, halves, edge_of, wider)
+    widened = [*_findings(reach, halves, edge_of, wider), *_findings(reach, halves, edge_of, tunnelled)]
     return Expressed(rest, tuple(sorted(set(said))), tuple(sorted(set(widened))))
 
 
 def _problem(reach: Reach, half: _Half) -> Problem | None:
-    return network_problem(reach.network, half.edge, _beside(half)) or problem(half.stage, half.edge, reach.network)
+    return (
+        network_problem(reach.network, half.edge, _beside(half))
+        or problem(half.stage, half.edge, reach.network)
+        or withheld(reach, half.stage, half.edge)
+    )
 
 
 def _beside(half: _Half) -> tuple[Edge, ...]:

@@ -8,7 +8,7 @@ Beside the class the Namespace owns it: the garbage collector deletes what has l
 deleted must open nothing (docs/adr/0013).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipesegment import names
@@ -19,6 +19,7 @@ from pipesegment.compile.selecting import negation
 from pipesegment.facts.selectors import Requirement, Selector, canonical
 from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
+from pipesegment.reach.isolation import is_spared
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 _EVERY_POD = Selector()
@@ -27,8 +28,8 @@ _EVERY_POD = Selector()
 def isolation(class_name: str, class_uid: str, spec: SegmentClassSpec, namespaces: Mapping[str, str]) -> Desired:
     """Compile what a SegmentClass owns in the namespaces that it governs; nothing unless its isolation says Namespace.
 
-    `namespaces` are names with their uids, '' offline. The Desired's `segment` is the class: an empty namespace and its
-    name.
+    `namespaces` are names with their uids, '' offline; those of the cluster's own are left out, unless the class names
+    them (`reach.isolation`). The Desired's `segment` is the class: an empty namespace and its name.
     """
     wanted = spec.network.isolation
     if wanted.mode != "Namespace":
@@ -43,8 +44,10 @@ def isolation(class_name: str, class_uid: str, spec: SegmentClassSpec, namespace
         else:
             requirements.append(requirement)
     pods = Selector.of({}, *requirements)
-    objects = (stamped(_default_deny(class_name, class_uid, *namespace, pods)) for namespace in namespaces.items())
-    return Desired(Key("", class_name), class_uid, tuple(sorted(objects, key=sort_key)), tuple(gaps))
+    closed = {namespace: uid for namespace, uid in namespaces.items() if not is_spared(spec, namespace)}
+    objects = (stamped(_default_deny(class_name, class_uid, *namespace, pods)) for namespace in closed.items())
+    notes = tuple(_spared(class_name, sorted(namespaces.keys() - closed.keys())))
+    return Desired(Key("", class_name), class_uid, tuple(sorted(objects, key=sort_key)), tuple(gaps), notes=notes)
 
 
 def _default_deny(
@@ -75,3 +78,15 @@ def _gap(class_name: str, index: int, selector: Selector) -> Finding:
         "name these pods by one label of their own",
         class_name,
     )
+
+
+def _spared(class_name: str, namespaces: list[str]) -> Iterator[Finding]:
+    if namespaces:
+        yield Finding(
+            "spec.network.isolation.mode",
+            "ClusterNamespace",
+            ", ".join(namespaces),
+            f"the pods of {', '.join(namespaces)} stay open, because they serve the whole cluster",
+            f"to close a namespace like that, name it in spec.namespaceSelector by {names.NAMESPACE_NAME_LABEL}",
+            class_name,
+        )

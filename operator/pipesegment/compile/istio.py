@@ -12,7 +12,7 @@ else: its pods are another stage's too, and Istio picks either of two Sidecars. 
 identity and accept nothing by NetworkPolicy.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -21,9 +21,9 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.capture import has_tcp, is_captured, numbers
 from pipesegment.compile.objects import owned
 from pipesegment.compile.selecting import combinations
-from pipesegment.reach.graph import Edge, Mesh, Mode, PodPeer, Principal, Reach, StageReach
+from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, Principal, Reach, StageReach
 
-_SECURITY: Final = "security.istio.io/v1"
+SECURITY: Final = "security.istio.io/v1"
 _NETWORKING: Final = "networking.istio.io/v1"
 _DRY_RUN: Final = {"istio.io/dry-run": "true"}
 #: Selects no Service at all.
@@ -35,15 +35,7 @@ def istio_objects(reach: Reach) -> list[dict[str, Any]]:
     return [obj for stage in reach.stages if stage.mesh is Mesh.ISTIO for obj in _stage_objects(reach, stage)]
 
 
-def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
-    for name, labels in _named(stage):
-        yield _authorization(reach, stage, name, labels)
-        if stage.mode is Mode.ENFORCE and not stage.closed:
-            yield _strict(reach, stage, name, labels)
-            yield _sidecar(reach, stage, name, labels)
-
-
-def _named(stage: StageReach) -> list[tuple[str, Mapping[str, str]]]:
+def of_combinations(stage: StageReach) -> list[tuple[str, Mapping[str, str]]]:
     """Name one object for each combination of labels; names follow content, so that one value more renames none."""
     key = stage.key
     found = combinations(stage.selector) or ()
@@ -53,19 +45,59 @@ def _named(stage: StageReach) -> list[tuple[str, Mapping[str, str]]]:
     return [(names.suffixed_name(key.segment, key.stage, d), labels) for d, labels in zip(digests, found, strict=True)]
 
 
+def strict(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Render the PeerAuthentication that lets in nobody without an identity."""
+    made = owned(reach, SECURITY, "PeerAuthentication", name, stage)
+    made["spec"] = {"selector": {"matchLabels": dict(labels)}, "mtls": {"mode": "STRICT"}}
+    return made
+
+
+def sources(principals: Sequence[Principal], trust_domain: str) -> list[dict[str, Any]]:
+    """Render the callers. Fields of one source are ANDed, so accounts and whole namespaces are sources of their own."""
+    exact = sorted({f"{trust_domain}/ns/{p.namespace}/sa/{p.account}" for p in principals if p.account is not None})
+    whole = sorted({p.namespace for p in principals if p.account is None})
+    found: list[dict[str, Any]] = []
+    if exact:
+        found.append({"source": {"principals": exact}})
+    if whole:
+        found.append({"source": {"namespaces": whole}})
+    return found
+
+
+def operations(ports: Sequence[int], http: Sequence[HttpRule]) -> list[dict[str, Any]]:
+    """Render ports and requests; none for every port and every request."""
+    at = {"ports": [str(n) for n in ports]} if ports else {}
+    found = []
+    for rule in http:
+        methods = {"methods": sorted(set(rule.methods))} if rule.methods else {}
+        paths = {"paths": sorted(set(rule.paths))} if rule.paths else {}
+        found.append({"operation": {**at, **methods, **paths}})
+    if not found and at:
+        return [{"operation": at}]
+    return distinct(found)
+
+
+def distinct(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each of some values once, in an order that its content alone decides."""
+    unique = {canonical_bytes(each): each for each in found}
+    return [unique[key] for key in sorted(unique)]
+
+
+def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
+    for name, labels in of_combinations(stage):
+        yield _authorization(reach, stage, name, labels)
+        if stage.mode is Mode.ENFORCE and not stage.closed:
+            yield strict(reach, stage, name, labels)
+            yield _sidecar(reach, stage, name, labels)
+
+
 def _authorization(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     dry_run = _DRY_RUN if stage.mode is Mode.OBSERVE else None
-    made = owned(reach, _SECURITY, "AuthorizationPolicy", name, stage, annotations=dry_run)
+    made = owned(reach, SECURITY, "AuthorizationPolicy", name, stage, annotations=dry_run)
     made["spec"] = {"selector": {"matchLabels": dict(labels)}, "action": "ALLOW"}
     rules = _rules(stage.ingress, reach.governance.spec.mesh.trust_domain)
     if rules:
         made["spec"]["rules"] = rules
-    return made
-
-
-def _strict(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    made = owned(reach, _SECURITY, "PeerAuthentication", name, stage)
-    made["spec"] = {"selector": {"matchLabels": dict(labels)}, "mtls": {"mode": "STRICT"}}
     return made
 
 
@@ -91,40 +123,14 @@ def _hosts(edge: Edge) -> Sequence[str]:
 
 
 def _rules(edges: Sequence[Edge], trust_domain: str) -> list[dict[str, Any]]:
-    rules = [_rule(edge, trust_domain) for edge in edges if edge.open and edge.principals and is_captured(edge.ports)]
-    unique = {canonical_bytes(rule): rule for rule in rules}
-    return [unique[key] for key in sorted(unique)]
+    return distinct(
+        _rule(edge, trust_domain) for edge in edges if edge.open and edge.principals and is_captured(edge.ports)
+    )
 
 
 def _rule(edge: Edge, trust_domain: str) -> dict[str, Any]:
-    rule: dict[str, Any] = {"from": _sources(edge.principals, trust_domain)}
-    operations = _operations(edge)
-    if operations:
-        rule["to"] = operations
+    rule: dict[str, Any] = {"from": sources(edge.principals, trust_domain)}
+    found = operations(numbers(edge.ports), edge.http)
+    if found:
+        rule["to"] = found
     return rule
-
-
-def _sources(principals: Sequence[Principal], trust_domain: str) -> list[dict[str, Any]]:
-    """Render the callers. Fields of one source are ANDed, so accounts and whole namespaces are sources of their own."""
-    exact = sorted({f"{trust_domain}/ns/{p.namespace}/sa/{p.account}" for p in principals if p.account is not None})
-    whole = sorted({p.namespace for p in principals if p.account is None})
-    sources: list[dict[str, Any]] = []
-    if exact:
-        sources.append({"source": {"principals": exact}})
-    if whole:
-        sources.append({"source": {"namespaces": whole}})
-    return sources
-
-
-def _operations(edge: Edge) -> list[dict[str, Any]]:
-    """Render ports and requests; none when the edge holds every port and every request."""
-    ports = {"ports": [str(n) for n in numbers(edge.ports)]} if edge.ports else {}
-    operations = []
-    for rule in edge.http:
-        methods = {"methods": sorted(set(rule.methods))} if rule.methods else {}
-        paths = {"paths": sorted(set(rule.paths))} if rule.paths else {}
-        operations.append({"operation": {**ports, **methods, **paths}})
-    if not operations and ports:
-        return [{"operation": ports}]
-    unique = {canonical_bytes(operation): operation for operation in operations}
-    return [unique[key] for key in sorted(unique)]

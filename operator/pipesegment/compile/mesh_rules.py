@@ -1,33 +1,30 @@
-"""What stands between an edge and Istio's sidecars: each rule judges one half of an edge.
+"""What stands between an edge and Istio's proxies: each rule judges one half of an edge.
 
 Both halves of an edge see the same facts from their own side, so they come to the same verdict; `expressible` closes the
 one when the other cannot be said. Sources: semantics, § Mesh; facts, security §5.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from pipesegment.compile.ambient_rules import ambient_problem
 from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
+from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
 from pipesegment.reach.graph import Edge, Mesh, Network, PodPeer, PortRange, StageReach, Target
 
-#: The reason that `inexact.http: Coarse` lifts.
-HTTP_NOT_ENFORCED: Final = "HttpNotEnforced"
 #: How many ports and ranges a message lists.
 _SHOWN: Final = 8
 
 
-class Problem(NamedTuple):
-    """Why an edge (or a stage's mesh objects) cannot be expressed, and how to mend it."""
-
-    reason: str
-    message: str
-    fix: str
-
-
 def receives_in_mesh(stage: StageReach) -> bool:
-    """Tell whether a sidecar with policies of ours stands in front of a stage."""
-    return stage.mesh is Mesh.ISTIO and combinations(stage.selector) is not None
+    """Tell whether a proxy with policies of ours stands in front of a stage."""
+    return stage.mesh is not Mesh.NONE and combinations(stage.selector) is not None
+
+
+def receiving_mesh(stage: StageReach, edge: Edge) -> Mesh:
+    """Tell in whose data plane the receiver of an edge is; NONE where that is unknown."""
+    return stage.mesh if edge.direction == "ingress" else edge.other_mesh or Mesh.NONE
 
 
 def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_POLICY) -> Problem | None:
@@ -37,26 +34,32 @@ def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_PO
     receiver = f"stage {stage.key.stage}" if inbound else edge.described
     guarded = receives_in_mesh(stage) if inbound else edge.other_meshed is True
     if inbound and edge.target is Target.PODS and any(p.account for p in edge.principals):
-        unknown = _unknown_accounts(edge, receiver, guarded=guarded)
+        unknown = _unknown_accounts(edge, receiver, stage.mesh, guarded=guarded)
         if unknown:
             return unknown
-    if guarded and is_captured(edge.ports):
-        meshed = edge.other_meshed if inbound else stage.mesh is Mesh.ISTIO
+    mesh = receiving_mesh(stage, edge)
+    if guarded and is_captured(edge.ports, mesh):
+        calling = edge.other_mesh if inbound else stage.mesh
         found = (
-            _not_in_mesh(edge, sender, receiver, meshed)
-            or _unsayable_ports(edge, receiver)
-            or _no_service(stage, edge, receiver)
+            _not_in_mesh(edge, sender, receiver, calling)
+            or _mixed(sender, receiver, calling, mesh)
+            or _unsayable_ports(edge, receiver, mesh)
+            or (_no_service(stage, edge, receiver) if mesh is Mesh.ISTIO else None)
         )
         if found:
             return found
+    if mesh is Mesh.AMBIENT:
+        found = ambient_problem(edge, receiver, selectable=guarded)
+        if found:
+            return found
     # What travels under the mesh's mutual TLS no proxy of the network can read.
-    proxied = not guarded and network is Network.CILIUM and not (inbound and stage.mesh is Mesh.ISTIO)
+    proxied = not (guarded or edge.tunnel) and network is Network.CILIUM and not (inbound and stage.mesh is Mesh.ISTIO)
     return _unread_http(edge, receiver, guarded=guarded, proxied=proxied) if edge.http else None
 
 
 def selector_problem(stage: StageReach) -> Problem | None:
     """Tell why Istio cannot select a mesh stage's pods: its selectors know only matchLabels."""
-    if stage.mesh is not Mesh.ISTIO or combinations(stage.selector) is not None:
+    if stage.mesh is Mesh.NONE or combinations(stage.selector) is not None:
         return None
     return Problem(
         "MeshSelector",
@@ -70,10 +73,10 @@ def _sender(stage: StageReach, edge: Edge) -> str:
     return edge.described if edge.direction == "ingress" else f"stage {stage.key.stage}"
 
 
-def _not_in_mesh(edge: Edge, sender: str, receiver: str, meshed: bool | None) -> Problem | None:
-    """Judge the sender: a sidecar with STRICT mTLS admits identities only, and a source without one never passes."""
+def _not_in_mesh(edge: Edge, sender: str, receiver: str, calling: Mesh | None) -> Problem | None:
+    """Judge the sender: a proxy with STRICT mTLS admits identities only, and a source without one never passes."""
     nameless = edge.direction == "ingress" and not edge.principals
-    if meshed is not False and not nameless:
+    if calling is not Mesh.NONE and not nameless:
         return None
     remedy = "name the callers as pods or a stage" if edge.target is Target.CIDR else f"bring {sender} into the mesh"
     return Problem(
@@ -83,9 +86,20 @@ def _not_in_mesh(edge: Edge, sender: str, receiver: str, meshed: bool | None) ->
     )
 
 
-def _unknown_accounts(edge: Edge, receiver: str, *, guarded: bool) -> Problem | None:
-    """Judge `serviceAccounts`: the network does not know a pod's account, so only a sidecar of ours can hold to it."""
-    if guarded and edge.ports and captured(edge.ports) == edge.ports:
+def _mixed(sender: str, receiver: str, calling: Mesh | None, mesh: Mesh) -> Problem | None:
+    """Judge two data planes: whether the one's mutual TLS reaches the other is a matter of how the mesh was installed."""
+    if calling in {None, Mesh.NONE, mesh}:
+        return None
+    return Problem(
+        "MixedMesh",
+        f"{sender} and {receiver} are in different data planes ({calling}, {mesh}), and not every installation lets these meet",
+        "run both in namespaces of the same data plane, or give both `mesh: None`",
+    )
+
+
+def _unknown_accounts(edge: Edge, receiver: str, mesh: Mesh, *, guarded: bool) -> Problem | None:
+    """Judge `serviceAccounts`: the network does not know a pod's account, so only a proxy of ours can hold to it."""
+    if guarded and edge.ports and captured(edge.ports, mesh) == edge.ports:
         return None
     return Problem(
         "NotInMesh",
@@ -132,25 +146,25 @@ def _listed(ports: Sequence[PortRange]) -> str:
     return ", ".join([*shown, *(["…"] if len(ports) > _SHOWN else [])])
 
 
-def _unsayable_ports(edge: Edge, receiver: str) -> Problem | None:
-    named = next((p for p in captured(edge.ports) if isinstance(p.port, str)), None)
+def _unsayable_ports(edge: Edge, receiver: str, mesh: Mesh) -> Problem | None:
+    named = next((p for p in captured(edge.ports, mesh) if isinstance(p.port, str)), None)
     if named is not None:
         return Problem(
             "NamedPort",
             f"{receiver} is in the mesh, whose policies know ports by number, and '{named.port}' is a name",
             "give the port's number",
         )
-    if count(edge.ports) > MAX_PORTS:
+    if count(edge.ports, mesh) > MAX_PORTS:
         return Problem(
             "PortRange",
-            f"{receiver} is in the mesh, whose policies name ports one by one, and these are {count(edge.ports)}",
+            f"{receiver} is in the mesh, whose policies name ports one by one, and these are {count(edge.ports, mesh)}",
             f"declare at most {MAX_PORTS} ports",
         )
     return None
 
 
 def _unread_http(edge: Edge, receiver: str, *, guarded: bool, proxied: bool) -> Problem | None:
-    """Judge methods and paths: a sidecar of ours in front of the receiver reads them, or Cilium, on numbered TCP ports."""
+    """Judge methods and paths: a proxy of ours in front of the receiver reads them, or Cilium, on numbered TCP ports."""
     if not (guarded or proxied):
         return Problem(
             HTTP_NOT_ENFORCED,

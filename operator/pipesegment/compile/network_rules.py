@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from pipesegment.compile.mesh_rules import Problem
+from pipesegment.compile.problem import Problem
 from pipesegment.facts.selectors import Selector
 from pipesegment.reach.graph import Edge, NamePeer, Network, PodPeer, StageReach, Target
 

@@ -1,10 +1,12 @@
 """The compilers put together: a segment's Reach becomes everything that should exist for it."""
 
 from pipesegment.compile import namesakes
+from pipesegment.compile.ambient import ambient_objects
 from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
+from pipesegment.compile.hbone import on_the_wire
 from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.identity import service_accounts
 from pipesegment.compile.istio import istio_objects
@@ -19,13 +21,15 @@ def compile_segment(reach: Reach) -> Desired:
     `plan`. Raises Refused when two stages share a service account, or two objects a name.
     """
     said = split(reach)
+    wire = on_the_wire(said.reach)
     identified = identities(said.reach)
     objects = [
         *identified.objects,
         *service_accounts(said.reach, identified.annotations),
-        *network_policies(said.reach),
-        *cilium_policies(said.reach),
+        *network_policies(wire),
+        *cilium_policies(wire),
         *istio_objects(said.reach),
+        *ambient_objects(said.reach),
     ]
     namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)

@@ -1,11 +1,12 @@
-"""AuthorizationPolicy semantics for workloads with a sidecar: who may ask what of a workload.
+"""AuthorizationPolicy semantics at Istio's proxies: who may ask what of a workload, or of a Service behind a waypoint.
 
 Sources of the rules: the reference of security.istio.io/v1 AuthorizationPolicy, and how istiod translates rules for TCP
 (an ALLOW rule that holds anything of HTTP never matches there; a DENY rule loses those parts and so denies more).
 
 What the question leaves open (the Host header, other headers, tokens, TLS server names) is the caller's to choose: it
 satisfies an ALLOW and dodges a DENY. CUSTOM policies may only refuse further, so they are passed over, as are AUDIT and
-those that the dry-run annotation keeps from acting. Policies with targetRefs belong to waypoints and gateways.
+those that the dry-run annotation keeps from acting. Policies with targetRefs belong to waypoints and gateways, all others
+to sidecars and ztunnel. ztunnel reads no requests: it takes a policy as a sidecar does for bytes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,10 +29,10 @@ _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What reaches a workload's sidecar.
+    """What reaches a workload's proxy.
 
     `principal` is the caller's identity as AuthorizationPolicies write it (`cluster.local/ns/a/sa/b`), None without
-    mutual TLS. `port` is the workload's own. `http` tells whether the sidecar reads it as HTTP; a `method` or `path`
+    mutual TLS. `port` is the workload's own, at a waypoint the Service's. `http` tells whether the proxy reads it as HTTP; a `method` or `path`
     that is None may be any, and the answer is whether any passes.
     """
 
@@ -53,24 +54,28 @@ class Policy:
     labels: Mapping[str, str]
     deny: bool
     rules: Sequence[Raw]
+    #: What it hangs on instead of selecting workloads, as (kind, name).
+    targets: frozenset[tuple[str, str]] = frozenset()
 
     def selects(self, pod: PodEnd, root: str) -> bool:
         """Tell whether it is the workload's: its own namespace's or the root namespace's, by matchLabels."""
-        here = self.namespace in {pod.namespace, root}
+        here = self.namespace in {pod.namespace, root} and not self.targets
         return here and all(pod.labels.get(k) == v for k, v in self.labels.items())
 
 
 def read(obj: Raw) -> Policy | None:
-    """Read an AuthorizationPolicy; None when it does not act on sidecars."""
+    """Read an AuthorizationPolicy; None when it does not act."""
     meta, spec = obj.get("metadata") or {}, obj.get("spec") or {}
     action = spec.get("action") or "ALLOW"
     dry = (meta.get("annotations") or {}).get(DRY_RUN) in _TRUE
-    if dry or action not in {"ALLOW", "DENY"} or spec.get("targetRef") or spec.get("targetRefs"):
+    if dry or action not in {"ALLOW", "DENY"}:
         return None
+    refs = (*([spec["targetRef"]] if spec.get("targetRef") else ()), *(spec.get("targetRefs") or ()))
+    targets = frozenset((str(ref.get("kind", "")), str(ref.get("name", ""))) for ref in refs)
     namespace = meta.get("namespace") or "default"
     labels = (spec.get("selector") or {}).get("matchLabels") or {}
     rules = tuple(rule or {} for rule in spec.get("rules") or ())
-    return Policy(f"{namespace}/{meta.get('name', '')}", namespace, labels, action == "DENY", rules)
+    return Policy(f"{namespace}/{meta.get('name', '')}", namespace, labels, action == "DENY", rules, targets)
 
 
 def judge(policies: Sequence[Policy], request: Request) -> Verdict:

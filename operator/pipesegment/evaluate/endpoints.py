@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address, is_same
-from pipesegment.facts.others import PROXY
+from pipesegment.facts.others import PROXY, is_captured
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import ContainerPort, Pod, Snapshot
 
@@ -37,6 +37,7 @@ def of_pod(pod: Pod, namespace_labels: Mapping[str, str]) -> PodEnd:
         host_network=pod.host_network,
         service_account=pod.service_account,
         meshed=PROXY in pod.containers,
+        ambient=is_captured(pod.meta.annotations),
     )
 
 
@@ -58,6 +59,7 @@ def representative(  # the fields of a pod
     ports: Iterable[ContainerPort] = (),
     service_account: str = "default",
     meshed: bool = False,
+    ambient: bool = False,
 ) -> PodEnd | None:
     """Make up a pod that a selector selects, for surroundings without pods; None when no pod can be selected."""
     labels = example_labels(selector)
@@ -71,6 +73,7 @@ def representative(  # the fields of a pod
         ports=tuple(ports),
         service_account=service_account,
         meshed=meshed,
+        ambient=ambient,
     )
 
 

@@ -1,6 +1,11 @@
-"""What Istio's sidecars let through: PeerAuthentication decides who is known, AuthorizationPolicy what they may."""
+"""What Istio's proxies let through: PeerAuthentication decides who is known, AuthorizationPolicy what they may.
 
-from collections.abc import Iterable, Iterator, Mapping
+Sidecars and ztunnel stand in front of a workload. ztunnel reads no requests, and knows no DISABLE: whoever comes through
+the tunnel has an identity. A waypoint stands in front of Services, and only policies that hang on these or on its Gateway
+are its own (Istio's pages on ambient L4 policy and waypoints).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final, Literal, cast
@@ -9,6 +14,7 @@ from pipesegment.evaluate import authorization
 from pipesegment.evaluate.authorization import Policy, Request
 from pipesegment.evaluate.endpoints import PodEnd
 from pipesegment.evaluate.verdict import Verdict
+from pipesegment.facts.snapshot import Key
 
 Raw = Mapping[str, Any]
 Mode = Literal["STRICT", "PERMISSIVE", "DISABLE"]
@@ -51,15 +57,29 @@ class Istio:
         self._of: dict[PodEnd, tuple[Policy, ...]] = {}
 
     def verdict(self, workload: PodEnd, request: Request) -> Verdict:
-        """Judge a request at a workload's sidecar; a workload outside the mesh takes everything."""
-        if not workload.meshed:
+        """Judge a request at a workload's proxy; a workload outside the mesh takes everything."""
+        if workload.ambient:
+            request = replace(request, http=False)
+        elif not workload.meshed:
             return Verdict(True, f"{workload} has no sidecar")
         mode, because = self.mutual_tls(workload, request.port)
         if mode == "STRICT" and request.principal is None:
             return Verdict(False, f"plaintext is refused by {because}")
-        if mode == "DISABLE":
+        if mode == "DISABLE" and not workload.ambient:
             request = replace(request, principal=None)
         return authorization.judge(self._selecting(workload), request)
+
+    def at_waypoint(self, gateway: Key, service: Key | None, request: Request) -> Verdict:
+        """Judge a request at a waypoint: for one of its Services, or (None) for a pod that is called by its address."""
+        targets = {(gateway.namespace, "Gateway", gateway.name)}
+        if service is not None:
+            targets.add((service.namespace, "Service", service.name))
+        return authorization.judge([p for p in self._policies if self._hangs_on(p, targets)], request)
+
+    def _hangs_on(self, policy: Policy, targets: Collection[tuple[str, str, str]]) -> bool:
+        if policy.namespace == self._root and any(kind == "GatewayClass" for kind, _ in policy.targets):
+            return True
+        return any((policy.namespace, *target) in targets for target in policy.targets)
 
     def mentioned(self) -> Iterator[IPv4Network | IPv6Network]:
         """Give every block that a policy names."""

@@ -1,15 +1,16 @@
 """All objects together: who reaches whom, by NetworkPolicy and the mesh at once, and which object says so.
 
-A connection passes when it passes the NetworkPolicies of both pods and, at a destination with a sidecar, the mesh. A
-source with a sidecar is known to the destination only through a Service that targets the port (the mesh's client side
+A connection passes when it passes the NetworkPolicies of both pods and, at a destination with a sidecar, the mesh; what
+ztunnel captures has ways of its own (`ambient`). A source with a sidecar is known to the destination only through a Service that targets the port (the mesh's client side
 knows no other way to mutual TLS); in plaintext it may always try. Sidecar resources restrict no determined client and
 are not judged: the promise of egress rests on NetworkPolicy.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeGuard
 
+from pipesegment.evaluate.ambient import Hop, Http, Waypoints, hops
 from pipesegment.evaluate.authorization import Request
 from pipesegment.evaluate.blocks import Blocks
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, address, is_same, routes
@@ -17,7 +18,7 @@ from pipesegment.evaluate.istio import ROOT_NAMESPACE, Istio
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from pipesegment.evaluate.verdict import Verdict
 from pipesegment.facts.protocols import Spoken, spoken
-from pipesegment.facts.snapshot import Service, ServicePort
+from pipesegment.facts.snapshot import Gateway, Service, ServicePort
 
 Raw = Mapping[str, Any]
 
@@ -26,13 +27,6 @@ _READ: Final[Mapping[Spoken, frozenset[bool]]] = {
     "bytes": frozenset({False}),
     "unknown": frozenset({True, False}),
 }
-
-
-class Http(NamedTuple):
-    """One HTTP request's method and path."""
-
-    method: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,7 @@ class Judged:
 class World:
     """The objects of a cluster, ours and others', ready to be asked.
 
-    `services` are the facts' (which ports the mesh knows); `objects` plain NetworkPolicies, AuthorizationPolicies and
+    `services` and `gateways` are the facts' (which ports the mesh knows, which waypoints there are); `objects` plain NetworkPolicies, AuthorizationPolicies and
     PeerAuthentications, other kinds being passed over.
     """
 
@@ -62,6 +56,7 @@ class World:
         self,
         objects: Iterable[Raw],
         services: Iterable[Service] = (),
+        gateways: Iterable[Gateway] = (),
         *,
         root_namespace: str = ROOT_NAMESPACE,
         trust_domain: str = "cluster.local",
@@ -71,6 +66,7 @@ class World:
         self._narrow = NetworkPolicies(objects, cidr_matches_pods=False)
         self._istio = Istio(objects, root_namespace=root_namespace)
         self._trust_domain = trust_domain
+        self._waypoints = Waypoints(gateways)
         self._blocks = Blocks((*self._wide.mentioned(), *self._istio.mentioned()))
         self._services: dict[str, list[Service]] = {}
         for service in services:
@@ -78,6 +74,8 @@ class World:
 
     def judge(self, source: End, destination: End, port: Port, http: Http | None = None) -> Judged:
         """Judge one connection, or one HTTP request on it; without `http` any request that passes will do."""
+        if _is_captured(destination) and port.protocol == "TCP" and not is_same(source, destination):
+            return self._through(source, destination, port, http)
         wide = self._wide.verdict(source, destination, port)
         if not wide.allowed:
             return Judged(source, destination, port, False, wide.because)
@@ -92,6 +90,8 @@ class World:
 
     def never(self, source: End, destination: End) -> str | None:
         """Say why nothing passes at any port, where one reason holds for all of them; None where the port matters."""
+        if _is_captured(destination) and any(self._waypoints.of(destination, self._in(destination.namespace))):
+            return None
         found = self._wide.never(source, destination)
         return None if found is None else found.because
 
@@ -106,7 +106,56 @@ class World:
         around = tuple(sorted(end.namespace_labels.items()))
         seen = frozenset(block for ip in map(address, end.ips) for block in self._blocks.holding(ip))
         families = frozenset(address(ip).version for ip in end.ips)
-        return (end.namespace, labels, around, end.ports, end.service_account, end.meshed, families, seen)
+        plane = (end.meshed, end.ambient)
+        return (end.namespace, labels, around, end.ports, end.service_account, plane, families, seen)
+
+    def _in(self, namespace: str) -> Sequence[Service]:
+        return self._services.get(namespace, ())
+
+    def _through(self, source: End, destination: PodEnd, port: Port, http: Http | None) -> Judged:
+        """Judge the ways to a pod that ztunnel captures; the first that passes counts, else the first one's reason."""
+        ways = hops(source, destination, port, http, self._waypoints.of(destination, self._in(destination.namespace)))
+        refusals = []
+        for way in ways:
+            reasons, certain = [], True
+            for hop in way:
+                wide = self._wide.verdict(hop.source, hop.destination, hop.port)
+                mesh = self._at(hop) if wide.allowed else wide
+                narrow = self._narrow.verdict(hop.source, hop.destination, hop.port)
+                certain = certain and narrow.allowed
+                if not mesh.allowed:
+                    refusals.append(mesh.because)
+                    break
+                reasons += [(narrow if narrow.allowed else wide).because, mesh.because]
+            else:
+                return Judged(source, destination, port, True, "; ".join(reasons), certain=certain)
+        return Judged(source, destination, port, False, refusals[0])
+
+    def _at(self, hop: Hop) -> Verdict:
+        """Judge a hop at the proxy that it ends at."""
+        account = None
+        if isinstance(hop.source, PodEnd) and hop.tunnelled:
+            account = f"{self._trust_domain}/ns/{hop.source.namespace}/sa/{hop.source.service_account}"
+        verdict = Verdict(False, "")
+        for reading in _readings([hop.read] if hop.read else [], asked_as_http=hop.http is not None):
+            for ip in dict.fromkeys(a for a, _ in routes(hop.source, hop.destination)):
+                request = Request(
+                    account,
+                    hop.called,
+                    http=reading,
+                    method=hop.http.method if hop.http else None,
+                    path=hop.http.path if hop.http else None,
+                    source_ip=None if ip is None else str(ip),
+                )
+                found = (
+                    self._istio.at_waypoint(hop.waypoint, hop.service, request)
+                    if hop.waypoint
+                    else self._istio.verdict(hop.destination, request)
+                )
+                if found.allowed:
+                    return found
+                verdict = verdict if verdict.because else found
+        return verdict
 
     def _mesh(self, source: End, destination: End, port: Port, http: Http | None) -> Verdict:
         if isinstance(destination, AddressEnd) or not destination.meshed or port.protocol != "TCP":
@@ -154,15 +203,23 @@ class World:
 
 
 def matrix(
-    objects: Iterable[Raw], ends: Sequence[End], ports: Sequence[Port], services: Iterable[Service] = ()
+    objects: Iterable[Raw],
+    ends: Sequence[End],
+    ports: Sequence[Port],
+    services: Iterable[Service] = (),
+    gateways: Iterable[Gateway] = (),
 ) -> Iterator[Judged]:
     """Judge every ordered pair of ends at every port, ends with themselves left out."""
-    world = World(objects, services)
+    world = World(objects, services, gateways)
     for source in ends:
         for destination in ends:
             if not is_same(source, destination):
                 for port in ports:
                     yield world.judge(source, destination, port)
+
+
+def _is_captured(end: End) -> TypeGuard[PodEnd]:
+    return isinstance(end, PodEnd) and end.ambient
 
 
 def _readings(ports: Sequence[ServicePort], *, asked_as_http: bool) -> list[bool]:

@@ -44,7 +44,7 @@ class PodEnd:
     """A pod. Two values are never equal, so that evaluators may remember what they found out about each.
 
     `namespace_labels` need not hold kubernetes.io/metadata.name: the API server sets it, so it is set here. `meshed`
-    tells whether a sidecar enforces the mesh's policies for the pod and gives it an identity.
+    tells whether a sidecar enforces the mesh's policies for the pod and gives it an identity, `ambient` whether ztunnel does.
     """
 
     namespace: str
@@ -56,6 +56,7 @@ class PodEnd:
     host_network: bool = False
     service_account: str = "default"
     meshed: bool = False
+    ambient: bool = False
 
     def __post_init__(self) -> None:
         labels = {**self.namespace_labels, names.NAMESPACE_NAME_LABEL: self.namespace}

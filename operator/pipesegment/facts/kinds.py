@@ -41,6 +41,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("Namespace", "Node", "Pod", "Service", "ServiceAccount"), ""),
     "EndpointSlice": "discovery.k8s.io",
     "NetworkPolicy": "networking.k8s.io",
+    "Gateway": "gateway.networking.k8s.io",
     "CustomResourceDefinition": "apiextensions.k8s.io",
     "AuthorizationPolicy": "security.istio.io",
     "PeerAuthentication": "security.istio.io",
@@ -136,6 +137,7 @@ _CONTAINERS: Final = [
 _CILIUM_RULE: Final[Shape] = {"endpointSelector": _SELECTOR}
 _CILIUM: Final[Mapping[str, Shape]] = {"spec": _CILIUM_RULE, "specs": [_CILIUM_RULE]}
 _OF_WORKLOADS: Final = {"matchLabels": TEXTS}
+_TARGET: Final = dict.fromkeys(("group", "kind", "name", "namespace"), TEXT)
 _SOURCE: Final = {
     **{key: [TEXT] for key in _both("principals", "namespaces", "serviceAccounts", "requestPrincipals")},
     **{key: [BLOCK] for key in _both("ipBlocks", "remoteIpBlocks")},
@@ -187,7 +189,21 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
             "egress": [{"to": _PEERS, "ports": _POLICY_PORTS}],
         }
     },
-    "AuthorizationPolicy": {"spec": {"action": TEXT, "selector": _OF_WORKLOADS, "rules": [_RULE]}},
+    "Gateway": {
+        "spec": {
+            "gatewayClassName": TEXT,
+            "listeners": [{"allowedRoutes": {"namespaces": {"from": TEXT}}}],
+        }
+    },
+    "AuthorizationPolicy": {
+        "spec": {
+            "action": TEXT,
+            "selector": _OF_WORKLOADS,
+            "targetRef": _TARGET,
+            "targetRefs": [_TARGET],
+            "rules": [_RULE],
+        }
+    },
     "PeerAuthentication": {
         "spec": {
             "selector": _OF_WORKLOADS,

@@ -5,7 +5,7 @@ something else than empty.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipesegment.facts.owners import is_ours
@@ -15,11 +15,19 @@ Raw = Mapping[str, Any]
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _DRY_RUN: Final = "istio.io/dry-run"
+#: On a pod that Istio's ambient mesh has captured: Istio's own agent writes it.
+_CAPTURED: Final = ("ambient.istio.io/redirection", "enabled")
 #: The sidecar's container, by whose presence a pod is known to be in Istio's mesh.
 PROXY: Final = "istio-proxy"
 #: The ConfigMap in kube-system that switches NetworkPolicies on where EKS runs the engine inside the nodes.
 AUTO_MODE: Final = "amazon-vpc-cni"
 _AUTO_MODE_KEY: Final = "enable-network-policy-controller"
+
+
+def is_captured(annotations: Mapping[str, str]) -> bool:
+    """Tell whether ztunnel stands in front of a pod."""
+    key, value = _CAPTURED
+    return annotations.get(key) == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,8 @@ class Foreign:
     """An object of a mesh or of Cilium that is not ours, and the pods that it is about.
 
     `namespace` is '' for cluster-scoped kinds. `opens`: it may let through what nothing else does. `modes` are a
-    PeerAuthentication's, by what they hold for: `mtls` or `portLevelMtls[8080]`.
+    PeerAuthentication's, by what they hold for: `mtls` or `portLevelMtls[8080]`. `targets` are what an AuthorizationPolicy
+    hangs on instead of selecting pods, as (kind, name): Services and Gateways of its own namespace.
     """
 
     kind: str
@@ -58,6 +67,7 @@ class Foreign:
     selectors: tuple[Selector, ...]
     opens: bool
     modes: tuple[tuple[str, str], ...] = ()
+    targets: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """Render as `Kind namespace/name`."""
@@ -127,9 +137,12 @@ def _authorization(obj: Raw) -> Foreign:
     spec = obj.get("spec") or {}
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
     opens = (spec.get("action") or "ALLOW") == "ALLOW" and bool(spec.get("rules"))
+    acts = annotations.get(_DRY_RUN) not in _TRUE
+    refs = (*([spec["targetRef"]] if spec.get("targetRef") else ()), *(spec.get("targetRefs") or ()))
+    targets = tuple(sorted((str(ref.get("kind", "")), str(ref.get("name", ""))) for ref in refs))
     # With targetRefs it belongs to a waypoint or a gateway, and selects no workload.
-    acts = annotations.get(_DRY_RUN) not in _TRUE and not spec.get("targetRef") and not spec.get("targetRefs")
-    return _foreign(obj, (_match_labels(spec.get("selector")),), opens=opens and acts)
+    selectors = () if targets else (_match_labels(spec.get("selector")),)
+    return replace(_foreign(obj, selectors, opens=opens and acts), targets=targets)
 
 
 def _authentication(obj: Raw) -> Foreign:

@@ -23,6 +23,7 @@ from pipesegment.facts.snapshot import (
     Class,
     ContainerPort,
     EndpointSlice,
+    Gateway,
     Grant,
     Meta,
     Namespace,
@@ -131,6 +132,24 @@ def endpoint_slice(obj: Raw) -> EndpointSlice:
     return EndpointSlice(found, found.labels.get("kubernetes.io/service-name", ""), tuple(addresses), ports)
 
 
+def gateway(obj: Raw) -> Gateway:
+    """Read a gateway.networking.k8s.io/v1 Gateway; a listener that does not say whom it serves serves its own namespace.
+
+    Istio calls a waypoint's account like the waypoint unless an annotation says otherwise.
+    """
+    found, spec = meta(obj), obj.get("spec") or {}
+    served = ((each.get("allowedRoutes") or {}).get("namespaces") or {} for each in spec.get("listeners") or ())
+    return Gateway(
+        meta=found,
+        class_name=spec.get("gatewayClassName") or "",
+        account=found.annotations.get("gateway.istio.io/service-account")
+        or found.annotations.get("gateway.istio.io/name-override")
+        or found.name,
+        handles=found.labels.get("istio.io/waypoint-for", ""),
+        shared=any((each.get("from") or "Same") != "Same" for each in served),
+    )
+
+
 def network_policy(obj: Raw) -> NetworkPolicy:
     """Read a networking.k8s.io/v1 NetworkPolicy; absent policyTypes mean Ingress, and Egress if it has egress rules."""
     found = meta(obj)
@@ -184,6 +203,7 @@ PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {
     "Service": service,
     "EndpointSlice": endpoint_slice,
     "NetworkPolicy": network_policy,
+    "Gateway": gateway,
     "DaemonSet": daemon_set,
     names.SEGMENT: segment,
     names.GRANT: grant,
@@ -195,6 +215,7 @@ _FIELDS: Final = {
     "Service": "services",
     "EndpointSlice": "slices",
     "NetworkPolicy": "policies",
+    "Gateway": "gateways",
     names.SEGMENT: "segments",
     names.GRANT: "grants",
 }

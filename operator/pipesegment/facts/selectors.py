@@ -71,6 +71,14 @@ class Selector:
     labels: tuple[tuple[str, str], ...] = ()
     expressions: tuple[Requirement, ...] = ()
 
+    def __hash__(self) -> int:
+        """Hash once: selectors are looked up far more often than they are made."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.labels, self.expressions))
+
     @classmethod
     def of(cls, labels: Mapping[str, str] | None = None, *expressions: Requirement) -> "Selector":
         """Build from plain labels and requirements."""
@@ -136,11 +144,11 @@ class Selector:
         `app=web` and `tier=x` do not overlap, though a pod may have both labels: only that pod shows it. `app=web` and
         `!tier` do: whoever labels a pod for the first makes it the second's.
         """
-        makes = self._asked <= other.allowed.keys() or other._asked <= self.allowed.keys()  # noqa: SLF001 - one of its kind
+        makes = self.asked <= other.allowed.keys() or other.asked <= self.allowed.keys()
         return makes and not self.disjoint(other)
 
     @cached_property
-    def _asked(self) -> frozenset[str]:
+    def asked(self) -> frozenset[str]:
         """The labels that a pod of it must have."""
         return frozenset(key for key, values in self.allowed.items() if not values.absent)
 

@@ -112,6 +112,21 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Gateway:
+    """gateway.networking.k8s.io/v1 Gateway, as far as it may be a waypoint of Istio's.
+
+    `account` is what its pods run as, `handles` the traffic that its label names (`service`, `workload`, `all`, `none`; ''
+    without the label), `shared` whether other namespaces may use it.
+    """
+
+    meta: Meta
+    class_name: str
+    account: str
+    handles: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointSlice:
     """discovery.k8s.io/v1 EndpointSlice; `ports` are (name, number, protocol)."""
 
@@ -212,6 +227,7 @@ class Snapshot:
     services: Mapping[str, Mapping[str, Service]] = field(default_factory=dict)
     slices: Mapping[str, Mapping[str, EndpointSlice]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, NetworkPolicy]] = field(default_factory=dict)
+    gateways: Mapping[str, Mapping[str, Gateway]] = field(default_factory=dict)
     #: Every address of these pods and Services.
     seen: SeenAddresses = field(default_factory=SeenAddresses, compare=False, repr=False)
     #: By namespace: the class that governed it last, as a process that follows the facts has seen it.
@@ -223,10 +239,17 @@ class Snapshot:
     others: Others = field(default_factory=Others)
     #: None as long as nobody looked: then nothing is known of any endpoint.
     vpc_endpoints: tuple[VPCEndpoint, ...] | None = None
+    #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
+    memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def segment(self, namespace: str, name: str) -> Segment | None:
         """Find a segment."""
         return self.segments.get(namespace, {}).get(name)
+
+    def spaces(self) -> frozenset[str]:
+        """Name every namespace that is known, be it only by what is in it."""
+        inside = (self.segments, self.grants, self.pods, self.services, self.slices, self.policies)
+        return frozenset(self.namespaces).union(*inside)
 
     def service(self, namespace: str, name: str) -> Service | None:
         """Find a Service."""
@@ -242,6 +265,10 @@ class Snapshot:
         for pod in self._labelled.among(namespace, self.pods.get(namespace, {}), selectors):
             if pod.live and all(selector.matches(pod.labels) for selector in selectors):
                 yield pod
+
+    def among(self, namespace: str, selector: Selector) -> list[Pod]:
+        """Give few live pods of a namespace, among which are all that a selector selects."""
+        return [p for p in self._labelled.among(namespace, self.pods.get(namespace, {}), [selector]) if p.live]
 
     @cached_property
     def _labelled(self) -> ByLabel[Pod]:

@@ -7,7 +7,7 @@ is written from this table.
 from collections.abc import Mapping
 from typing import Final
 
-from pipesegment.lint import cloud, enforcement
+from pipesegment.lint import cloud, enforcement, meshes
 from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
@@ -68,7 +68,8 @@ _ENTRIES: Final = (
         "Overlapping",
         "warning",
         "Two stages select the same pod",
-        "Allows add up, so a pod of two stages would have the rights of both. The younger segment's stage gets none.",
+        "Allows add up, so a pod of two stages would have the rights of both. Of two segments' stages the younger one's gets "
+        "none; inside one segment, where only a pod's labels bring them together, the pod has both.",
         "Narrow one of the selectors, so that no pod can match both.",
     ),
     Entry(
@@ -102,6 +103,15 @@ _ENTRIES: Final = (
         "The class that governed the namespace is gone or refused",
         "What it decided cannot be known any more, so nothing is widened.",
         "Restore the class, or correct it.",
+    ),
+    Entry(
+        "PS209",
+        "NamespaceUnknown",
+        "warning",
+        "Whether a class governs the namespace is not known",
+        "A class selects namespaces by labels, and the namespace is not among the facts. It is taken to have no label but its "
+        "name, which may be wrong: in the cluster another class may govern, and close more.",
+        "Give the Namespace, with its labels, with --facts or --cluster.",
     ),
     Entry(
         "PS301",
@@ -173,8 +183,9 @@ _ENTRIES: Final = (
         "PipelineUnclosed",
         "warning",
         "Pods of the pipeline that no stage names stay open",
-        "With an engine preset one policy closes all the pipeline's pods. Here it cannot be written.",
-        "Let every stage enforce, and give all stages' selectors one common label.",
+        "With an engine preset one policy closes all the pipeline's pods. Here it cannot be written, or nothing tells the "
+        "pipeline's other pods from those of its stages.",
+        "Let every stage enforce, and give all stages' selectors one common label; or have the class isolate the namespace.",
     ),
     Entry(
         "PS310",
@@ -310,11 +321,29 @@ _ENTRIES: Final = (
         "Give the stage `mesh: None`, or declare what it reaches or accepts.",
     ),
     Entry(
+        "PS414",
+        "DeadEnd",
+        "warning",
+        "The edge is open here and closed at the other end",
+        "Somebody's NetworkPolicy, or the default deny of a class, isolates the pods that the edge leads to or comes from, "
+        "and nothing there lets it through. NetworkPolicies add up, so the stage itself loses nothing by foreign ones.",
+        "Have the owners of those pods admit the stage: by a NetworkPolicy, or by a SegmentGrant.",
+    ),
+    Entry(
+        "PS415",
+        "BlockedByOthers",
+        "warning",
+        "A stage only observes, and others block its pods",
+        "A stage that only observes has no policy of ours, so nothing opens what a foreign policy closes.",
+        "Let that policy leave the stage's pods out while it observes, or let the stage enforce.",
+    ),
+    Entry(
         "PS501",
         "IdleStage",
         "info",
         "The stage reaches nothing and accepts nothing",
-        "It is closed altogether, DNS included. That may be meant (a hermetic build), or forgotten.",
+        "It is closed altogether, DNS included, but for what its engine needs. That may be meant (a hermetic build), or "
+        "forgotten.",
         "Declare what it reaches, if it should reach anything.",
     ),
     Entry(
@@ -341,10 +370,20 @@ _ENTRIES: Final = (
         "GitLab's namespace_per_job and Drone's namespaces `drone-…` appear with the job: no segment can be there first.",
         "Keep the runner in one namespace.",
     ),
+    Entry(
+        "PS505",
+        "ClusterNamespace",
+        "info",
+        "The class isolates, and leaves a namespace of the cluster's own open",
+        "A default deny where the cluster resolves names (kube-system, or what the class's dns says) or where its mesh is "
+        "run would cut off every pod of the cluster. A class isolates such a namespace only when it names it.",
+        "Leave it so. Or name it in the namespaceSelector, once policies there open what the cluster needs.",
+    ),
 )
 
 CATALOGUE: Final[Mapping[str, Entry]] = {
-    entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES)
+    entry.reason: entry
+    for entry in sorted((*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES), key=lambda e: e.code)
 }
 
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Segment
-from pipesegment.findings import Finding
+from pipesegment.findings import Finding, Refusal
 from pipesegment.lint import identity
+from pipesegment.reach import engines
 from pipesegment.spec.phrases import path
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, Port, ReachEntry, Stage
 
@@ -144,9 +145,18 @@ def _idle(spec: PipelineSegmentSpec) -> Iterator[Finding]:
     reached = {e.stage.name for s in spec.stages for e in s.reaches if e.stage is not None}
     for index, stage in enumerate(spec.stages):
         if not stage.reaches and not stage.accepts and stage.name not in reached:
-            message = f"stage {stage.name} reaches nothing and accepts nothing; it is closed, DNS included"
+            message = f"stage {stage.name} reaches nothing and accepts nothing; it is closed{_but(spec, stage)}"
             fix = "declare what it reaches, if it should reach anything"
             yield Finding(f"spec.stages[{index}]", "IdleStage", f"stage {stage.name}", message, fix)
+
+
+def _but(spec: PipelineSegmentSpec, stage: Stage) -> str:
+    """Say what a stage that declares nothing has all the same."""
+    placed = engines.place("", spec.stages.index(stage), spec)
+    # ARC's runner pods have their needs beside the job pods, which are the stage.
+    if spec.engine is not None and not isinstance(placed, Refusal) and placed.needs != engines.Needs():
+        return f", but for what {spec.engine.type} needs"
+    return ", but for DNS" if stage.dns == "Cluster" else ", DNS included"
 
 
 def _namespace_per_job(spec: PipelineSegmentSpec) -> Iterator[Finding]:

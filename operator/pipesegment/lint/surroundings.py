@@ -7,6 +7,7 @@ from typing import Final
 from pipesegment.facts.snapshot import Pod, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import AddressPeer, Reach, StageReach
+from pipesegment.reach.isolation import is_spared, isolates
 
 _EVERYWHERE: Final = {"0.0.0.0/0": 4, "::/0": 6}
 
@@ -29,9 +30,11 @@ def _governed(_segment: Segment, reach: Reach, _snapshot: Snapshot) -> Iterator[
         yield Finding(
             "metadata.namespace", "NoClass", namespace, message, "give the platform's class with -f or --facts"
         )
-    elif governance.spec.network.isolation.mode != "Namespace":
+    elif not isolates(governance.spec, namespace):
         message = f"SegmentClass {governance.name} leaves the pods of {namespace} that no stage selects open"
         fix = "set network.isolation.mode: Namespace in the class"
+        if is_spared(governance.spec, namespace):
+            fix = "run the pipeline in a namespace of its own"
         yield Finding("metadata.namespace", "NoIsolation", namespace, message, fix)
 
 

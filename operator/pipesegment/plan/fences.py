@@ -1,7 +1,8 @@
 """Policies as fences: on which planes an object isolates which pods, and what it lets through.
 
 A connection passes one pod on each plane: the caller's egress, the callee's ingress, the callee's mesh policies, the
-callee's mutual TLS. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
+callee's mutual TLS; on its way through a waypoint also the policies of the Service that it calls, which stands for a pod
+there. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
 for what any of them lets through. Objects that isolate nobody (a dry-run policy, a permissive mTLS mode) are no fences.
 Istio's DENY policies would turn all of this around; nothing compiles them.
 
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
-from pipesegment.facts.selectors import Selector
+from pipesegment.facts.selectors import Requirement, Selector
 from pipesegment.plan import cilium
 from pipesegment.plan.terms import ANYTHING, Fields, Ports, Words, fields, peer, ports
 
@@ -36,6 +37,7 @@ class Plane(StrEnum):
     INGRESS = "Ingress"
     MESH = "Mesh"
     MTLS = "MTLS"
+    WAYPOINT = "Waypoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ _KEYS: Final = {
     Plane.EGRESS: ("to", "ports"),
     Plane.MESH: ("from", "to"),
     Plane.MTLS: ("", ""),
+    Plane.WAYPOINT: ("from", "to"),
 }
 FENCE_KINDS: Final = frozenset({"NetworkPolicy", cilium.KIND, "AuthorizationPolicy", "PeerAuthentication"})
 
@@ -100,8 +103,10 @@ def fence(obj: Object | None, words: Words) -> Fence | None:
             sides = [plane for plane in (Plane.INGRESS, Plane.EGRESS) if plane.lower() in spec]
             found = {plane: _cilium_rules(spec, plane, namespace, words) for plane in sides}
             return Fence(namespace, pods, found, among_others=True)
-        case "AuthorizationPolicy" if _restricts_sidecars(obj, spec):
+        case "AuthorizationPolicy" if _restricts(obj, spec):
             rules = tuple(_mesh_rule(raw, words) for raw in spec.get("rules") or ())
+            if spec.get("targetRefs"):
+                return Fence(namespace, _called(spec["targetRefs"]), {Plane.WAYPOINT: rules})
             return Fence(namespace, _workloads(spec), {Plane.MESH: rules})
         case "PeerAuthentication" if (spec.get("mtls") or {}).get("mode") == "STRICT":
             lax = {p: m for p, m in (spec.get("portLevelMtls") or {}).items() if m.get("mode") != "STRICT"}
@@ -127,8 +132,9 @@ def with_rules(obj: Object, allows: Mapping[Plane, Sequence[Rule]]) -> dict[str,
         spec |= {plane.lower(): [rule.raw for rule in rules] for plane, rules in allows.items()}
     elif obj["kind"] == cilium.KIND:
         spec = cilium.with_rules(spec, {plane.lower(): [rule.raw for rule in allows[plane]] for plane in allows})
-    elif obj["kind"] == "AuthorizationPolicy" and allows[Plane.MESH]:
-        spec["rules"] = [rule.raw for rule in allows[Plane.MESH]]
+    elif obj["kind"] == "AuthorizationPolicy":
+        if rules := [rule.raw for plane in allows for rule in allows[plane]]:
+            spec["rules"] = rules
     elif obj["kind"] == "PeerAuthentication" and allows[Plane.MTLS]:
         spec["portLevelMtls"] = {port: mode for rule in allows[Plane.MTLS] for port, mode in rule.raw.items()}
     return stamped({**obj, "spec": spec})
@@ -227,8 +233,15 @@ def _workloads(spec: Mapping[str, Any]) -> Selector:
     return Selector.of((spec.get("selector") or {}).get("matchLabels"))
 
 
-def _restricts_sidecars(obj: Object, spec: Mapping[str, Any]) -> bool:
-    """Tell whether it is an ALLOW that acts, on workloads and not on waypoints."""
+def _called(targets: Sequence[Mapping[str, Any]]) -> Selector:
+    """Read the Services that a waypoint's policy hangs on as pods would be selected: nothing else compiles to one."""
+    named = sorted(str(target.get("name")) for target in targets)
+    return Selector.of({}, Requirement("Service", "In", tuple(named)))
+
+
+def _restricts(obj: Object, spec: Mapping[str, Any]) -> bool:
+    """Tell whether it is an ALLOW that acts, on workloads or on Services behind waypoints, not on Gateways."""
     dry = str((obj["metadata"].get("annotations") or {}).get(_DRY_RUN, "")).lower() in _TRUE
-    waypoint = spec.get("targetRef") or spec.get("targetRefs")
-    return not dry and not waypoint and spec.get("action", "ALLOW") == "ALLOW"
+    targets = spec.get("targetRefs") or ([spec["targetRef"]] if spec.get("targetRef") else [])
+    services = all(target.get("kind") == "Service" for target in targets) and not spec.get("targetRef")
+    return not dry and services and spec.get("action", "ALLOW") == "ALLOW"

@@ -236,7 +236,7 @@ def _is_left_behind(move: Move, guard: Object) -> bool:
 def _guard_name(obj: Object, number: int) -> str:
     """Name a guard; whoever names stages may have taken the first names on purpose."""
     meta = obj["metadata"]
-    fields = ("podSelector", "endpointSelector", "selector")
+    fields = ("podSelector", "endpointSelector", "selector", "targetRefs")
     selector: object = next((found for field in fields if (found := obj["spec"].get(field))), {})
     digest = hashlib.sha256(canonical_bytes(selector)).hexdigest()[:8]
     suffix = f"guard-{digest}-{number}" if number else f"guard-{digest}"

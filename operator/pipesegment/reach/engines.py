@@ -80,6 +80,11 @@ def closing(spec: PipelineSegmentSpec) -> tuple[Selector, ...]:
     return _CLOSING[spec.engine.type](spec, spec.engine) if spec.engine is not None else ()
 
 
+def is_told_by_stages(spec: PipelineSegmentSpec) -> bool:
+    """Tell whether the engine gives its pods no label of the pipeline, so that only the stages' own labels tell it."""
+    return spec.engine is not None and spec.engine.type == "ArgoWorkflows"
+
+
 def _needs(spec: PipelineSegmentSpec) -> Needs:
     engine = spec.engine
     assert engine is not None

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach import engines
 from pipesegment.reach.graph import Mode
 from pipesegment.reach.scene import Scene
-from pipesegment.reach.ways import meet
 
 #: The most selectors that one becomes; more mean that it was never about pods of no pipeline.
 _MAX_PARTS: Final = 16
@@ -19,10 +17,11 @@ _MAX_PARTS: Final = 16
 def outside(scene: Scene, namespace: str, selector: Selector) -> tuple[Selector, ...]:
     """Give disjoint selectors for the pods of a selector that no segment there closes; none where nothing is left."""
     parts = [selector]
-    for fence in sorted(_fences(scene, namespace)):
-        if meet(scene, namespace, selector, fence):
-            parts = [rest for part in parts for rest in less(part, fence)]
-    return tuple(parts) if len(parts) <= _MAX_PARTS else ()
+    for fence in sorted(_fences(scene, namespace, selector)):
+        parts = [rest for part in parts for rest in less(part, fence)]
+        if len(parts) > _MAX_PARTS:
+            return ()
+    return tuple(parts)
 
 
 def less(selector: Selector, other: Selector) -> Iterator[Selector]:
@@ -42,10 +41,11 @@ def less(selector: Selector, other: Selector) -> Iterator[Selector]:
             base &= Selector.of({}, requirement)
 
 
-def _fences(scene: Scene, namespace: str) -> Iterator[Selector]:
-    for view in scene.views_in(namespace):
-        if view.mode is Mode.ENFORCE:
-            yield from (s for s in (view.selector, view.placed.runner) if s is not None)
-    for segment in scene.snapshot.segments.get(namespace, {}).values():
-        if segment.spec is not None and not segment.meta.deleting:
-            yield from engines.closing(segment.spec)
+def _fences(scene: Scene, namespace: str, selector: Selector) -> Iterator[Selector]:
+    """Give the selectors of segments that meet this one: their pipelines', and their stages' that are enforced."""
+    meeting = scene.meeting(namespace, selector)
+    stages = scene.viewed(namespace, [p._replace(kind="stage") for p in meeting if p.kind != "closing"])
+    enforced = {(v.key.segment, v.index) for v in stages if v.mode is Mode.ENFORCE}
+    for part in meeting:
+        if part.kind == "closing" or (part.segment, part.stage) in enforced:
+            yield scene.selector_of(namespace, part)

@@ -32,7 +32,8 @@ def parts(scene: Scene, target: View, ports: tuple[PortRange, ...], through: Key
 
     Only numbered TCP ports are parted: a sidecar captures nothing else, and its policies know no names.
     """
-    if target.mesh is Mesh.NONE:
+    if target.mesh is not Mesh.ISTIO:
+        # ztunnel knows pods by their addresses; a proxy of the callee's reads the rest.
         yield Part(ports)
     elif through is not None:
         yield Part(ports, (services.host(through),))
@@ -117,7 +118,7 @@ def _served(scene: Scene, target: View, found: Service) -> _Served:
     numbers: set[int] = set()
     for port in found.ports:
         if port.protocol == "TCP":
-            behind = _targets(scene, target, port)
+            behind = numbers_behind(scene, target, port)
             if behind is None and not found.headless:
                 return None
             if found.headless:
@@ -126,7 +127,8 @@ def _served(scene: Scene, target: View, found: Service) -> _Served:
     return frozenset(numbers)
 
 
-def _targets(scene: Scene, target: View, port: ServicePort) -> _Served:
+def numbers_behind(scene: Scene, target: View, port: ServicePort) -> _Served:
+    """Give the pods' ports behind one of a Service's; None while no pod tells the number of a name."""
     if isinstance(port.target, int):
         return frozenset({port.target})
     scene.watches.add((target.key.namespace, target.selector))

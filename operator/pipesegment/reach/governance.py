@@ -13,6 +13,7 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Class, NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
@@ -128,6 +129,37 @@ def tie(namespace: str, rivals: tuple[str, ...]) -> Finding:
     )
 
 
+def unknown_finding(governance: Governance, namespace: str, snapshot: Snapshot) -> Finding | None:
+    """Say that it is not known whether classes govern a namespace, which is not among the facts: its labels decide."""
+    asking = () if governance.stalled else _asking(namespace, snapshot)
+    if not asking:
+        return None
+    who = f"SegmentClass {asking[0]} governs" if len(asking) == 1 else f"SegmentClasses {', '.join(asking)} govern"
+    said = f"namespace {namespace} is not among the facts, so whether {who} it is not known"
+    fix = "give the Namespace with its labels with --facts or --cluster"
+    return Finding("metadata.namespace", "NamespaceUnknown", namespace, said, fix)
+
+
+def _asking(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """Name the classes for which the labels of a namespace that is not among the facts would decide, sorted.
+
+    It is taken to have no label but its name.
+    """
+    if namespace in snapshot.namespaces:
+        return ()
+    found = _selecting(namespace, snapshot)
+    least = found[0].claim.priority if found and found[0].claim else None
+    labels = namespace_labels(namespace, snapshot)
+    asking = []
+    for each in _living(snapshot, claim=True):
+        assert each.claim is not None
+        on_name = [r for r in each.claim.selector.requirements if r.key == names.NAMESPACE_NAME_LABEL]
+        asks = len(on_name) < len(each.claim.selector.requirements)
+        if asks and all(r.matches(labels) for r in on_name) and (least is None or each.claim.priority >= least):
+            asking.append(each.meta.name)
+    return tuple(sorted(asking))
+
+
 def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | None:
     """Give the pods that the isolation of a namespace leaves out; None where no class isolates it.
 
@@ -138,7 +170,7 @@ def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | N
         found = standing(namespace, snapshot)
         # `exceptPods` is written as its opposites, one requirement each (`compile.isolation`).
         return None if found is None else tuple(Selector.of({}, r.opposite) for r in found.selector.requirements)
-    return isolation_exceptions(governing) if governing.spec.network.isolation.mode == "Namespace" else None
+    return isolation_exceptions(governing) if isolates(governing.spec, namespace) else None
 
 
 def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:

@@ -11,7 +11,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
-from pipesegment.reach import fenced, governance, services
+from pipesegment.reach import fenced, governance, isolation, notes, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Declared, Scene, View
@@ -62,13 +62,13 @@ def granted_ports(
         return ports
     common = _covered(scene, view, peer, ports)
     rest = [p for p in ports if p not in common]
-    if own:
-        if rest:
-            _note_closed(scene, declared.because, _at(described, rest, common), peer.namespace)
-        return common
-    held = _is_held(scene, view, peer)
+    held = own or _is_held(scene, view, peer)
     if rest:
-        note_ungranted(scene, declared.because, _at(described, rest, common), peer.namespace, closed=held)
+        told, otherwise = _at(described, rest, common), _otherwise(scene, view, peer, rest)
+        if own:
+            notes.closed_by_class(scene, declared.because, told, peer.namespace, otherwise)
+        else:
+            note_ungranted(scene, declared.because, told, peer.namespace, closed=held, fix=otherwise)
     return common if held else ports
 
 
@@ -164,6 +164,24 @@ def _at(described: str, rest: Iterable[PortRange], common: Collection[PortRange]
     return f"{described} at {', '.join(ports)}"
 
 
+def _otherwise(scene: Scene, view: View, peer: PodPeer, rest: Sequence[PortRange]) -> str:
+    """Say what helps where a grant gives these pods, and speaks of ports by number where the edge does by name, or so.
+
+    '' where it is not that. Which number is behind a name, each pod says for itself.
+    """
+    for grant in naming(scene, view.key, peer.namespace):
+        given = _ports(scene, grant) if covers(scene, grant, peer.selector) else ()
+        for port in rest:
+            by_name = isinstance(port.port, str)
+            if any(g.protocol == port.protocol and isinstance(g.port, str) is not by_name for g in given):
+                meant, said = ("name", "number") if by_name else ("number", "name")
+                return (
+                    f"add port {port.port} to SegmentGrant {grant.meta.key}: it gives these pods by {said}, and a {meant} is "
+                    f"covered by the same {meant} alone, because the number behind a name differs from pod to pod"
+                )
+    return ""
+
+
 def _covered(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, ...]) -> tuple[PortRange, ...]:
     covering = [g for g in naming(scene, view.key, peer.namespace) if covers(scene, g, peer.selector)]
     return tuple(sorted({p for g in covering for p in intersect_ports(ports, _ports(scene, g))}, key=sort_key))
@@ -184,32 +202,22 @@ def _is_held(scene: Scene, view: View, peer: PodPeer) -> bool:
     )
 
 
-def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *, closed: bool) -> None:
+def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *, closed: bool, fix: str = "") -> None:
     """Say that nobody there granted the edge; the words are the same whether the target exists or not."""
     scene.note(
         because,
         "Ungranted",
         described,
         f"no SegmentGrant in namespace {namespace} covers {described}{', so it stays closed' if closed else ''}",
-        f"have the owners of {namespace} create a SegmentGrant there",
+        fix or f"have the owners of {namespace} create a SegmentGrant there",
     )
 
 
 def _closed_by_class(scene: Scene, peer: PodPeer) -> bool:
     """Tell whether the class's isolation closes these pods of the own namespace."""
-    if scene.governance.spec.network.isolation.mode != "Namespace":
+    if not isolation.isolates(scene.governance.spec, peer.namespace):
         return False
     return not any(peer.selector.implies(e) for e in governance.isolation_exceptions(scene.governance))
-
-
-def _note_closed(scene: Scene, because: str, described: str, namespace: str) -> None:
-    scene.note(
-        because,
-        "HalfOpen",
-        described,
-        f"the SegmentClass closes every pod of namespace {namespace}, and nothing opens {described}",
-        "declare them as a stage that accepts this one, or create a SegmentGrant for them in this namespace",
-    )
 
 
 def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selector, str]]:

@@ -7,7 +7,7 @@ admit is already closed here, with a Finding that says why.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Protocol
@@ -47,14 +47,14 @@ class Network(StrEnum):
 
 
 class Mesh(StrEnum):
-    """Whose data plane a stage is in."""
+    """Whose data plane a stage is in: Istio's sidecars, or its ambient one."""
 
     NONE = "None"
     ISTIO = "Istio"
+    AMBIENT = "Ambient"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StageKey:
+class StageKey(NamedTuple):
     """One stage of the cluster."""
 
     namespace: str
@@ -117,6 +117,40 @@ class HttpRule:
     paths: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Waypoint:
+    """A waypoint of Istio's ambient mesh: its Gateway, and the account that it runs as."""
+
+    namespace: str
+    name: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Front:
+    """A Service whose calls pass a waypoint on their way to a stage; `ports` are (its own, the pods'), TCP alone."""
+
+    service: str
+    waypoint: Waypoint
+    ports: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """How Istio's ambient mesh carries calls to pods: to one port of theirs, or of a waypoint's, whatever port is called.
+
+    `guarded`: an AuthorizationPolicy of ours holds callers to ports there. `waypoints` are those that calls may pass,
+    `fronts` the stage's Services behind them, `beside` other Services (`namespace/name`) behind them that nothing of ours
+    guards. `distrusted` says why a waypoint in front of a stage cannot be held to anything ('' when it can).
+    """
+
+    guarded: bool
+    waypoints: tuple[Waypoint, ...] = ()
+    fronts: tuple[Front, ...] = ()
+    beside: tuple[str, ...] = ()
+    distrusted: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One declared way, resolved.
@@ -124,10 +158,10 @@ class Edge:
     `ports` empty means every port (only an engine's own needs may say so). `peers` is never empty when `open`.
     `principals` are the sources' identities on ingress edges (empty: the source has none, such as a cidr).
     `hosts` are what the mesh calls whoever is called at these ports, as `namespace/host` for a Sidecar (empty: not in the
-    registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_meshed`: the other
-    side is in the mesh (None: unknown, such as plain pods). `unread`: ports where no sidecar reads the requests of `http`,
+    registry); `fronts` are the Services (`namespace/name`) of a stage that do not lead to them. `other_mesh`: the data plane
+    of the other side (None: unknown, such as plain pods). `unread`: ports where no proxy reads the requests of `http`,
     for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
-    engines translate before they judge, or after.
+    engines translate before they judge, or after. `tunnel`: the ambient mesh carries it, as far as it is TCP.
     """
 
     because: str
@@ -141,9 +175,15 @@ class Edge:
     principals: tuple[Principal, ...] = ()
     hosts: tuple[str, ...] = ()
     fronts: tuple[str, ...] = ()
-    other_meshed: bool | None = None
+    other_mesh: Mesh | None = None
     unread: tuple[int, ...] = ()
     virtual: bool = False
+    tunnel: Tunnel | None = None
+
+    @property
+    def other_meshed(self) -> bool | None:
+        """Whether the other side is in a mesh; None where that is unknown."""
+        return None if self.other_mesh is None else self.other_mesh is not Mesh.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +218,8 @@ class StageReach:
     runner: "RunnerReach | None" = None
     #: Its role in AWS; None without one, or where the class refuses it.
     cloud: CloudIdentity | None = None
+    #: The stage's own Services behind waypoints; empty outside of the ambient mesh.
+    fronts: tuple[Front, ...] = ()
     pods: int = 0
     wrong_account: int = 0
 

@@ -12,7 +12,8 @@ from pipesegment.reach import addresses, engines
 from pipesegment.reach.addresses import network, touching
 from pipesegment.reach.graph import AddressPeer, Target
 from pipesegment.reach.scene import Declared, Scene
-from pipesegment.spec.segment import AcceptEntry, CidrBlock, ReachEntry
+from pipesegment.spec.ports import within
+from pipesegment.spec.segment import AcceptEntry, CidrBlock, PipelineSegmentSpec, ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 #: Annotation keys by which clouds other than AWS bind an identity to a service account.
@@ -32,6 +33,7 @@ def check_segment(scene: Scene) -> None:
         for path, wish in wishes:
             if wish is not None and wish not in rails.modes:
                 scene.refuse(path, f"{governing} does not allow the mode", wish, f"use one of {', '.join(rails.modes)}")
+        _check_default_mode(scene, spec, governing)
     if spec.suspend and not rails.allow_suspend:
         scene.refuse("spec.suspend", f"{governing} does not allow suspending, here", "true", "set it to false")
     if spec.engine is not None and rails.engines and spec.engine.type not in rails.engines:
@@ -49,6 +51,20 @@ def check_segment(scene: Scene) -> None:
                     key,
                     "have the platform team add the key to guardrails.annotations of the SegmentClass",
                 )
+
+
+def _check_default_mode(scene: Scene, spec: PipelineSegmentSpec, governing: str) -> None:
+    """Refuse the mode that a class gives to who names none, where the class itself does not allow it."""
+    enforcement, modes = scene.governance.spec.enforcement, scene.governance.spec.guardrails.modes
+    default = "Observe" if enforcement.max == "Observe" else enforcement.default
+    silent = not spec.has("mode") and any(stage.mode is None for stage in spec.stages)
+    if silent and default != "Suspend" and default not in modes:
+        scene.refuse(
+            "spec.mode",
+            f"is absent, and {governing} allows {', '.join(modes)} alone, while its own default is",
+            default,
+            f"write mode: {modes[0]}, or have the platform team set enforcement.default",
+        )
 
 
 def allows(scene: Scene, declared: Declared[ReachEntry]) -> bool:
@@ -186,13 +202,12 @@ def _of_the_cluster(scene: Scene, block: str, excepts: Sequence[str] = ()) -> st
 
 def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock, *, source: bool = False) -> bool:
     rules = scene.governance.spec.network
-    if not rules.allow_imds and touching(cidr.block, cidr.except_, addresses.metadata()):
-        scene.refuse(
-            path,
-            "holds link-local or metadata addresses",
-            cidr.block,
-            "narrow it, or except 169.254.0.0/16 (IPv6: fe80::/10 and fd00:ec2::/32) and the clouds' metadata addresses",
-        )
+    held = [m for m in addresses.metadata() if touching(cidr.block, cidr.except_, (m,))]
+    if held and not rules.allow_imds:
+        inside = all(within(str(m), cidr.block) and str(m) != cidr.block for m in held)
+        otherwise = "" if source else "; the metadata service is the target `imds`, where the class allows it"
+        fix = f"narrow it, or except {', '.join(map(str, held))}" if inside else f"name other addresses{otherwise}"
+        scene.refuse(path, "holds link-local or metadata addresses", cidr.block, fix)
         return False
     if not rules.allow_internet and addresses.is_public(cidr.block, cidr.except_):
         scene.refuse(

@@ -150,11 +150,14 @@ class Leaving:
 
     def agrees(self, target: Member, caller: Member, ways: Ways, question: Question) -> bool:
         """Tell whether a stage takes what another one reaches of it: by its own word, or by none in the same segment."""
-        said = [s.entry for s in target.accepts() if means_all_of(target, s.entry, caller)]
-        if not said and target.is_of(caller.namespace, caller.segment):
+        said = [s for s in target.accepts() if means_all_of(target, s.entry, caller)]
+        own = any(s.because.startswith(f"{target.path('accepts')}[") for s in said)
+        if not own and target.is_of(caller.namespace, caller.segment):
             return True
         agreed = (
-            covering.at(e.ports, question.port, question.destination) & ways for e in said if admits(e.http, question)
+            covering.at(s.entry.ports, question.port, question.destination) & ways
+            for s in said
+            if admits(s.entry.http, question)
         )
         return any(agreed)
 

@@ -13,7 +13,7 @@ from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import engines, governance, mesh
+from pipesegment.reach import engines, governance, isolation, mesh
 from pipesegment.reach.graph import Governance, Mesh, Mode
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
 
@@ -144,9 +144,8 @@ class Members:
         left = governance.standing(pod.namespace, self._snapshot) if governing.stalled else None
         if left is not None and left.selector.matches(pod.labels):
             return f"the isolation of namespace {pod.namespace}, although nobody can be said to govern it"
-        isolation = governing.spec.network.isolation
-        excepted = any(canonical(s).matches(pod.labels) for s in isolation.except_pods)
-        if isolation.mode == "Namespace" and not excepted:
+        excepted = any(canonical(s).matches(pod.labels) for s in governing.spec.network.isolation.except_pods)
+        if isolation.isolates(governing.spec, pod.namespace) and not excepted:
             return f"SegmentClass/{governing.name}, which isolates namespace {pod.namespace}"
         return ""
 
@@ -216,14 +215,14 @@ def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
         return
     meta = segment.meta
     governing = governance.of_segment(segment, snapshot)
-    in_mesh = mesh.provider(meta.namespace, governing, snapshot) is Mesh.ISTIO
+    provider = mesh.provider(meta.namespace, governing, snapshot)
     age = (not meta.created, meta.created, meta.uid)
     for index, stage in enumerate(segment.spec.stages):
         placed = engines.place(meta.name, index, segment.spec)
         if isinstance(placed, Refusal):
             continue
         enforced = governance.mode_of(segment.spec, stage, governing) is Mode.ENFORCE
-        meshed = in_mesh and stage.mesh == "Auto"
+        meshed = mesh.of_stage(stage, placed.selector, governing, provider) is Mesh.ISTIO
         parts = [(placed.selector, placed.needs, False)]
         if placed.runner is not None and placed.runner_needs is not None:
             parts.append((placed.runner, placed.runner_needs, True))

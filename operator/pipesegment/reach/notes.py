@@ -82,3 +82,14 @@ def _named(key: StageKey) -> str:
 def _declare(field: str, key: StageKey) -> str:
     named = f"{{name: {key.stage}, segment: {key.segment}, namespace: {key.namespace}}}"
     return f"declare {field}: [{{stage: {named}, ports: […]}}] there"
+
+
+def closed_by_class(scene: Scene, because: str, described: str, namespace: str, fix: str) -> None:
+    """Say that pods of the own namespace, which are no stage, are closed by the class; '' for the usual fix."""
+    scene.note(
+        because,
+        "HalfOpen",
+        described,
+        f"the SegmentClass closes every pod of namespace {namespace}, and nothing opens {described}",
+        fix or "declare them as a stage that accepts this one, or create a SegmentGrant for them in this namespace",
+    )

@@ -5,14 +5,18 @@ Stages of one segment that provably overlap are wrong input; stages of two segme
 then uid; what does not exist yet is the younger, and of two such both are refused).
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
-from itertools import product
+from typing import Final
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach import engines
 from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.stages import Part, accounts, placements
+
+#: The most stages that are named to one that overlaps with them.
+_MOST_TOLD: Final = 16
 
 
 def within(scene: Scene, views: tuple[View, ...]) -> None:
@@ -40,35 +44,55 @@ def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
     """Find the stages that give way to another segment's; with `guardrails.overlap: Union` they are only reported."""
     union = scene.governance.spec.guardrails.overlap == "Union"
     scene.watches.update((scene.namespace, selector) for view in views for selector in _pods(view))
+    sharing = _sharing_accounts(scene, views)
     closed = set()
-    for other in scene.views_in(scene.namespace):
-        if other.key.segment == scene.segment.meta.name:
-            continue
-        owner = scene.snapshot.segment(other.key.namespace, other.key.segment)
-        assert owner is not None
-        for view in views:
-            shares_account, overlaps = view.account == other.account, _overlaps(scene, view, other)
-            if not (shares_account or overlaps):
-                continue
+    for view in views:
+        overlapping = _overlapping_with(scene, view)
+        told: list[Finding] = []
+        for other in scene.viewed(scene.namespace, overlapping | sharing.get(view.account, frozenset())):
+            owner = scene.snapshot.segment(other.key.namespace, other.key.segment)
+            assert owner is not None
             gives_way = _gives_way(scene.segment, owner)
-            if shares_account and gives_way:
-                # No class lets two stages be one identity.
-                scene.findings.append(_shared_account(scene, view, other))
-            elif overlaps and union:
-                scene.findings.append(_united(scene, view, other))
-                continue
-            elif overlaps and gives_way:
-                scene.findings.append(_overlapping(scene, view, other))
-            if gives_way:
+            # No class lets two stages be one identity.
+            conflict = gives_way and other.account == view.account
+            united = union and not conflict and _is_of(other, overlapping)
+            if gives_way and not united:
                 closed.add(view.key.stage)
+            if len(told) < _MOST_TOLD and (conflict or united or gives_way):
+                say = _shared_account if conflict else _united if united else _overlapping
+                told.append(say(scene, view, other))
+        for finding in told:
+            scene.tell(finding)
     return frozenset(closed)
+
+
+def _overlapping_with(scene: Scene, view: View) -> frozenset[Part]:
+    """Give the stages of other segments that provably have pods of this one, or are seen to have."""
+    found: set[Part] = set()
+    for mine in _pods(view):
+        found.update(scene.seen_in(scene.namespace, mine))
+        found.update(p for theirs, p in scene.related(scene.namespace, mine) if mine.overlaps(theirs))
+    return frozenset(p._replace(kind="stage") for p in found if p.segment != view.key.segment and p.kind != "closing")
+
+
+def _sharing_accounts(scene: Scene, views: tuple[View, ...]) -> dict[str, frozenset[Part]]:
+    """Give the stages of other segments that have an account of ours, by that account."""
+    mine = {view.account for view in views}
+    found: defaultdict[str, set[Part]] = defaultdict(set)
+    for name, segment in scene.snapshot.segments.get(scene.namespace, {}).items():
+        if name != scene.segment.meta.name:
+            for account in mine & accounts(segment).keys():
+                found[account].update(Part(name, index, "stage") for index in accounts(segment)[account])
+    return {account: frozenset(parts) for account, parts in found.items()}
+
+
+def _is_of(view: View, parts: frozenset[Part]) -> bool:
+    return Part(view.key.segment, view.index, "stage") in parts
 
 
 def selectors(segment: Segment) -> tuple[Selector, ...]:
     """Give the pods of a segment's stages, for those who want to know whom its change concerns."""
-    if segment.spec is None:
-        return ()
-    placed = (engines.place(segment.meta.name, index, segment.spec) for index in range(len(segment.spec.stages)))
+    placed = placements(segment)
     return tuple(s for p in placed if not isinstance(p, Refusal) for s in (p.selector, p.runner) if s is not None)
 
 
@@ -83,16 +107,6 @@ def _apart(view: View, other: View) -> Iterator[tuple[Selector, Selector]]:
     yield from ((view.selector, theirs) for theirs in _pods(other))
     if view.placed.runner is not None:
         yield view.placed.runner, other.selector
-
-
-def _overlaps(scene: Scene, view: View, other: View) -> bool:
-    return any(_meet(scene, view.key.namespace, a, b) for a, b in product(_pods(view), _pods(other)))
-
-
-def _meet(scene: Scene, namespace: str, mine: Selector, theirs: Selector) -> bool:
-    if mine.disjoint(theirs):
-        return False
-    return mine.overlaps(theirs) or any(theirs.matches(p.labels) for p in scene.snapshot.pods_of(namespace, mine))
 
 
 def _gives_way(mine: Segment, other: Segment) -> bool:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from pipesegment.reach import grants, notes
+from pipesegment.reach import grants, notes, tunnels
 from pipesegment.reach.fronts import Part, parts, unread_ports
-from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target
+from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target, Tunnel
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, Way, touches, ways
+from pipesegment.reach.ways import Refused, Way, ways
 from pipesegment.spec.segment import ReachEntry
+
+#: The most stages of which one entry is told that they do not let it in.
+_MOST_TOLD: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +36,10 @@ class Aim:
         ports: tuple[PortRange, ...],
         http: tuple[HttpRule, ...],
         hosts: tuple[str, ...],
-        meshed: bool | None = None,
+        mesh: Mesh | None = None,
         fronts: tuple[str, ...] = (),
         unread: tuple[int, ...] = (),
+        tunnel: Tunnel | None = None,
     ) -> Edge:
         """Make an open edge to pods."""
         return Edge(
@@ -48,8 +53,9 @@ class Aim:
             http=http,
             hosts=hosts,
             fronts=fronts,
-            other_meshed=meshed,
+            other_mesh=mesh,
             unread=unread,
+            tunnel=tunnel,
         )
 
 
@@ -61,8 +67,8 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
     scene.watches.add((peer.namespace, peer.selector))
     met = [
         (other, found)
-        for other in scene.views_in(peer.namespace)
-        if other.mode is Mode.ENFORCE and touches(scene, peer.namespace, peer.selector, other)
+        for other in scene.viewed(peer.namespace, scene.meeting(peer.namespace, peer.selector))
+        if other.mode is Mode.ENFORCE
         if (found := ways(scene, view, aim.declared, other)) is not None
     ]
     admitting = [(other, found) for other, found in met if not isinstance(found, Refused)]
@@ -71,26 +77,29 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
         yield from to_stage(scene, aim, peer, _held(scene, view, aim, peer, found), other)
     if whole:
         return
-    for other, found in met:
-        if isinstance(found, Refused):
-            part = "" if peer.selector.implies(other.selector) else "some of "
-            who = f"stage {other.key}, whose pods are {part}those of {aim.described},"
-            notes.refused(scene, view, aim.declared, aim.described, found.reason, who)
+    for other, refused in [(o, f) for o, f in met if isinstance(f, Refused)][:_MOST_TOLD]:
+        part = "" if peer.selector.implies(other.selector) else "some of "
+        who = f"stage {other.key}, whose pods are {part}those of {aim.described},"
+        notes.refused(scene, view, aim.declared, aim.described, refused.reason, who)
     if any(peer.selector.implies(other.selector) for other, _ in met):
         yield aim.closed()
         return
     if not admitting or peer.namespace != scene.namespace:
         ports = grants.granted_ports(scene, view, aim.declared, peer, ports, aim.described)
-    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts) if ports else aim.closed()
+    if not ports:
+        yield aim.closed()
+        return
+    tunnel = tunnels.to_pods(scene, peer) if view.mesh is Mesh.AMBIENT else None
+    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts, tunnel=tunnel)
 
 
 def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other: View) -> Iterator[Edge]:
     """Open the ways to a stage's pods; without any, nothing is open."""
-    meshed = other.mesh is not Mesh.NONE
     for way in found:
         for part in [Part(way.ports, aim.hosts)] if aim.hosts else parts(scene, other, way.ports):
             unread = unread_ports(scene, other, part.ports, way.http)
-            yield aim.opened(peer, part.ports, way.http, part.hosts, meshed, part.fronts, unread)
+            tunnel = tunnels.to_stage(scene, other)
+            yield aim.opened(peer, part.ports, way.http, part.hosts, other.mesh, part.fronts, unread, tunnel)
     if not found:
         yield aim.closed()
 

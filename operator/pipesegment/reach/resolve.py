@@ -6,14 +6,25 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
-from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
+from pipesegment.reach import (
+    conformance,
+    dns,
+    engines,
+    governance,
+    grants,
+    guardrails,
+    mesh,
+    overlap,
+    pipeline,
+    sources,
+    targets,
+    tunnels,
+)
 from pipesegment.reach.aws import resolve as cloud
 from pipesegment.reach.conformance import unwired
 from pipesegment.reach.fronts import parts
@@ -32,7 +43,11 @@ from pipesegment.reach.graph import (
     Target,
 )
 from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
+
+#: What an edge costs until it is compiled, in the steps of a Scene.
+_EDGE_STEPS: Final = 60
 
 
 def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
@@ -53,8 +68,9 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
     stages, cloud_refusals = cloud.identified(scene, views, stages)
-    closing = _closing(scene, spec)
-    scene.findings.extend(conformance.findings(scene, views, stages, closing))
+    closing = pipeline.closing(scene, spec)
+    for finding in conformance.findings(scene, views, stages, closing, granted):
+        scene.tell(finding)
     return Reach(
         segment=segment.meta.key,
         uid=segment.meta.uid,
@@ -65,7 +81,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         granted=tuple(dict.fromkeys(granted)),
         covered=tuple(dict.fromkeys(scene.covered)),
         suspended=governance.is_suspended(spec, governing),
-        findings=tuple(dict.fromkeys(scene.findings)),
+        findings=tuple(scene.findings),
         refusals=tuple(scene.refusals),
         cloud_refusals=cloud_refusals,
         reads=frozenset(scene.reads),
@@ -76,8 +92,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
 def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
     if segment.spec is None:
         raise Refused(segment.refusals)
-    found = (engines.place(segment.meta.name, i, segment.spec) for i in range(len(segment.spec.stages)))
-    refusals = [p for p in found if isinstance(p, Refusal)]
+    refusals = [p for p in placements(segment) if isinstance(p, Refusal)]
     if refusals:
         raise Refused(refusals)
     return segment.spec
@@ -85,8 +100,9 @@ def _placed_spec(segment: Segment) -> PipelineSegmentSpec:
 
 def _note_surroundings(scene: Scene) -> None:
     stalled = governance.stalled_finding(scene.governance, scene.namespace, scene.snapshot)
+    unknown = governance.unknown_finding(scene.governance, scene.namespace, scene.snapshot)
     unsupported = mesh.unsupported(scene.namespace, scene.governance, scene.snapshot)
-    for found in (stalled, unsupported):
+    for found in (stalled, unknown, unsupported):
         if found is not None:
             scene.note(found.path, found.reason, found.target, found.message, found.fix)
 
@@ -95,8 +111,8 @@ def _stage(
     scene: Scene, spec: PipelineSegmentSpec, view: View, closed: bool, granted: list[GrantedIngress]
 ) -> StageReach:
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
-    egress = list(_egress(scene, view))
-    ingress = list(sources.ingress(scene, view))
+    egress = list(_counted(scene, _egress(scene, view)))
+    ingress = list(_counted(scene, sources.ingress(scene, view)))
     egress += _siblings(scene, view, "egress")
     ingress += _siblings(scene, view, "ingress")
     egress += cloud.agent(view)
@@ -117,9 +133,16 @@ def _stage(
         ingress=_sorted(ingress),
         closed=closed,
         runner=_runner(scene, view),
+        fronts=tunnels.fronts(scene, view),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
     )
+
+
+def _counted(scene: Scene, edges: Iterator[Edge]) -> Iterator[Edge]:
+    for edge in edges:
+        scene.spend(_EDGE_STEPS)
+        yield edge
 
 
 def _egress(scene: Scene, view: View) -> Iterator[Edge]:
@@ -159,17 +182,18 @@ def _siblings(scene: Scene, view: View, direction: Literal["egress", "ingress"])
             peers=(PodPeer(view.key.namespace, siblings),),
             principals=(Principal(view.key.namespace, None),) if inbound else (),
             hosts=next(parts(scene, view, ())).hosts if inbound else (),
+            tunnel=tunnels.to_stage(scene, view),
         )
 
 
 def _sidecar_needs(view: View, egress: list[Edge], ingress: list[Edge]) -> bool:
     """Tell whether a sidecar must find its control plane; a stage that declares nothing stays without."""
-    return view.mesh is not Mesh.NONE and any(e.open for e in (*egress, *ingress))
+    return view.mesh is Mesh.ISTIO and any(e.open for e in (*egress, *ingress))
 
 
 def _note_idle_sidecar(scene: Scene, view: View, egress: list[Edge], ingress: list[Edge]) -> None:
     """Say that a stage's pods do not become ready: no way is opened for a sidecar that has nothing to carry."""
-    if view.mesh is not Mesh.NONE and not _sidecar_needs(view, egress, ingress):
+    if view.mesh is Mesh.ISTIO and not _sidecar_needs(view, egress, ingress):
         stage = f"stage {view.key.stage}"
         scene.note(
             f"{view.path}.mesh",
@@ -210,13 +234,8 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
             seen[edge.described] += 1
             apart = f"{edge.target}/{edge.described}/{seen[edge.described]}"
             for peer in edge.peers:
-                if isinstance(peer, PodPeer) and not _is_stage(scene, peer):
+                if isinstance(peer, PodPeer) and not scene.is_enforced(peer.namespace, peer.selector):
                     yield from grants.granted(scene, view, edge.because, peer, edge.ports, apart)
-
-
-def _is_stage(scene: Scene, peer: PodPeer) -> bool:
-    """Tell whether these pods are a stage's: its own policy lets the callers in."""
-    return any(v.mode is Mode.ENFORCE and peer.selector.implies(v.selector) for v in scene.views_in(peer.namespace))
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:
@@ -231,32 +250,8 @@ def _runner(scene: Scene, view: View) -> RunnerReach | None:
     for entry in placed.runner_needs.reaches:
         found += targets.egress(scene, view, Declared(engines.BECAUSE, entry))
     found += dns.edges(scene, view, names_needed=True)
-    found += [_istiod()] if view.mesh is not Mesh.NONE else []
+    found += [_istiod()] if view.mesh is Mesh.ISTIO else []
     return RunnerReach(placed.runner, _sorted(found))
-
-
-def _closing(scene: Scene, spec: PipelineSegmentSpec) -> tuple[Selector, ...]:
-    """Close the pipeline's pods that no stage names, unless that would block a stage that only observes.
-
-    Only the segment's own stages have a say: another segment that merely observes must not open anything here.
-    """
-    if spec.engine is None:
-        return ()
-    selectors = engines.closing(spec)
-    scene.watches.update((scene.namespace, selector) for selector in selectors)
-    observing = [v for v in scene.views(scene.segment) if v.mode is Mode.OBSERVE]
-    blocked = {s: v for v in observing for s in selectors if not s.disjoint(v.selector)}
-    if blocked or not selectors:
-        only = next(iter(blocked.values()), None)
-        why = f"stage {only.key} only observes" if only else "its stages have no label in common"
-        scene.note(
-            "spec.engine",
-            "PipelineUnclosed",
-            names.SEGMENT,
-            f"pods of the pipeline that no stage names stay open, because {why}",
-            "let every stage enforce" if only else "give every stage's podSelector one common label",
-        )
-    return tuple(s for s in selectors if s not in blocked)
 
 
 def _account(view: View, stage: Stage) -> Account:

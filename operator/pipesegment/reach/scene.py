@@ -4,23 +4,34 @@ A View is a stage with everything that follows from its own segment and class al
 its entries with those of `common` and of the class's baseline. Peers of other segments are seen through Views as well.
 """
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pipesegment import names
+from pipesegment.errors import Refused
+from pipesegment.facts.byselector import are_related
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import engines, governance, mesh, network
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey, Tunnel
+from pipesegment.reach.stages import Part, Stages, placements, selector_of, stages_of
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
 #: Services, and the TCP ports of the pods that each leads to; None for all of them.
 Fronts = list[tuple[Key, frozenset[int] | None]]
 
 E = TypeVar("E", ReachEntry, AcceptEntry)
+T = TypeVar("T")
+
+#: The most findings of one reason that are told of a segment: nobody reads more, and an author may cause any number.
+_MOST_TOLD: Final = 256
+#: The most steps of one resolve, a step being about a microsecond: nobody else is served meanwhile. Sixty-four stages
+#: that reach and accept each other take a tenth of it.
+_MOST_STEPS: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,22 @@ class View:
         """The stage's pods."""
         return self.placed.selector
 
+    @cached_property
+    def naming(self) -> Mapping[StageKey, tuple[Declared[ReachEntry], ...]]:
+        """The entries of `reaches` that name a stage, by that stage."""
+        found: defaultdict[StageKey, list[Declared[ReachEntry]]] = defaultdict(list)
+        for declared in self.reaches:
+            named = declared.entry.stage
+            if named is not None:
+                there = StageKey(named.namespace or self.key.namespace, named.segment or self.key.segment, named.name)
+                found[there].append(declared)
+        return {key: tuple(entries) for key, entries in found.items()}
+
+    @cached_property
+    def pointing(self) -> tuple[Declared[ReachEntry], ...]:
+        """The entries of `reaches` that may lead to a stage without naming it."""
+        return tuple(d for d in self.reaches if d.entry.kind in {"pods", "service", "destination"})
+
 
 @dataclass
 class Scene:
@@ -68,11 +95,15 @@ class Scene:
     snapshot: Snapshot
     reads: set[tuple[str, str, str]] = field(default_factory=set)
     watches: set[tuple[str, Selector]] = field(default_factory=set)
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)
     covered: list[CoveredEdge] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: dict[Refusal, None] = field(default_factory=dict)
     #: What each stage's Services lead to, found once: every edge to it asks (`fronts`).
     fronts: dict[StageKey, Fronts] = field(default_factory=dict)
+    _spent: int = 0
+    _told: Counter[str] = field(default_factory=Counter)
+    _once: dict[Hashable, Any] = field(default_factory=dict)
+    tunnels: dict[StageKey, Tunnel] = field(default_factory=dict)
     _governed: dict[str, Governance] = field(default_factory=dict)
     _providers: dict[tuple[str, int], Mesh] = field(default_factory=dict)
 
@@ -101,15 +132,42 @@ class Scene:
 
     def note(self, path: str, reason: str, target: str, message: str, fix: str) -> None:
         """Tell something; saying it twice tells it once."""
-        finding = Finding(path, reason, target, message, fix, self.object)
-        if finding not in self.findings:
-            self.findings.append(finding)
+        self.tell(Finding(path, reason, target, message, fix, self.object))
+
+    def tell(self, finding: Finding) -> None:
+        """Tell a finding, unless there are many of its reason already."""
+        if finding not in self.findings and self._told[finding.reason] < _MOST_TOLD:
+            self._told[finding.reason] += 1
+            self.findings[finding] = None
 
     def refuse(self, path: str, problem: str, value: str, fix: str) -> None:
         """Tell what the class does not allow."""
         refusal = Refusal(path, problem, value, fix, "Invalid", self.object)
-        if refusal not in self.refusals:
-            self.refusals.append(refusal)
+        if len(self.refusals) < _MOST_TOLD:
+            self.refusals[refusal] = None
+
+    def spend(self, steps: int) -> None:
+        """Count work of which an author may cause any amount; Refused when it is too much for one segment."""
+        self._spent += steps
+        if self._spent > _MOST_STEPS:
+            raise Refused(
+                [
+                    Refusal(
+                        "spec.stages",
+                        "mean more pods, in more words, than can be compared for one segment, with",
+                        f"{len(self.views(self.segment))} stages",
+                        "write one selector for what is meant alike, select by `In` and matchLabels, or split the segment",
+                        "Invalid",
+                        self.object,
+                    )
+                ]
+            )
+
+    def once(self, key: Hashable, find: Callable[[], T]) -> T:
+        """Find something once in this resolve."""
+        if key not in self._once:
+            self._once[key] = find()
+        return self._once[key]  # type: ignore[no-any-return] # stored one line above
 
     def service(self, namespace: str, name: str) -> Service | None:
         """Find a Service, and remember that it was asked for."""
@@ -122,7 +180,7 @@ class Scene:
         found = self.snapshot.segment(namespace, segment)
         if found is None or found.spec is None or found.meta.deleting:
             return None
-        return next((v for v in self.views(found) if v.key.stage == stage), None)
+        return self.once(("staged", found.meta.key), lambda: {v.key.stage: v for v in self.views(found)}).get(stage)
 
     def views_in(self, namespace: str) -> Iterator[View]:
         """Give the stages of every segment of a namespace, in the order of their names.
@@ -135,6 +193,98 @@ class Scene:
             found = segments[name]
             if found.spec is not None and not found.meta.deleting:
                 yield from self.views(found)
+
+    def stages(self, namespace: str) -> Stages:
+        """Give the stages of a namespace by whom they select; this segment's are among them in any case."""
+        own = self.segment if namespace == self.namespace else None
+        return self.once(("stages", namespace), lambda: stages_of(self.snapshot, namespace, own))
+
+    def running(self, namespace: str) -> Mapping[str, frozenset[Part]]:
+        """Give whose each live pod of a namespace is that is any stage's, by the pod's name."""
+        return self.once(("running", namespace), lambda: self._running(namespace))
+
+    def _running(self, namespace: str) -> Mapping[str, frozenset[Part]]:
+        staged = self.stages(namespace)
+        pods = self.snapshot.pods.get(namespace, {})
+        found = ((name, frozenset(staged.matching(pod.labels))) for name, pod in pods.items() if pod.live)
+        return {name: parts for name, parts in found if parts}
+
+    def seen_in(self, namespace: str, selector: Selector) -> frozenset[Part]:
+        """Give whose pods are among those that a selector selects."""
+        return self.once(("seen", namespace, selector), lambda: self._seen_in(namespace, selector))
+
+    def _seen_in(self, namespace: str, selector: Selector) -> frozenset[Part]:
+        running = self.running(namespace)
+        if not running:
+            return frozenset()
+        pods = self.snapshot.among(namespace, selector)
+        self.spend(2 * len(pods))
+        parts = {running[p.meta.name] for p in pods if p.meta.name in running and selector.matches(p.labels)}
+        return frozenset().union(*parts)
+
+    def related(self, namespace: str, selector: Selector) -> tuple[tuple[Selector, Part], ...]:
+        """Give who has to do with a selector by its own words, in the order of their names."""
+        return self.once(("related", namespace, selector), lambda: self._related(namespace, selector))
+
+    def _related(self, namespace: str, selector: Selector) -> tuple[tuple[Selector, Part], ...]:
+        near = self.stages(namespace).near(selector)
+        self.spend(2 * len(near))
+        return tuple(sorted((f for f in near if are_related(f[0], selector)), key=lambda found: found[1]))
+
+    def meeting(self, namespace: str, selector: Selector) -> frozenset[Part]:
+        """Give whom a selector provably meets (one implies the other), or shares a pod with."""
+        return self.once(("meeting", namespace, selector), lambda: self._meeting(namespace, selector))
+
+    def _meeting(self, namespace: str, selector: Selector) -> frozenset[Part]:
+        by_word = (p for own, p in self.related(namespace, selector) if own.implies(selector) or selector.implies(own))
+        return self.seen_in(namespace, selector).union(by_word)
+
+    def met(self, namespace: str, selector: Selector) -> frozenset[StageKey]:
+        """Give the stages whose pods a selector meets."""
+        return self.once(
+            ("met", namespace, selector),
+            lambda: frozenset(v.key for v in self.viewed(namespace, self.meeting(namespace, selector))),
+        )
+
+    def viewed(self, namespace: str, parts: Collection[Part]) -> tuple[View, ...]:
+        """Give the stages that parts are, in the order of their names."""
+        found = []
+        for segment, index in sorted({(p.segment, p.stage) for p in parts if p.kind == "stage"}):
+            view = self._indexed(namespace, segment).get(index)
+            if view is not None:
+                found.append(view)
+        return tuple(found)
+
+    def enforcing(self, namespace: str) -> frozenset[str]:
+        """Give the names of the live pods of a namespace that some stage there encloses."""
+        return self.once(("enforcing", namespace), lambda: self._enforcing(namespace))
+
+    def _enforcing(self, namespace: str) -> frozenset[str]:
+        running = {name: _stages(parts) for name, parts in self.running(namespace).items()}
+        views = self.viewed(namespace, frozenset().union(*running.values()))
+        enforced = {Part(v.key.segment, v.index, "stage") for v in views if v.mode is Mode.ENFORCE}
+        return frozenset(name for name, parts in running.items() if not enforced.isdisjoint(parts))
+
+    def is_enforced(self, namespace: str, selector: Selector) -> bool:
+        """Tell whether all pods of a selector are provably some stage's that encloses them."""
+        inside = [part for own, part in self.related(namespace, selector) if selector.implies(own)]
+        return any(view.mode is Mode.ENFORCE for view in self.viewed(namespace, inside))
+
+    def selector_of(self, namespace: str, part: Part) -> Selector:
+        """Give the pods of a part."""
+        found = self._segment(namespace, part.segment)
+        assert found is not None
+        return selector_of(found, part)
+
+    def _segment(self, namespace: str, name: str) -> Segment | None:
+        mine = (namespace, name) == self.segment.meta.key
+        return self.segment if mine else self.snapshot.segment(namespace, name)
+
+    def _indexed(self, namespace: str, name: str) -> Mapping[int, View]:
+        found = self._segment(namespace, name)
+        return self.once(
+            ("indexed", namespace, name), lambda: {v.index: v for v in self.views(found)} if found is not None else {}
+        )
 
     def views(self, segment: Segment) -> tuple[View, ...]:
         """Give a segment's stages; a stage that its preset cannot place is left out."""
@@ -181,8 +331,9 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
         *_declared("spec.common.accepts", spec.common.accepts),
         *_declared(f"{prefix}.accepts", baseline.accepts),
     )
+    places = placements(segment)
     for index, stage in enumerate(spec.stages):
-        placed = engines.place(name, index, spec)
+        placed = places[index]
         if isinstance(placed, Refusal):
             continue
         path = f"spec.stages[{index}]"
@@ -192,7 +343,7 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
             stage=stage,
             placed=placed,
             mode=governance.mode_of(spec, stage, governing),
-            mesh=Mesh.NONE if stage.mesh == "None" else provider,
+            mesh=mesh.of_stage(stage, placed.selector, governing, provider),
             account=stage.service_account.name or names.object_name(name, stage.name),
             governing=governing,
             reaches=(
@@ -206,3 +357,8 @@ def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[
 
 def _declared(path: str, entries: tuple[E, ...]) -> tuple[Declared[E], ...]:
     return tuple(Declared(f"{path}[{i}]", entry) for i, entry in enumerate(entries))
+
+
+def _stages(parts: frozenset[Part]) -> frozenset[Part]:
+    """Give the stages whose pods parts are; a stage's runners are closed with it."""
+    return frozenset(part._replace(kind="stage") for part in parts if part.kind != "closing")

@@ -3,12 +3,12 @@
 from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
-from pipesegment.reach import addresses, guardrails, notes, services
+from pipesegment.reach import addresses, guardrails, notes, services, tunnels
 from pipesegment.reach.fronts import parts, unread_ports
-from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PodPeer, Principal, StageKey, Target
+from pipesegment.reach.graph import AddressPeer, Edge, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.reach.ways import Refused, sources, ways
+from pipesegment.reach.ways import Refused, leading, sources
 from pipesegment.spec.segment import AcceptEntry
 
 
@@ -18,11 +18,8 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
     refused: dict[StageKey, Refused] = {}
     for source in sources(scene, view):
         own = (source.key.namespace, source.key.segment) == (view.key.namespace, view.key.segment)
-        for declared in source.reaches:
+        for declared, found in leading(scene, source, view):
             if own and not guardrails.allows(scene, declared):
-                continue
-            found = ways(scene, source, declared, view)
-            if found is None:
                 continue
             if isinstance(found, Refused):
                 refused.setdefault(source.key, found)
@@ -44,7 +41,8 @@ def ingress(scene: Scene, view: View) -> Iterator[Edge]:
                     principals=(Principal(source.key.namespace, source.account),),
                     hosts=part.hosts,
                     fronts=part.fronts,
-                    other_meshed=source.mesh is not Mesh.NONE,
+                    other_mesh=source.mesh,
+                    tunnel=tunnels.to_stage(scene, view),
                     unread=unread_ports(scene, view, part.ports, way.http),
                 )
     for accept in view.accepts:
@@ -75,6 +73,7 @@ def _declared(scene: Scene, view: View, accept: Declared[AcceptEntry]) -> Iterat
                 hosts=part.hosts,
                 fronts=part.fronts,
                 unread=unread_ports(scene, view, part.ports, http),
+                tunnel=tunnels.to_stage(scene, view),
             )
     elif entry.cidr is not None:
         peer = AddressPeer(entry.cidr.block, tuple(sorted(entry.cidr.except_)))

@@ -1,12 +1,14 @@
 """The ways from one stage to another: who declares what, and what both sides admit.
 
-Within one segment the `reaches` alone opens; an `accepts` that names the source narrows it. Between segments both must
-declare, in whatever words: a stage may be named, or its pods may. Both halves of an edge come from this one function,
-so they cannot disagree.
+Within one segment the `reaches` alone opens; a stage's own `accepts` that names the source narrows it. Between segments
+both must declare, in whatever words: a stage may be named, or its pods may. Both halves of an edge come from this one
+function, so they cannot disagree.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
@@ -14,7 +16,12 @@ from pipesegment.reach import services
 from pipesegment.reach.graph import HttpRule, PortRange, StageKey
 from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports, ranges
 from pipesegment.reach.scene import Declared, Scene, View
-from pipesegment.spec.segment import AcceptEntry, Port, ReachEntry
+from pipesegment.spec.destination import DestinationService
+from pipesegment.spec.entries import ServiceTarget
+from pipesegment.spec.segment import AcceptEntry, ReachEntry
+
+#: What one question costs, in the steps of a Scene.
+_STEPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +46,68 @@ class Refused:
 
 def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: View) -> tuple[Way, ...] | Refused | None:
     """Give the ways that one entry of `source` opens to `target`; None when it does not point there."""
+    scene.spend(_STEPS)
     wanted = _wanted(scene, source, declared.entry, target)
     if wanted is None:
         return None
     http = http_rules(declared.entry.http)
-    naming = [d for d in target.accepts if _names(d.entry, target, source)]
-    # An entry that means these pods under another account speaks of them all the same: it narrows, and lets none in.
-    admitting = [d for d in naming if _takes_account(d.entry, source)]
+    narrowed, admitting = scene.once(("admitting", target.key, source.key), lambda: _admitting(scene, target, source))
     own = (source.key.namespace, source.key.segment) == (target.key.namespace, target.key.segment)
-    if own and not naming:
+    # What is added to every stage (`common`, the class's baseline) lets in, and takes nothing away (docs/adr/0025).
+    if own and not narrowed:
         return (Way(declared.because, wanted, http),)
     if not own and not admitting:
         return Refused("HalfOpen")
+    found = scene.once(
+        ("admitted", target.key, admitting, wanted, http), lambda: _admitted(target, admitting, wanted, http)
+    )
+    return tuple(Way(declared.because, *admitted) for admitted in found) or Refused("NothingInCommon")
+
+
+def _admitting(scene: Scene, target: View, source: View) -> tuple[bool, tuple[int, ...]]:
+    """Tell whether a stage's own `accepts` name a source, and give the positions of all that let it in."""
+    named, pods = scene.once(("named", target.key), lambda: _named_by(target))
+    key = source.key
+    naming = [
+        at
+        for segment in (key.segment, None)
+        for stage in (key.stage, None)
+        for at in named.get((key.namespace, segment, stage), ())
+    ]
+    naming += [
+        at for at, namespace, selector in pods if namespace == key.namespace and source.selector.implies(selector)
+    ]
+    # An entry that means these pods under another account speaks of them all the same: it narrows, and lets none in.
+    admitting = sorted(at for at in naming if _takes_account(target.accepts[at].entry, source))
+    return any(target.accepts[at].because.startswith(f"{target.path}.") for at in naming), tuple(admitting)
+
+
+def _named_by(
+    target: View,
+) -> tuple[dict[tuple[str, str | None, str | None], list[int]], list[tuple[int, str, Selector]]]:
+    """Give the entries of `accepts` by whom they name, None for anybody; and those that name pods."""
+    named: defaultdict[tuple[str, str | None, str | None], list[int]] = defaultdict(list)
+    pods = []
+    for at, declared in enumerate(target.accepts):
+        stage, selected = declared.entry.stage, declared.entry.pods
+        if stage is not None:
+            segment = None if stage.any_segment else stage.segment or target.key.segment
+            named[stage.namespace or target.key.namespace, segment, None if stage.any_stage else stage.name].append(at)
+        elif selected is not None:
+            pods.append((at, selected.namespace or target.key.namespace, canonical(selected.pod_selector)))
+    return dict(named), pods
+
+
+def _admitted(
+    target: View, admitting: tuple[int, ...], wanted: tuple[PortRange, ...], http: tuple[HttpRule, ...]
+) -> tuple[tuple[tuple[PortRange, ...], tuple[HttpRule, ...], str], ...]:
     found = []
-    for accept in admitting:
+    for accept in (target.accepts[at] for at in admitting):
         ports = intersect_ports(wanted, ranges(accept.entry.ports))
         rules = intersect_http(http, http_rules(accept.entry.http))
         if ports and rules is not None:
-            found.append(Way(declared.because, ports, rules, accept.because))
-    return tuple(dict.fromkeys(found)) or Refused("NothingInCommon")
-
-
-def _names(accept: AcceptEntry, target: View, source: View) -> bool:
-    """Tell whether an entry of `target.accepts` names `source`, as a stage or by its pods."""
-    if accept.stage is not None:
-        named = accept.stage
-        return (
-            (named.namespace or target.key.namespace) == source.key.namespace
-            and (named.any_segment or (named.segment or target.key.segment) == source.key.segment)
-            and (named.any_stage or named.name == source.key.stage)
-        )
-    if accept.pods is not None:
-        there = (accept.pods.namespace or target.key.namespace) == source.key.namespace
-        return there and source.selector.implies(canonical(accept.pods.pod_selector))
-    return False
+            found.append((ports, rules, accept.because))
+    return tuple(dict.fromkeys(found))
 
 
 def _takes_account(accept: AcceptEntry, source: View) -> bool:
@@ -80,12 +115,32 @@ def _takes_account(accept: AcceptEntry, source: View) -> bool:
     return not accounts or source.account in accounts
 
 
-def points_at(entry: ReachEntry, source: StageKey, target: StageKey) -> bool:
-    """Tell whether a `stage` target names this stage."""
-    named = entry.stage
-    return named is not None and target == StageKey(
-        named.namespace or source.namespace, named.segment or source.segment, named.name
-    )
+def leading(
+    scene: Scene, source: View, target: View
+) -> Iterator[tuple[Declared[ReachEntry], tuple[Way, ...] | Refused]]:
+    """Give the entries of `source` that point at `target`, and what each opens."""
+    for declared in (*source.naming.get(target.key, ()), *_vaguely(scene, source, target)):
+        found = ways(scene, source, declared, target)
+        if found is not None:
+            yield declared, found
+
+
+def _vaguely(scene: Scene, source: View, target: View) -> Iterable[Declared[ReachEntry]]:
+    """Give the entries that mean pods of a stage without naming it."""
+    if not source.pointing:
+        return ()
+
+    namespace = target.key.namespace
+
+    def find() -> Mapping[StageKey, list[Declared[ReachEntry]]]:
+        found: defaultdict[StageKey, list[Declared[ReachEntry]]] = defaultdict(list)
+        for declared in source.pointing:
+            meant = _meant(scene, source, declared.entry, namespace)
+            for key in scene.met(namespace, meant[0]) if meant is not None else ():
+                found[key].append(declared)
+        return found
+
+    return scene.once(("vaguely", source.key, namespace), find).get(target.key, ())
 
 
 def sources(scene: Scene, target: View) -> Iterator[View]:
@@ -99,11 +154,6 @@ def sources(scene: Scene, target: View) -> Iterator[View]:
             if view.key not in seen:
                 seen.add(view.key)
                 yield view
-
-
-def touches(scene: Scene, namespace: str, selector: Selector, view: View) -> bool:
-    """Tell whether a peer's pods and a stage's meet."""
-    return view.key.namespace == namespace and meet(scene, namespace, selector, view.selector)
 
 
 def meet(scene: Scene, namespace: str, a: Selector, b: Selector) -> bool:
@@ -132,33 +182,37 @@ def _named(scene: Scene, accept: AcceptEntry, target: View) -> Iterator[View]:
         selector = canonical(accept.pods.pod_selector)
         namespace = accept.pods.namespace or target.key.namespace
         scene.watches.add((namespace, selector))
-        yield from (v for v in scene.views_in(namespace) if v.selector.implies(selector))
+        inside = (p for own, p in scene.related(namespace, selector) if own.implies(selector))
+        yield from scene.viewed(namespace, tuple(inside))
 
 
 def _wanted(scene: Scene, source: View, entry: ReachEntry, target: View) -> tuple[PortRange, ...] | None:
     if entry.stage is not None:
-        return ranges(entry.ports) if points_at(entry, source.key, target.key) else None
+        named = entry.stage
+        there = StageKey(named.namespace or source.key.namespace, named.segment or source.key.segment, named.name)
+        return ranges(entry.ports) if there == target.key else None
+    namespace = target.key.namespace
+    meant = _meant(scene, source, entry, namespace)
+    if meant is None or target.key not in scene.met(namespace, meant[0]):
+        return None
+    return meant[1]()
+
+
+def _meant(
+    scene: Scene, source: View, entry: ReachEntry, namespace: str
+) -> tuple[Selector, Callable[[], tuple[PortRange, ...] | None]] | None:
+    """Give the pods of a namespace that an entry means without naming a stage, and at which of their ports."""
     if entry.pods is not None:
-        namespace = entry.pods.namespace or source.key.namespace
-        found = touches(scene, namespace, canonical(entry.pods.pod_selector), target)
-        return ranges(entry.ports) if found else None
-    if entry.service is not None:
-        return _behind(scene, entry.service.namespace or source.key.namespace, entry.service.name, entry.ports, target)
+        there = (entry.pods.namespace or source.key.namespace) == namespace
+        return (canonical(entry.pods.pod_selector), lambda: ranges(entry.ports)) if there else None
+    named: ServiceTarget | DestinationService | None = entry.service
+    wanted = entry.ports
     if entry.destination is not None:
         place = services.destination(source.governing, entry.destination.name)
-        if place is not None and place.service is not None and place.service.name is not None:
-            namespace = place.service.namespace or source.key.namespace
-            return _behind(scene, namespace, place.service.name, entry.ports or place.ports, target)
-    return None
-
-
-def _behind(
-    scene: Scene, namespace: str, name: str, wanted: Sequence[Port], target: View
-) -> tuple[PortRange, ...] | None:
-    """Give the ports at which a Service leads to a stage's pods; None when it does not."""
-    if namespace != target.key.namespace:
+        named, wanted = (place.service, entry.ports or place.ports) if place is not None else (None, ())
+    if named is None or named.name is None or (named.namespace or source.key.namespace) != namespace:
         return None
-    service = scene.service(namespace, name)
-    if service is None or service.selector is None or not touches(scene, namespace, service.selector, target):
+    found = scene.service(namespace, named.name)
+    if found is None or found.selector is None:
         return None
-    return services.pod_ports(service, wanted)[0] or None
+    return found.selector, lambda: services.pod_ports(found, wanted)[0] or None

@@ -10,6 +10,7 @@ from typing import Final
 
 from pipesegment.plan.changes import Why
 from pipesegment.reach.graph import Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.report import cloud
 from pipesegment.report.findings import (
     CONFORMING_FALSE,
@@ -17,6 +18,7 @@ from pipesegment.report.findings import (
     By,
     mesh_gaps,
     mesh_notes,
+    ready_notes,
     sentence,
     sorted_out,
 )
@@ -53,7 +55,7 @@ def segment_conditions(
     """
     before = {condition.type: condition for condition in previous}
     by = sorted_out(outcome)
-    verdicts = [_ready(outcome, by, opened), *_abnormal(outcome, by)]
+    verdicts = [_noted(outcome, _ready(outcome, by, opened)), *_abnormal(outcome, by)]
     kept: list[Condition] = []
     if outcome.reach is None:
         fresh = {kind for kind, *_ in verdicts} | {ConditionType.RECONCILING, ConditionType.STALLED}
@@ -96,6 +98,13 @@ def _condition(verdict: Verdict, before: Mapping[str, Condition], generation: in
     )
 
 
+def _noted(outcome: Outcome, ready: Verdict) -> Verdict:
+    """Tell beside a Ready that is True what is as declared and does not work for somebody else's doing."""
+    kind, holds, reason, message = ready
+    notes = ready_notes(outcome) if holds else []
+    return (kind, holds, reason, f"{message}; {listing(map(sentence, notes), 'but ')}") if notes else ready
+
+
 def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     for reason in sorted(READY_FALSE, key=lambda reason: reason is not Reason.UNRESOLVED or not _is_stalled(outcome)):
         found = [sentence(f) for f in by.get(reason, ())]
@@ -114,7 +123,7 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     observing = [stage.key.stage for stage in reach.stages if stage.mode is Mode.OBSERVE]
     if observing:
         would = f"would open {edges} and close everything else; nothing blocks yet in stages {', '.join(observing)}"
-        if reach.governance.spec.network.isolation.mode == "Namespace":
+        if isolates(reach.governance.spec, reach.segment.namespace):
             would += f", but the SegmentClass isolates namespace {reach.segment.namespace}, which closes their pods"
         return ConditionType.READY, True, Reason.OBSERVING, would
     for reason in (Reason.COARSE, Reason.UNGRANTED):

@@ -42,15 +42,25 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ExceptUnreliable": Reason.NOT_ENFORCED,
     "LaxMutualTLS": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
+    "NotCaptured": Reason.UNWIRED,
+    "Captured": Reason.UNWIRED,
     "EngineUnknown": Reason.CONFORMS,  # nothing is known against it, and Conforming's message says what is not known
+    "NamespaceUnknown": Reason.CONFORMS,
 }
 _REASONS: Final = {reason.value: reason for reason in Reason}
 #: Findings that make no condition False; Ungranted may be Ready's reason.
 _WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 #: What makes no condition False; the mesh's own condition tells it all the same.
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
+#: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
+_READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers"})
 #: Gaps of the mesh: its own condition tells them too.
-_MESH: Final = frozenset({"NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"})
+_MESH: Final = frozenset(
+    {
+        *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+    }
+)
 
 By = Mapping[Reason, Sequence[Finding]]
 
@@ -59,7 +69,7 @@ def sorted_out(outcome: Outcome) -> By:
     """Give every finding of an outcome under the reason that it stands for, less those that stand for none."""
     found: dict[Reason, list[Finding]] = {}
     for finding in (*_refused(outcome.refusals), *_told(outcome), *outcome.conflicts):
-        if finding.reason in _MESH_NOTES:
+        if finding.reason in _MESH_NOTES | _READY_NOTES:
             continue
         found.setdefault(_reason(finding), []).append(finding)
     for finding in outcome.desired.coarse if outcome.desired else ():
@@ -81,6 +91,11 @@ def mesh_gaps(outcome: Outcome) -> list[Finding]:
 def mesh_notes(outcome: Outcome) -> list[Finding]:
     """Give what is to be told of the mesh though every object is as declared."""
     return [finding for finding in _told(outcome) if finding.reason in _MESH_NOTES]
+
+
+def ready_notes(outcome: Outcome) -> list[Finding]:
+    """Give what is to be told of edges though they are enforced as declared."""
+    return [finding for finding in _told(outcome) if finding.reason in _READY_NOTES]
 
 
 def sentence(finding: Finding) -> str:

@@ -65,9 +65,13 @@ def class_status(
     failed: Iterable[Failed],
     previous: SegmentClassStatus,
     now: str,
+    spared: Iterable[str] = (),
 ) -> SegmentClassStatus:
-    """Fold a class. `governed` are its namespaces and segments; `findings` its gaps and ties (`AmbiguousClass`)."""
-    verdicts = [_class_ready(list(refusals), list(findings), governed, list(failed))]
+    """Fold a class. `governed` are its namespaces and segments; `findings` its gaps and ties (`AmbiguousClass`).
+
+    `spared` are the namespaces that it governs and does not isolate although it isolates the others.
+    """
+    verdicts = [_class_ready(list(refusals), list(findings), governed, list(failed), sorted(spared))]
     return SegmentClassStatus(
         observed_generation=generation,
         namespaces=governed[0],
@@ -91,7 +95,11 @@ def _grant_ready(refusals: list[Refusal], covered: int, changed: list[str]) -> V
 
 
 def _class_ready(
-    refusals: list[Refusal], findings: list[Finding], governed: tuple[int, int], failed: list[Failed]
+    refusals: list[Refusal],
+    findings: list[Finding],
+    governed: tuple[int, int],
+    failed: list[Failed],
+    spared: list[str],
 ) -> Verdict:
     if refusals:
         return _refused(refusals)
@@ -104,6 +112,8 @@ def _class_ready(
     if not governed[0]:
         return ConditionType.READY, True, Reason.UNUSED, "governs no namespace"
     said = f"governs {counted(governed[0], 'namespace')} and {counted(governed[1], 'segment')}"
+    if spared:
+        said += f"; leaves {', '.join(spared)} open, because what runs there serves the whole cluster"
     return ConditionType.READY, True, Reason.GOVERNING, said
 
 

@@ -23,23 +23,26 @@ def taken(segments: Iterable[Named]) -> tuple[Refusal, ...]:
     for namespace, name, spec in segments:
         for kind, wanted, place in _wanted(name, spec):
             users.setdefault((namespace, kind, wanted), []).append((namespace, name, place))
+    shared: dict[tuple[str, str, str, str, str], list[str]] = {}
+    for (_, kind, wanted), found in sorted(users.items()):
+        if len({name for _, name, _ in found}) > 1:
+            for namespace, name, place in found:
+                shared.setdefault((wanted, namespace, name, place, _others(namespace, name, found)), []).append(kind)
     return tuple(
         Refusal(
             place,
-            f"needs a {kind} whose name another segment ({_others(name, found)}) needs too",
+            f"needs objects ({', '.join(kinds)}) whose name another segment ({others}) needs too",
             wanted,
             "rename the stage or the segment",
             reason="Conflict",
             object=f"{namespace}/{name}",
         )
-        for (_, kind, wanted), found in sorted(users.items())
-        if len({name for _, name, _ in found}) > 1
-        for namespace, name, place in found
+        for (wanted, namespace, name, place, others), kinds in shared.items()
     )
 
 
-def _others(name: str, users: list[tuple[str, str, str]]) -> str:
-    return ", ".join(sorted({other for _, other, _ in users if other != name}))
+def _others(namespace: str, name: str, users: list[tuple[str, str, str]]) -> str:
+    return ", ".join(sorted({f"{namespace}/{other}" for _, other, _ in users if other != name}))
 
 
 def _wanted(name: str, spec: PipelineSegmentSpec) -> Iterator[tuple[str, str, str]]:

@@ -46,7 +46,9 @@ class Isolation(Model):
     """Whether the namespaces' pods are closed by default."""
 
     mode: Literal["None", "Namespace"] = Field(
-        "None", description="Namespace: a default deny in every namespace that the class selects. None when absent."
+        "None",
+        description="Namespace: a default deny in every namespace that the class governs; in kube-system and others that "
+        "serve the whole cluster only when namespaceSelector names them. None when absent.",
     )
     except_pods: Annotated[tuple[PodSelector, ...], size(16)] = Field(
         (), description="Pods that the default deny leaves alone."

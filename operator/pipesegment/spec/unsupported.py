@@ -57,8 +57,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     yield from _network(spec)
     if spec.mesh.provider == "Linkerd":
         yield ("mesh", "provider"), spec.mesh.provider
-    if spec.mesh.data_plane == "Ambient":
-        yield ("mesh", "dataPlane"), spec.mesh.data_plane
     for place, value, default in (
         (("aws", "backend"), spec.aws.backend, "Direct"),
         (("aws", "ensureEndpoints"), spec.aws.ensure_endpoints, False),

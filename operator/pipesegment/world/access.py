@@ -12,7 +12,7 @@ import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
-from pipesegment.errors import Unreachable, Usage
+from pipesegment.errors import NoKubeconfig, Unreachable, Usage
 from pipesegment.world.clock import Clock, LoopClock
 
 IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -54,7 +54,7 @@ class Access:
     async def _load_kubeconfig(self, configuration: Configuration) -> None:
         paths = self._kubeconfig or DEFAULT_KUBECONFIG
         if not _any_exists(paths):
-            raise Usage(f"{paths}: there is no such kubeconfig: give one with --kubeconfig or KUBECONFIG")
+            raise NoKubeconfig(f"{paths}: there is no such kubeconfig: give one with --kubeconfig or KUBECONFIG")
         await load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
             config_file=paths,
             context=self._context or None,

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from pipesegment.facts.byselector import BySelector, are_related
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key
 
@@ -16,7 +17,7 @@ class Dependents:
         self._reads: dict[Key, frozenset[Read]] = {}
         self._by_read: defaultdict[Read, set[Key]] = defaultdict(set)
         self._watches: dict[Key, frozenset[tuple[str, Selector]]] = {}
-        self._by_namespace: defaultdict[str, dict[Key, tuple[Selector, ...]]] = defaultdict(dict)
+        self._by_namespace: defaultdict[str, BySelector[Key]] = defaultdict(BySelector)
 
     def record(self, key: Key, reads: frozenset[Read], watches: frozenset[tuple[str, Selector]]) -> None:
         """Replace what is kept for a segment."""
@@ -29,7 +30,8 @@ class Dependents:
             self._forget_watches(key)
             self._watches[key] = watches
             for namespace in {n for n, _ in watches}:
-                self._by_namespace[namespace][key] = tuple(s for n, s in watches if n == namespace)
+                watched = ((selector, key) for there, selector in watches if there == namespace)
+                self._by_namespace[namespace].put(str(key), key, watched)
 
     def add(self, key: Key, reads: frozenset[Read]) -> None:
         """Keep further facts for a segment, beside those of its last resolve."""
@@ -50,15 +52,15 @@ class Dependents:
 
     def selecting(self, namespace: str, labels: Iterable[Mapping[str, str]]) -> set[Key]:
         """Give the segments that look at pods with these labels (before and after a change)."""
-        states = tuple(labels)
-        watching = self._by_namespace.get(namespace, {})
-        return {key for key, selectors in watching.items() if any(s.matches(x) for s in selectors for x in states)}
+        watching = self._by_namespace.get(namespace)
+        return {key for one in labels for key in watching.matching(one)} if watching is not None else set()
 
-    def meeting(self, namespace: str, selectors: Iterable[Selector]) -> set[Key]:
-        """Give the segments that look at pods which these selectors may select too."""
-        others = tuple(selectors)
-        watching = self._by_namespace.get(namespace, {})
-        return {key for key, own in watching.items() if any(not s.disjoint(o) for s in own for o in others)}
+    def related(self, namespace: str, selectors: Iterable[Selector]) -> set[Key]:
+        """Give the segments that look at pods by words that have to do with these; who shares a pod is not among them."""
+        watching = self._by_namespace.get(namespace)
+        if watching is None:
+            return set()
+        return {key for mine in selectors for theirs, key in watching.near(mine) if are_related(mine, theirs)}
 
     def _forget_reads(self, key: Key) -> None:
         for read in self._reads.pop(key, ()):
@@ -70,6 +72,6 @@ class Dependents:
     def _forget_watches(self, key: Key) -> None:
         for namespace in {n for n, _ in self._watches.pop(key, ())}:
             held = self._by_namespace[namespace]
-            held.pop(key, None)
-            if not held:
+            held.drop(str(key))
+            if not len(held):
                 del self._by_namespace[namespace]

@@ -23,7 +23,7 @@ _SELECTIONS: Final[Mapping[Kind, Selection]] = {
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
-    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.DAEMON_SET, kinds.CRD),
+    *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.GATEWAY, kinds.DAEMON_SET, kinds.CRD),
 )
 
 
@@ -52,6 +52,7 @@ class Surroundings(Fleet):
         self._governed: dict[str, Class] = {}
         self._labelled = ByLabel[Pod]()
         self._seen = SeenAddresses()
+        self._memo: dict[tuple[str, str], Any] = {}
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
             kinds.POD: self._pod_changed,
@@ -98,6 +99,8 @@ class Surroundings(Fleet):
             self._governed[namespace] = found
         else:
             self._governed.pop(namespace, None)
+            for kept in [key for key in self._memo if key[1] == namespace]:
+                del self._memo[kept]
 
     @property
     def snapshot(self) -> Snapshot:
@@ -114,10 +117,12 @@ class Surroundings(Fleet):
             services=self._store(kinds.SERVICE),
             slices=self._store(kinds.ENDPOINT_SLICE),
             policies=self._store(kinds.NETWORK_POLICY),
+            gateways=self._store(kinds.GATEWAY),
             governed=self._governed,
             seen=self._seen,
             crds=self._crds,
             labelled=self._labelled,
+            memo=self._memo,
             others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
         )
 

@@ -64,6 +64,7 @@ ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
 )
 CRD: Final = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+GATEWAY: Final = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy", "authorizationpolicies")
 PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
@@ -89,7 +90,7 @@ OWNED: Final = (
 KNOWN: Final = {
     (kind.api_version, kind.kind): kind
     for kind in (
-        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, EVENT, LEASE, ACCESS_REVIEW, CRD),
+        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
         *OWNED,
         *(SEGMENT, GRANT, CLASS),
     )

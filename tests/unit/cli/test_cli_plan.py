@@ -173,6 +173,17 @@ def test_without_a_cluster_it_is_3(run, segment: str, tmp_path: Path) -> None:
     assert "127.0.0.1" in result.stderr
 
 
+def test_without_a_kubeconfig_it_is_3_unless_one_was_named(run, segment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag that names no file is a slip of the pen; no kubeconfig at all is a cluster that cannot be reached."""
+    assert run("plan", "-f", segment, "--kubeconfig", "gone").exit_code == 2
+    assert run("plan", "-f", segment, "--context", "x").exit_code == 3
+    monkeypatch.setenv("KUBECONFIG", "gone")
+    for flags in ((), ("--context", "x")):
+        result = run("plan", "-f", segment, *flags)
+        assert result.exit_code == 3
+        assert "gone: there is no such kubeconfig" in result.stderr
+
+
 def test_a_context_that_is_not_there_is_bad_usage(run, segment: str, tmp_path: Path) -> None:
     (tmp_path / "nowhere").write_text(NOWHERE)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+CASES = Path(__file__).parents[2] / "golden" / "cases"
+
 
 def verdicts(result) -> dict[tuple[str, str, str], tuple[bool, bool]]:
     found = json.loads(result.stdout)["verdicts"]
@@ -165,7 +167,7 @@ def test_one_question_may_ask_about_an_address(run, segment: str) -> None:
     result = ask(run, segment, "ci/shop-build", "169.254.169.254", "TCP/80")
 
     assert result.exit_code == 0
-    assert "nothing that a segment may declare opens this way" in result.stdout
+    assert "its SegmentClass does not allow metadata and link-local addresses" in result.stdout
 
 
 def test_one_question_as_json_is_a_matrix_of_one(run, segment: str) -> None:
@@ -315,10 +317,86 @@ def test_text_tells_what_json_tells_however_many_pods_are_alike(run, segment: st
 @pytest.mark.parametrize("pods", [0, 40])
 def test_json_and_yaml_are_what_a_library_would_write(run, segment: str, facts: str, tmp_path: Path, pods: int) -> None:
     (tmp_path / "pods.json").write_text(json.dumps({"kind": "List", "items": replicas(pods)}))
-    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "empty.yaml").write_text("{kind: List, items: []}")
     given = ("-f", segment, "--facts", facts, "--facts", "pods.json")
 
     for args in (given, ("-f", "empty.yaml")):
         text = run("reach", *args, "-o", "json").stdout
         assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
         assert yaml.safe_load(run("reach", *args, "-o", "yaml").stdout) == json.loads(text)
+
+
+def test_a_namespace_that_only_its_objects_tell_of_is_isolated_alike(run, segment: str, tmp_path: Path) -> None:
+    """Facts without Namespaces: what a class declares of them is what is compiled for them."""
+    (tmp_path / "class.yaml").write_text(
+        "apiVersion: pipesegment.dev/v1alpha1\nkind: SegmentClass\nmetadata: {name: fenced}\n"
+        "spec: {network: {isolation: {mode: Namespace}}}\n"
+    )
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "one", "namespace": space, "labels": {"app": space}}}
+        for space in ("kube-system", "shop")
+    ]
+    (tmp_path / "pods.yaml").write_text(yaml.safe_dump_all(pods))
+
+    result = run("reach", "-f", segment, "-f", "class.yaml", "--facts", "pods.yaml", "-o", "json")
+
+    assert json.loads(result.stdout)["mismatches"] == 0
+    assert result.exit_code == 0
+    one = run(
+        *("reach", "-f", segment, "-f", "class.yaml", "--facts", "pods.yaml"),
+        *("--from", "kube-system/one", "--to", "shop/one", "--port", "TCP/80"),
+    )
+    assert "SegmentClass/fenced, which isolates namespace shop" in one.stdout
+    assert "shop/pipesegment-default-deny" in one.stdout
+
+
+LEAVE = "does not allow metadata and link-local addresses (network.allowIMDS)"
+
+
+@pytest.mark.parametrize(
+    ("to", "allowed", "told"),
+    [
+        ("169.254.169.254", True, "only the target `imds` opens this way, and gives the node's own credentials"),
+        ("fd00:ec2::254", True, "only the target `imds` opens this way"),
+        ("169.254.169.254", False, LEAVE),
+        ("100.100.100.200", False, LEAVE),
+        ("100.100.100.200", True, "  - cidr: {block: 100.100.100.200/32}"),
+    ],
+)
+def test_the_metadata_service_is_not_advised_and_why(
+    run, segment: str, tmp_path: Path, to: str, allowed: bool, told: str
+) -> None:
+    (tmp_path / "class.yaml").write_text(
+        "apiVersion: pipesegment.dev/v1alpha1\nkind: SegmentClass\nmetadata: {name: all}\n"
+        f"spec: {{network: {{allowIMDS: {str(allowed).lower()}}}}}\n"
+    )
+
+    given = ("reach", "-f", segment, "-f", "class.yaml")
+    result = run(*given, "--from", "ci/shop-build", "--to", to, "--port", "TCP/80")
+
+    assert told in result.stdout
+    assert ("add to" in result.stdout) is told.startswith("  - ")
+
+
+@pytest.mark.parametrize(
+    ("case", "opened_ways"),
+    [
+        ("what-is-added-to-every-stage-narrows-nothing-inside-a-segment", {"cache TCP/8080", "database TCP/5432,9000"}),
+        ("an-accepts-narrows-what-a-stage-of-the-same-segment-reaches", {"cache TCP/8080"}),
+    ],
+)
+def test_who_narrows_inside_a_segment_is_declared_as_it_is_compiled(
+    run, tmp_path: Path, case: str, opened_ways: set[str]
+) -> None:
+    given = yaml.safe_load((CASES / f"{case}.in.yaml").read_text())
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump_all(given["given"]))
+    (tmp_path / "facts.yaml").write_text(yaml.safe_dump_all(given["facts"]))
+
+    result = run("reach", "-f", "given.yaml", "--facts", "facts.yaml", "-o", "json")
+
+    assert json.loads(result.stdout)["mismatches"] == 0
+    found: dict[str, list[str]] = {}
+    for source, to, port in opened(result):
+        if source == "ci/shop-build" and to.startswith("ci/"):
+            found.setdefault(to.removeprefix("ci/shop-"), []).append(port.removeprefix("TCP/"))
+    assert {f"{to} TCP/{','.join(sorted(ports))}" for to, ports in found.items()} == opened_ways

@@ -18,13 +18,15 @@ current-context: c
 """
 
 
-def started(tmp_path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+def started(tmp_path: Path, *flags: str, kubeconfig: str = "kubeconfig") -> subprocess.CompletedProcess[str]:
     """Run the operator as a process of its own: it takes over logging, signals and the collector."""
     (tmp_path / "kubeconfig").write_text(NOWHERE)
+    named = ["--kubeconfig", kubeconfig] if kubeconfig else []
+    around = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
     return subprocess.run(
-        [sys.executable, "-m", "pipesegment", "run", "--kubeconfig", "kubeconfig", *flags],
+        [sys.executable, "-m", "pipesegment", "run", *named, *flags],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(pipesegment.__file__).parents[1])},
+        env={**around, "HOME": str(tmp_path), "PYTHONPATH": str(Path(pipesegment.__file__).parents[1])},
         capture_output=True,
         text=True,
         timeout=60,
@@ -48,3 +50,12 @@ def test_an_admin_host_that_is_elsewhere_is_bad_usage(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "--admin-host" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_without_a_kubeconfig_it_is_3_unless_one_was_named(tmp_path: Path) -> None:
+    for kubeconfig, code in (("", 3), ("gone", 2)):
+        result = started(tmp_path, "--admin-host", "127.0.0.1", "--admin-port", "0", kubeconfig=kubeconfig)
+
+        assert result.returncode == code
+        assert "there is no such kubeconfig" in result.stderr
+        assert "Traceback" not in result.stderr

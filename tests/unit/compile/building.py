@@ -114,7 +114,7 @@ def linked(
         because=because,
         described=f"stage {target.key.stage}",
         hosts=hosts,
-        other_meshed=in_mesh,
+        other_mesh=target.mesh,
         **fields,
     )
     into = ingress(
@@ -125,7 +125,7 @@ def linked(
         described=f"stage {source.key.stage}",
         principals=(Principal(source.key.namespace, source.account.name),),
         hosts=hosts,
-        other_meshed=source.mesh is Mesh.ISTIO,
+        other_mesh=source.mesh,
         **fields,
     )
     return replace(source, egress=(*source.egress, out)), replace(target, ingress=(*target.ingress, into))

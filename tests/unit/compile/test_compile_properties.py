@@ -75,7 +75,7 @@ incoming = st.builds(
         ports=p,
         http=h,
         principals=principals,
-        other_meshed=known,
+        other_mesh=known,
         target=Target.CIDR if isinstance(peer, AddressPeer) else Target.PODS,
     ),
     st.one_of(addresses, pods),
@@ -84,7 +84,7 @@ incoming = st.builds(
     st.lists(st.builds(Principal, st.sampled_from(("web", "x")), st.sampled_from((None, "a", "b"))), max_size=2).map(
         tuple
     ),
-    st.sampled_from((None, True, False)),
+    st.sampled_from((None, Mesh.ISTIO, Mesh.NONE)),
 )
 selecting = st.sampled_from(
     (

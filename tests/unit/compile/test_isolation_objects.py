@@ -117,3 +117,11 @@ def test_pods_that_cannot_be_left_out_stay_closed_and_it_is_said():
         "app=metrics,part=server",
         "default",
     )
+
+
+def test_namespaces_of_the_clusters_own_stay_open_and_are_told_once():
+    desired = isolation("default", "u1", isolating(), {"ci": "", "kube-system": "", "istio-system": ""})
+    assert [o["metadata"]["namespace"] for o in desired.objects] == ["ci"]
+    (told,) = desired.notes
+    assert (told.reason, told.target, told.object) == ("ClusterNamespace", "istio-system, kube-system", "default")
+    assert desired.gaps == ()

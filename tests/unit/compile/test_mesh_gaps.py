@@ -177,7 +177,7 @@ class TestFromOutside:
                 ingress(AddressPeer("10.0.0.0/8"), target=Target.CIDR, principals=(), described="cidr 10.0.0.0/8"),
                 "NotInMesh",
             ),
-            (ingress(other_meshed=False), "NotInMesh"),
+            (ingress(other_mesh=Mesh.NONE), "NotInMesh"),
             (ingress(principals=()), "NotInMesh"),
             (ingress(ports=(PortRange("TCP", "web"),)), "NamedPort"),
             (ingress(ports=(WEB, PortRange("TCP", 1, MAX_PORTS))), "PortRange"),
@@ -197,7 +197,7 @@ class TestFromOutside:
         "edge",
         [
             ingress(AddressPeer("10.0.0.0/8"), target=Target.CIDR, principals=()),
-            ingress(other_meshed=False),
+            ingress(other_mesh=Mesh.NONE),
             ingress(ports=(PortRange("TCP", "web"),)),
         ],
     )
@@ -224,7 +224,7 @@ class TestFromOutside:
 
     def test_fix_does_not_ask_addresses_into_the_mesh(self):
         by_address = ingress(AddressPeer("10.0.0.0/8"), target=Target.CIDR, principals=())
-        by_pods = ingress(other_meshed=False)
+        by_pods = ingress(other_mesh=Mesh.NONE)
         fixes = [compile_segment(reach(meshed("build", ingress=(e,)))).gaps[0].fix for e in (by_address, by_pods)]
         assert fixes == [
             "name the callers as pods or a stage, or give stage build `mesh: None`",
@@ -301,7 +301,7 @@ def test_gap_takes_the_granted_half_with_it():
 
 
 def test_observed_stage_is_told_the_same_gaps():
-    build = meshed("build", mode=Mode.OBSERVE, ingress=(ingress(other_meshed=False),))
+    build = meshed("build", mode=Mode.OBSERVE, ingress=(ingress(other_mesh=Mesh.NONE),))
     desired = compile_segment(reach(build))
     assert [g.reason for g in desired.gaps] == ["NotInMesh"]
     assert "rules" not in only(desired, "AuthorizationPolicy")["spec"]

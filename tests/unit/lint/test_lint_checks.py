@@ -146,6 +146,30 @@ def test_an_idle_stage_is_told_unless_somebody_reaches_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "closed"),
+    [
+        ("stages: [{name: a}]", "it is closed, DNS included"),
+        ("stages: [{name: a, dns: Cluster}]", "it is closed, but for DNS"),
+        ("{engine: {type: Tekton, tekton: {pipeline: p}}, stages: [{name: a}]}", "it is closed, DNS included"),
+        (
+            "{engine: {type: ArgoWorkflows}, stages: [{name: a, podSelector: {matchLabels: {app: a}}}]}",
+            "it is closed, but for what ArgoWorkflows needs",
+        ),
+        (
+            "{engine: {type: ArgoWorkflows}, stages: [{name: a, engine: {type: None}}]}",
+            "it is closed, DNS included",
+        ),
+        (
+            "{engine: {type: Jenkins, jenkins: {controller: {service: j}}}, stages: [{name: a, engine: {labels: [l]}}]}",
+            "it is closed, but for what Jenkins needs",
+        ),
+    ],
+)
+def test_an_idle_stage_is_not_called_closed_to_what_its_engine_needs(spec: str, closed: str) -> None:
+    assert found(spec)["IdleStage"].message.endswith(closed)
+
+
+@pytest.mark.parametrize(
     ("engine", "told"),
     [
         ("{type: GitLabRunner}, stages: [{name: a, engine: {managers: [m]}}]", True),

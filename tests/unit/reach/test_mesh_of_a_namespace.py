@@ -28,7 +28,11 @@ def labelled(key, value):
         ([LINKERD], Mesh.NONE),
         ([ISTIO, segment_class(mesh={"provider": "None"})], Mesh.NONE),
         ([segment_class(mesh={"provider": "Istio"})], Mesh.ISTIO),
-        ([ISTIO, labelled("istio.io/dataplane-mode", "ambient")], Mesh.NONE),
+        ([ISTIO, labelled("istio.io/dataplane-mode", "ambient")], Mesh.AMBIENT),
+        ([labelled("istio.io/dataplane-mode", "ambient"), segment_class(mesh={"provider": "Istio"})], Mesh.AMBIENT),
+        ([labelled("istio.io/dataplane-mode", "ambient"), segment_class(mesh={"provider": "None"})], Mesh.NONE),
+        ([ISTIO, segment_class(mesh={"dataPlane": "Ambient"})], Mesh.AMBIENT),
+        ([segment_class(mesh={"dataPlane": "Ambient"})], Mesh.NONE),
         ([labelled("istio.io/dataplane-mode", "ambient"), segment_class(mesh={"dataPlane": "Sidecar"})], Mesh.ISTIO),
     ],
 )
@@ -42,7 +46,7 @@ def test_the_mesh_of_a_namespace(facts, expected):
     ("facts", "told"),
     [
         ([LINKERD], True),
-        ([labelled("istio.io/dataplane-mode", "ambient")], True),
+        ([labelled("istio.io/dataplane-mode", "ambient")], False),
         ([LINKERD, segment_class(mesh={"provider": "None"})], False),
         # Both are installed: this namespace has sidecars of Istio's.
         ([LINKERD, ISTIO], False),
@@ -107,5 +111,8 @@ def test_a_stage_with_nothing_open_is_told_that_its_sidecar_waits_for_ever(build
     )
 
 
-def test_outside_the_mesh_nothing_waits():
-    assert IDLE not in reasons(reach(segment([{"name": "build"}])))
+def test_without_a_sidecar_nothing_waits():
+    for facts in ([], [labelled("istio.io/dataplane-mode", "ambient")]):
+        found = reach(segment([{"name": "build", "reaches": [OUT]}, {"name": "idle"}]), *facts)
+        assert IDLE not in reasons(found)
+        assert control_plane(stage(found, "build").egress) == []

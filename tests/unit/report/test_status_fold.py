@@ -222,6 +222,10 @@ class TestSegmentClass:
     def test_it_counts_what_it_governs(self) -> None:
         assert self.ready() == ("True", "Governing", "governs 2 namespaces and 5 segments")
 
+    def test_namespaces_that_its_isolation_spares_are_named(self) -> None:
+        given = class_status(2, (), (), (3, 5), (), SegmentClassStatus(), NOW, ["kube-system", "istio-system"])
+        assert "; leaves istio-system, kube-system open" in given.conditions[0].message
+
     def test_one_that_governs_nothing_is_no_fault(self) -> None:
         assert self.ready(governed=(0, 0))[:2] == ("True", "Unused")
 

@@ -136,6 +136,29 @@ async def test_a_namespace_takes_its_isolation_along():
         assert THERE in shapes(cluster)
 
 
+async def test_the_clusters_own_namespaces_are_closed_only_while_a_class_names_them():
+    """A selector that matches everything must not cut the cluster off from its resolvers; whoever names them may."""
+    deny = DENY._replace(namespace="kube-system")
+    everything = isolating() | {"spec": ISOLATING}
+    cluster = seeded([*surroundings(), everything])
+    async with leading(cluster) as twin:
+        assert DENY in shapes(cluster)
+        assert deny not in shapes(cluster)
+        (ready, *_) = cluster.peek(target_of(isolating()))["status"]["conditions"]
+        assert "leaves kube-system open" in ready["message"]
+
+        naming = only("kube-system", **ISOLATING)
+        change(twin, everything, naming)
+        await twin.quiet()
+        assert deny in shapes(cluster)
+        assert DENY not in shapes(cluster)
+
+        change(twin, naming, everything)
+        await twin.quiet()
+        assert DENY in shapes(cluster)
+        assert deny not in shapes(cluster)
+
+
 async def test_whoever_deletes_what_a_class_left_behind_has_decided_as_well():
     """The default deny is the only sign of a class that is gone; without it a newcomer is nobody's."""
     late = segment(stage("b", app="b"), name="late")

@@ -25,22 +25,12 @@ def test_two_segments_that_need_one_name_are_both_refused():
     assert refused(segment("a", "b-c"), segment("a-b", "c")) == [
         (
             "ci/a",
-            "spec.stages[0].name: needs a NetworkPolicy whose name another segment (a-b) needs too 'a-b-c': rename the stage or the segment",
+            "spec.stages[0].name: needs objects (NetworkPolicy, ServiceAccount) whose name another segment (ci/a-b) needs too 'a-b-c': rename the stage or the segment",
             "Conflict",
         ),
         (
             "ci/a-b",
-            "spec.stages[0].name: needs a NetworkPolicy whose name another segment (a) needs too 'a-b-c': rename the stage or the segment",
-            "Conflict",
-        ),
-        (
-            "ci/a",
-            "spec.stages[0].name: needs a ServiceAccount whose name another segment (a-b) needs too 'a-b-c': rename the stage or the segment",
-            "Conflict",
-        ),
-        (
-            "ci/a-b",
-            "spec.stages[0].name: needs a ServiceAccount whose name another segment (a) needs too 'a-b-c': rename the stage or the segment",
+            "spec.stages[0].name: needs objects (NetworkPolicy, ServiceAccount) whose name another segment (ci/a) needs too 'a-b-c': rename the stage or the segment",
             "Conflict",
         ),
     ]

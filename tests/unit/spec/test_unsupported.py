@@ -65,7 +65,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
         ({"network": {"inexact": {"fqdn": "Coarse"}}}, "spec.network.inexact.fqdn"),
         ({"mesh": {"provider": "Linkerd"}}, "spec.mesh.provider"),
-        ({"mesh": {"dataPlane": "Ambient"}}, "spec.mesh.dataPlane"),
         ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
         ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),

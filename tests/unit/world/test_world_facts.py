@@ -80,6 +80,7 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
         thing(kinds.CLASS, "default", spec={}),
         thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
         thing(kinds.CRD, "authorizationpolicies.security.istio.io"),
+        thing(kinds.GATEWAY, "waypoint", spec={"gatewayClassName": "istio-waypoint"}),
         segment("pay"),
     )
     assert not view.surroundings.synced
@@ -93,6 +94,7 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert set(found.policies["shop"]) == {"theirs"}
     assert set(found.classes) == {"default"}
     assert set(found.grants["shop"]) == {"g"}
+    assert found.gateways["shop"]["waypoint"].class_name == "istio-waypoint"
     assert found.segment("shop", "pay").spec is not None
     assert found.crds == {"authorizationpolicies.security.istio.io"}
     assert found.others.daemon_sets is not None

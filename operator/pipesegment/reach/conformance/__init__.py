@@ -3,21 +3,25 @@
 Facts that nobody looked for give no finding here; whoever needs an answer tells what was not looked for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Finding
-from pipesegment.reach.conformance import amazon, engine, escaped, mesh, unselected, unwired, widened
-from pipesegment.reach.graph import Mode, StageReach
+from pipesegment.reach.conformance import amazon, deadend, doubled, engine, escaped, mesh, unselected, unwired, widened
+from pipesegment.reach.graph import GrantedIngress, Mode, StageReach
 from pipesegment.reach.scene import Scene, View
 
 
 def findings(
-    scene: Scene, views: tuple[View, ...], stages: tuple[StageReach, ...], closing: tuple[Selector, ...]
+    scene: Scene,
+    views: tuple[View, ...],
+    stages: tuple[StageReach, ...],
+    closing: tuple[Selector, ...],
+    granted: Collection[GrantedIngress],
 ) -> Iterator[Finding]:
-    """Give every finding of the condition `Conforming` that facts alone can show.
+    """Give every finding about what is around a segment that facts alone can show.
 
-    `closing` are the pods that the pipeline's own policies close.
+    `closing` are the pods that the pipeline's own policies close, `granted` what is ours in other namespaces.
     """
     agents = engine.agents(scene)
     enforced = tuple(view for view in views if view.mode is Mode.ENFORCE)
@@ -31,5 +35,9 @@ def findings(
             yield from escaped.check(scene, view, pods)
             yield from mesh.check(scene, view, stage, pods)
             yield from amazon.check_stage(scene, agents, view, stage, pods)
+            yield from deadend.check(scene, view, stage, granted)
+        else:
+            yield from deadend.check_observing(scene, view)
         yield from unwired.check(scene, view, pods)
+    yield from doubled.check(scene, views)
     yield from unselected.check(scene, closing)

@@ -1,15 +1,16 @@
-"""What undoes a stage in the mesh: pods without a sidecar, and foreign objects of Istio that say otherwise."""
+"""What undoes a stage in the mesh: pods without a proxy, and foreign objects of Istio that say otherwise."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from pipesegment.facts.others import PROXY, Foreign
+from pipesegment.facts.others import PROXY, Foreign, is_captured
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_stage, selects
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.graph import Mesh, StageReach
+from pipesegment.reach.mesh import DATA_PLANE
 from pipesegment.reach.scene import Scene, View
 
 #: Policies there hold for the workloads of every namespace.
@@ -17,19 +18,24 @@ _ROOT: Final = "istio-system"
 
 
 def check(scene: Scene, view: View, stage: StageReach, pods: tuple[Pod, ...]) -> Iterator[Finding]:
-    """Find what undoes a stage that is in the mesh."""
-    if view.mesh is not Mesh.ISTIO:
-        return
-    yield from _without_sidecar(scene, view, pods)
+    """Find what undoes a stage that is in the mesh, and pods of one that is not whose calls the mesh takes all the same."""
+    match view.mesh:
+        case Mesh.ISTIO:
+            yield from _without_sidecar(scene, view, pods)
+        case Mesh.AMBIENT:
+            yield from _not_captured(scene, view, pods)
+        case _:
+            yield from _captured(scene, view, pods)
+            return
     for found in scene.snapshot.others.foreign:
-        if found.opens and _is_about(found, view, pods):
+        if found.opens and (_is_about(found, view, pods) or _hangs_before(found, stage)):
             match found.kind:
                 case "AuthorizationPolicy":
                     target = f"{found.namespace}/{found.name}"
-                    yield widened(scene, view, str(found), target, "selector")
+                    yield widened(scene, view, str(found), target, "targetRefs" if found.targets else "selector")
                 case "PeerAuthentication":
                     yield from _lax(scene, view, stage, found)
-                case "Sidecar":
+                case "Sidecar" if view.mesh is Mesh.ISTIO:
                     yield _shared(scene, view, found)
 
 
@@ -39,6 +45,34 @@ def _without_sidecar(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterato
         message = f"{some(bare, f'of stage {view.key.stage}')} without a sidecar, so no policy of the mesh holds there"
         fix = f"have Istio inject it (label namespace {view.key.namespace} istio-injection=enabled), or set the stage's mesh: None"
         yield of_stage(scene, view, "NoSidecar", bare[0], message, fix)
+
+
+def _not_captured(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    bare = sorted(p.meta.name for p in pods if not is_captured(p.meta.annotations))
+    if bare:
+        message = (
+            f"{some(bare, f'of stage {view.key.stage}')} not captured by ztunnel, so no policy of the mesh holds there"
+        )
+        fix = f"label namespace {view.key.namespace} {DATA_PLANE}=ambient and take a label that says otherwise off the pods, or set the stage's mesh: None"
+        yield of_stage(scene, view, "NotCaptured", bare[0], message, fix)
+
+
+def _captured(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    found = sorted(p.meta.name for p in pods if is_captured(p.meta.annotations))
+    if found:
+        message = (
+            f"{some(found, f'of stage {view.key.stage}')} captured by ztunnel although the stage is not in the mesh, "
+            "so calls to pods in the mesh go to a port that is closed"
+        )
+        yield of_stage(scene, view, "Captured", found[0], message, f"label these pods {DATA_PLANE}: none")
+
+
+def _hangs_before(found: Foreign, stage: StageReach) -> bool:
+    """Tell whether it hangs on a Service of the stage's that a waypoint stands in front of, or on that waypoint."""
+    if found.namespace != stage.key.namespace:
+        return False
+    mine = {("Service", front.service) for front in stage.fronts}
+    return not mine.union(("Gateway", front.waypoint.name) for front in stage.fronts).isdisjoint(found.targets)
 
 
 def _is_about(found: Foreign, view: View, pods: tuple[Pod, ...]) -> bool:

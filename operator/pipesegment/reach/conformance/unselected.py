@@ -2,31 +2,29 @@
 
 from collections.abc import Iterator
 
+from pipesegment.facts.byselector import BySelector
 from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_namespace
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.graph import Mode
+from pipesegment.reach.isolation import isolates
 from pipesegment.reach.scene import Scene
 
 
 def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
     """Find pods that no policy selects, unless the class isolates the namespace."""
     namespace = scene.namespace
-    if scene.governance.spec.network.isolation.mode == "Namespace":
+    if isolates(scene.governance.spec, namespace):
         return
     pods = scene.snapshot.pods.get(namespace, {})
     if not pods:
         return
-    selectors = [p.selector for p in scene.snapshot.policies.get(namespace, {}).values() if not p.meta.deleting]
-    for view in scene.views_in(namespace):
-        if view.mode is Mode.ENFORCE:
-            selectors += [s for s in (view.selector, view.placed.runner) if s is not None]
-    selectors += closing
+    foreign = _policies(scene, namespace)
     open_pods = sorted(
         name
-        for name, p in pods.items()
-        if p.live and not p.host_network and not any(s.matches(p.labels) for s in selectors)
+        for name, pod in pods.items()
+        if pod.live and not pod.host_network and not _is_closed(scene, pod, closing, foreign)
     )
     if open_pods:
         yield of_namespace(
@@ -35,3 +33,22 @@ def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
             f"{some(open_pods, f'of namespace {namespace}')} selected by no NetworkPolicy, so anybody who may label a pod steps outside",
             "have the platform team set network.isolation.mode: Namespace in the SegmentClass",
         )
+
+
+def _is_closed(scene: Scene, pod: Pod, closing: tuple[Selector, ...], policies: BySelector[None]) -> bool:
+    return (
+        pod.meta.name in scene.enforcing(pod.meta.namespace)
+        or any(selector.matches(pod.labels) for selector in closing)
+        or any(True for _ in policies.matching(pod.labels))
+    )
+
+
+def _policies(scene: Scene, namespace: str) -> BySelector[None]:
+    """Give the NetworkPolicies of a namespace, whoever wrote them, by the pods that they select."""
+    memo = scene.snapshot.memo
+    if ("policies", namespace) not in memo:
+        memo["policies", namespace] = BySelector()
+    found: BySelector[None] = memo["policies", namespace]
+    held = scene.snapshot.policies.get(namespace, {})
+    found.follow(held, lambda policy: () if policy.meta.deleting else ((policy.selector, None),))
+    return found

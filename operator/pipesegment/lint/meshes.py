@@ -1,0 +1,50 @@
+"""Findings about meshes other than Istio's sidecars. Part of the catalogue."""
+
+from typing import Final
+
+from pipesegment.lint.entry import Entry
+
+ENTRIES: Final = (
+    Entry(
+        "PS313",
+        "MixedMesh",
+        "warning",
+        "The two stages are in different data planes of the mesh",
+        "Whether the mutual TLS of one reaches the other depends on how the mesh was installed, so the edge stays closed.",
+        "Run both in namespaces of the same data plane, or take both out of the mesh.",
+    ),
+    Entry(
+        "PS314",
+        "WaypointUnfit",
+        "warning",
+        "A waypoint stands in front of the stage that cannot be held to what it accepts",
+        "A waypoint calls the stage under its own identity. Where it serves other namespaces, passes calls to pods, or leads "
+        "one Service to pods of others too, letting it in would let in everybody who reaches it.",
+        "Give the stage's Services a waypoint of their own namespace that handles Services alone.",
+    ),
+    Entry(
+        "PS315",
+        "TunnelOpen",
+        "warning",
+        "The ambient mesh opens more than the ports that are declared",
+        "ztunnel carries calls to one port, whatever port is called. Towards pods that no AuthorizationPolicy of ours guards, "
+        "and Services behind a waypoint that none guards, every port is open; what a grant limits to ports stays closed.",
+        "Declare those pods as a stage, or take either side out of the ambient mesh.",
+    ),
+    Entry(
+        "PS615",
+        "NotCaptured",
+        "warning",
+        "Pods of a stage in the ambient mesh are not captured",
+        "ztunnel does not stand in front of them, so that no policy of the mesh holds there.",
+        "Label the namespace istio.io/dataplane-mode=ambient, and take labels that say otherwise off the pods.",
+    ),
+    Entry(
+        "PS616",
+        "Captured",
+        "warning",
+        "Pods of a stage outside of the mesh are captured by it",
+        "ztunnel carries their calls to pods in the mesh to a port that the stage's policies do not open.",
+        "Label these pods istio.io/dataplane-mode: none.",
+    ),
+)

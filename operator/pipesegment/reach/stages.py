@@ -1,0 +1,81 @@
+"""The stages of a namespace by the pods that they select: whom a selector or a pod concerns, without asking each."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple, cast
+
+from pipesegment import names
+from pipesegment.facts.byselector import BySelector
+from pipesegment.facts.selectors import Selector
+from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.findings import Refusal
+from pipesegment.reach import engines
+from pipesegment.reach.engines import Placed
+
+
+class Part(NamedTuple):
+    """Pods that a segment speaks of: a stage's own, in ARC's Kubernetes mode its runners, or whom its pipeline closes."""
+
+    segment: str
+    stage: int
+    kind: Literal["stage", "runner", "closing"]
+
+
+Stages = BySelector[Part]
+
+
+def placements(segment: Segment) -> tuple[Placed | Refusal, ...]:
+    """Give where the stages of a segment are, in their order; found once for this revision of it."""
+    found = segment.memo.get("placements")
+    if found is None:
+        spec = segment.spec
+        count = len(spec.stages) if spec is not None else 0
+        found = tuple(engines.place(segment.meta.name, i, spec) for i in range(count)) if spec is not None else ()
+        segment.memo["placements"] = found
+    return cast("tuple[Placed | Refusal, ...]", found)
+
+
+def accounts(segment: Segment) -> Mapping[str, tuple[int, ...]]:
+    """Give the accounts of a segment's stages, and which stages have each; empty when it counts for nothing."""
+    if segment.spec is None or segment.meta.deleting:
+        return {}
+    found = segment.memo.get("accounts")
+    if found is None:
+        found = {}
+        for index, stage in enumerate(segment.spec.stages):
+            account = stage.service_account.name or names.object_name(segment.meta.name, stage.name)
+            found[account] = (*found.get(account, ()), index)
+        segment.memo["accounts"] = found
+    return cast("Mapping[str, tuple[int, ...]]", found)
+
+
+def stages_of(snapshot: Snapshot, namespace: str, segment: Segment | None = None) -> Stages:
+    """Give the stages of a namespace as the facts are now; with those of `segment`, where the facts do not hold it."""
+    held = snapshot.segments.get(namespace, {})
+    if segment is not None and held.get(segment.meta.name) is not segment:
+        alone = Stages()
+        alone.follow({**held, segment.meta.name: segment}, parts)
+        return alone
+    stages = snapshot.memo.get(("stages", namespace))
+    if stages is None:
+        stages = snapshot.memo["stages", namespace] = Stages()
+    stages.follow(held, parts)
+    return cast("Stages", stages)
+
+
+def selector_of(segment: Segment, part: Part) -> Selector:
+    """Give the pods of a part of a segment."""
+    return next(selector for selector, found in parts(segment) if found == part)
+
+
+def parts(segment: Segment) -> Iterator[tuple[Selector, Part]]:
+    """Give every selector of a segment; one that is refused or goes away counts for nothing."""
+    if segment.spec is None or segment.meta.deleting:
+        return
+    name = segment.meta.name
+    for index, placed in enumerate(placements(segment)):
+        if not isinstance(placed, Refusal):
+            yield placed.selector, Part(name, index, "stage")
+            if placed.runner is not None:
+                yield placed.runner, Part(name, index, "runner")
+    for index, selector in enumerate(engines.closing(segment.spec)):
+        yield selector, Part(name, index, "closing")

@@ -1,0 +1,59 @@
+"""Faults in what is written for Istio's ambient mesh."""
+
+from typing import Final
+
+from tests.mutation.mutant import Mutant
+
+MUTANTS: Final = (
+    Mutant(
+        "the tunnel is not opened",
+        "compile.hbone",
+        "_edge",
+        "(*edge.ports, TUNNEL) if edge.ports else ()",
+        "edge.ports",
+    ),
+    Mutant("requests are written for ztunnel", "compile.ambient", "_direct", "if not edge.http", "if True"),
+    Mutant(
+        "a waypoint is let in at every port",
+        "compile.ambient",
+        "_direct",
+        '"to": operations(called, ())',
+        '"to": operations((), ())',
+    ),
+    Mutant(
+        "a waypoint's policy has the pods' ports",
+        "compile.ambient",
+        "_at_waypoint",
+        "sorted({own for own, target",
+        "sorted({target for own, target",
+    ),
+    Mutant(
+        "a waypoint that passes calls to pods is trusted",
+        "reach.tunnels",
+        "_doubt",
+        'not in {"", "service"}',
+        "is None",
+    ),
+    Mutant(
+        "a Service of others' pods is trusted",
+        "reach.tunnels",
+        "_doubt",
+        "not service.selector.implies(target.selector)",
+        "False",
+    ),
+    Mutant(
+        "what the tunnel opens is not told",
+        "compile.ambient_rules",
+        "wider_than_declared",
+        "not tunnel.guarded and edge.ports",
+        "False",
+    ),
+    Mutant("a grant's ports are passed over", "compile.ambient_rules", "withheld", "or not covered", "or True"),
+    Mutant(
+        "STRICT is left out where ztunnel stands",
+        "compile.ambient",
+        "_stage_objects",
+        "        if not stage.closed:\n            yield strict(",
+        "        if False:\n            yield strict(",
+    ),
+)
