@@ -39,11 +39,27 @@ HASH_ANNOTATION: Final = f"{GROUP}/hash"
 SEGMENT_UID_ANNOTATION: Final = f"{GROUP}/segment-uid"
 AWS_FINALIZER: Final = f"{GROUP}/aws"
 
+#: What is made in AWS, as objects beside those of Kubernetes; the versions are those of AWS's own APIs.
+IAM_API_VERSION: Final = "iam.amazonaws.com/2010-05-08"
+EKS_API_VERSION: Final = "eks.amazonaws.com/2017-11-01"
+CLOUD_API_VERSIONS: Final = frozenset({IAM_API_VERSION, EKS_API_VERSION})
+IAM_ROLE: Final = "IAMRole"
+POD_IDENTITY_ASSOCIATION: Final = "PodIdentityAssociation"
+#: On objects in AWS: the whole of what their name leaves out.
+ARN_ANNOTATION: Final = f"{GROUP}/arn"
+#: Tags in AWS that say whose something is, beside the labels above; the cluster is an ARN, or its OIDC issuer.
+CLUSTER_TAG: Final = f"{GROUP}/cluster"
+NAMESPACE_TAG: Final = f"{GROUP}/namespace"
+NAMESPACE_UID_TAG: Final = f"{GROUP}/namespace-uid"
+SEGMENT_UID_TAG: Final = f"{GROUP}/segment-uid"
+
 DEFAULT_DENY: Final = "pipesegment-default-deny"
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"
 
 #: RFC 1123 label, the length of every name that we make.
 MAX_NAME: Final = 63
+#: The length of a role's name in IAM.
+MAX_ROLE_NAME: Final = 64
 
 
 def object_name(segment: str, stage: str) -> str:
@@ -68,6 +84,16 @@ def foreign_name(origin: str, segment: str, stage: str, discriminator: str) -> s
     """
     digest = _digest(f"{origin}/{segment}/{stage}/{discriminator}", 32)
     return f"{f'{origin}-{segment}-{stage}'[: MAX_NAME - 33].rstrip('-')}-{digest}"
+
+
+def role_name(account: str, cluster: str, namespace: str, segment: str, stage: str) -> str:
+    """Name a stage's role in IAM; injective over all five, in upper and lower case alike.
+
+    Every account has one set of names for all its clusters, and whoever writes segments chooses what goes into the digest.
+    None of the five holds a line feed.
+    """
+    digest = _digest(f"{account}\n{cluster}\n{namespace}\n{segment}\n{stage}", 20)
+    return f"{f'{namespace}-{segment}-{stage}'[: MAX_ROLE_NAME - 21].rstrip('-')}-{digest}"
 
 
 def label_value(name: str) -> str:

@@ -68,10 +68,11 @@ class Corridor:
             return Outcome(generation, error.refusals, failed=tuple(f.told for f in results.failures))
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
-        live = self._live(desired)
-        changes, results, withheld = await self._enforce(desired, live, tuple(inventory), restraint, told, segment)
+        ours = desired.in_cluster
+        live = self._live(ours)
+        changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment)
         failed = tuple(f.told for f in results.failures)
-        return Outcome(generation, reach.refusals, reach, desired, changes, failed, withheld, results.done)
+        return Outcome(generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done)
 
     async def _withdraw(self, segment: Segment, abroad: Mapping[ObjectID, Live]) -> Results:
         """Take away what a segment whose words have no meaning has in other namespaces without their consent."""

@@ -40,7 +40,7 @@ def walk(case: Mapping[str, Any]) -> dict[str, Any]:
     runner = CliRunner()
     with _folder():
         arguments = [*_FILES, *_write(case)]
-        compiled = _run(runner, "compile", *arguments)
+        compiled = _run(runner, "compile", "--aws", *arguments)
         linted = _run(runner, "lint", "-o", "json", *arguments)
         found: dict[str, Any] = {"exit": compiled.exit_code, "messages": compiled.stderr.splitlines()}
         found["objects"] = [_without_hash(obj) for obj in yaml.safe_load_all(compiled.stdout) if obj]
@@ -100,7 +100,7 @@ def _status(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
     # The operator keeps what it finds where the command line, for which nothing exists yet, opens nothing.
     reach = resolve(each.segment, snapshot)
     desired = compile_segment(reach)
-    changes = plan(desired, {})
+    changes = plan(desired.in_cluster, {})
     restraint = Restraint.SUSPENDED if reach.suspended else Restraint.NONE
     sequence = safe_sequence(changes, {}, (), restraint if reach.governance.known else Restraint.HELD)
     outcome = Outcome(

@@ -72,14 +72,14 @@ MUTANTS: Final = (
     Mutant(
         "the other side's ports do not narrow",
         "reach.ways",
-        "ways",
+        "_admitted",
         "intersect_ports(wanted, ranges(accept.entry.ports))",
         "wanted",
     ),
     Mutant(
         "the other side's http rules do not narrow",
         "reach.ways",
-        "ways",
+        "_admitted",
         "intersect_http(http, http_rules(accept.entry.http))",
         "http",
     ),

@@ -2,6 +2,13 @@
 
 from typing import Final
 
-from tests.mutation import in_ambient, in_linkerd, in_meshes, in_networks, in_reach
+from tests.mutation import in_ambient, in_identity, in_linkerd, in_meshes, in_networks, in_reach
 
-MUTANTS: Final = (*in_networks.MUTANTS, *in_meshes.MUTANTS, *in_ambient.MUTANTS, *in_linkerd.MUTANTS, *in_reach.MUTANTS)
+MUTANTS: Final = (
+    *in_networks.MUTANTS,
+    *in_meshes.MUTANTS,
+    *in_ambient.MUTANTS,
+    *in_linkerd.MUTANTS,
+    *in_reach.MUTANTS,
+    *in_identity.MUTANTS,
+)

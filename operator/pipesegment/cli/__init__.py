@@ -23,6 +23,7 @@ _VERBS: Final = {
     "reach": "Show who reaches whom, as declared and as the compiled objects enforce it.",
     "verify": "Check that what is declared is enforced now, on a live cluster.",
     "graph": "Draw a segment: its stages, what they reach, what reaches them.",
+    "aws": "Print what has to be in AWS for the operator and the segments.",
     "wire": "Show what has to change in the pipeline engine so that its pods become the stages' pods.",
     "crd": "Print the CustomResourceDefinitions.",
     "run": "Run the operator.",

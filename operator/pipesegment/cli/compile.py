@@ -11,7 +11,7 @@ from pipesegment.compile.canonical import sort_key, to_yaml
 
 @click.command("compile", short_help="Print every Kubernetes object that the operator would own.")
 @surroundings()
-@click.option("--aws", is_flag=True, help="Print managed IAM roles too; this version has none.")
+@click.option("--aws", is_flag=True, help="Print what is made in AWS too: managed roles and Pod Identity associations.")
 @click.option(
     "-o",
     "--output",
@@ -21,7 +21,7 @@ from pipesegment.compile.canonical import sort_key, to_yaml
     show_default=True,
     help="The format; text is YAML.",
 )
-def command(options: Options, aws: bool, style: str) -> None:  # noqa: ARG001 - no stage has a managed role in this version
+def command(options: Options, aws: bool, style: str) -> None:
     """Print every Kubernetes object that the operator would own.
 
     The same input always gives the same bytes. Findings (what stays closed, and why) go to stderr. When a document is
@@ -31,7 +31,8 @@ def command(options: Options, aws: bool, style: str) -> None:  # noqa: ARG001 - 
     if found.problems:
         refuse(found.problems)
     told(found)
-    desired = (*(w.desired for w in found.walked), *found.classes)
+    whole = (*(w.desired for w in found.walked), *found.classes)
+    desired = whole if aws else [each.in_cluster for each in whole]
     objects = sorted((obj for each in desired for obj in each.objects), key=sort_key)
     if not objects:
         output.say("nothing to print: the input holds no PipelineSegment")

@@ -13,7 +13,12 @@ from pipesegment.plan.changes import Action, Change, Why, plan
 from pipesegment.plan.live import Entry, Live
 from pipesegment.world import kinds
 
-_VERSIONS: Final = {(kind.group, kind.kind): kind.api_version for kind in kinds.OWNED}
+_VERSIONS: Final = {
+    **{(kind.group, kind.kind): kind.api_version for kind in kinds.OWNED},
+    # As `compile --aws` prints them; a cluster knows nothing of them.
+    ("iam.amazonaws.com", names.IAM_ROLE): names.IAM_API_VERSION,
+    ("eks.amazonaws.com", names.POD_IDENTITY_ASSOCIATION): names.EKS_API_VERSION,
+}
 
 
 class Existing:

@@ -1,6 +1,7 @@
 """`pipesegment lint`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -8,14 +9,16 @@ from pipesegment.cli import output
 from pipesegment.cli.options import Options, surroundings
 from pipesegment.cli.walk import Surroundings, Walk, walk
 from pipesegment.cli.walk import surroundings as read
-from pipesegment.lint import declared
+from pipesegment.lint import actions, declared
 from pipesegment.lint import surroundings as around
+from pipesegment.lint.actions import Reference
 from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
 
 
 @click.command("lint", short_help="Find what is wrong, risky or missing.")
 @surroundings()
 @click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
+@click.option("--aws", is_flag=True, help="Check actions against AWS's own reference; needs the extra `aws-lint`.")
 @click.option(
     "-o",
     "--output",
@@ -26,15 +29,16 @@ from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
     help="The format.",
 )
 @click.pass_context
-def command(ctx: click.Context, options: Options, strict: bool, style: str) -> None:
+def command(ctx: click.Context, options: Options, strict: bool, aws: bool, style: str) -> None:
     """Find what is wrong, risky or missing in segments, grants and classes; exit 1 on errors.
 
     Facts are optional; what they do not hold is taken to be absent. docs/lint.md explains every code.
     """
+    reference = _reference() if aws else None
     found = read(options, optional=True)
     walked = walk(found)
     with output.progress("checking"):
-        results = ordered(_results(found, walked))
+        results = ordered((*_results(found, walked), *(_actions(found, reference) if reference else ())))
     if style == "text":
         _print(results)
     else:
@@ -55,6 +59,19 @@ def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
         yield from map(of_finding, around.check(each.segment, each.reach, found.snapshot))
     for desired in walked.classes:
         yield from map(of_finding, (*desired.gaps, *desired.notes))
+
+
+def _reference() -> Reference:
+    from pipesegment.cli.actions import reference  # noqa: PLC0415 - an extra, loaded for --aws alone
+
+    return reference()
+
+
+def _actions(found: Surroundings, reference: Reference) -> Iterator[Result]:
+    for _, segment in found.segments():
+        if segment.spec is not None:
+            for finding in actions.check(segment.spec, reference):
+                yield of_finding(replace(finding, object=str(segment.meta.key)))
 
 
 def _print(results: tuple[Result, ...]) -> None:

@@ -16,6 +16,7 @@ from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Usage
 from pipesegment.findings import Finding, quoted
 from pipesegment.plan.changes import ChangeSet
+from pipesegment.report.cloud import unmade
 from pipesegment.verify import junit, moment, objects, results
 from pipesegment.verify.moment import Seen
 from pipesegment.verify.results import Verified
@@ -122,13 +123,14 @@ def verify(walked: Walk) -> tuple[Verified, ...]:
     def findings(each: Walked) -> Iterator[Finding]:
         desired, space = each.desired, each.reach.segment.namespace
         inventory, stalled = recorded.get(desired.segment, ()), bool(each.reach.governance.stalled)
-        own = existing.changes(desired, inventory, stalled=stalled)
+        own = existing.changes(desired.in_cluster, inventory, stalled=stalled)
         # While nobody can be said to govern, isolation stays as it is, whosever it was.
         around = () if stalled else (change for change in isolation if change.id.namespace == space)
         changes = ChangeSet((*own, *around))
         paths = {stage.key.stage: stage.path for stage in each.reach.stages}
         seen, name = found.seen or Seen(), str(each.reach.segment)
         yield from objects.check(changes, paths, seen.unread, name)
+        yield from unmade(desired, changes, paths)
         yield from (finding for finding in each.findings if finding.reason not in _NO_DIFFERENCE)
         yield from moment.check(space, name, agents, seen)
 

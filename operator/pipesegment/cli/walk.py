@@ -176,8 +176,8 @@ def _walked(found: Surroundings) -> tuple[list[Walked], list[Problem]]:
         except Refused as refused:
             problems.append(Problem(given.place, given.title, refused.refusals))
             continue
-        if reach.refusals:
-            problems.append(Problem(given.place, given.title, reach.refusals))
+        if reach.every_refusal:
+            problems.append(Problem(given.place, given.title, reach.every_refusal))
         else:
             walked.append(Walked(given, segment, reach, desired))
     return walked, problems

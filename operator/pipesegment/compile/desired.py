@@ -1,9 +1,10 @@
 """What the compilers hand on: desired objects and gaps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from pipesegment import names
 from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 
@@ -11,7 +12,7 @@ Object = Mapping[str, Any]
 
 
 class ObjectID(NamedTuple):
-    """Identity of an object in the cluster."""
+    """Identity of an object in the cluster, or in AWS."""
 
     api_version: str
     kind: str
@@ -23,6 +24,11 @@ class ObjectID(NamedTuple):
         """Read it off an object."""
         meta = obj["metadata"]
         return cls(obj["apiVersion"], obj["kind"], meta.get("namespace", ""), meta["name"])
+
+    @property
+    def in_cloud(self) -> bool:
+        """Tell whether it lives in AWS: no API server of Kubernetes knows it."""
+        return self.api_version in names.CLOUD_API_VERSIONS
 
     def __str__(self) -> str:
         """Render as `Kind namespace/name`."""
@@ -43,3 +49,14 @@ class Desired:
     gaps: tuple[Finding, ...] = ()
     coarse: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+
+    @property
+    def in_cluster(self) -> "Desired":
+        """What of it the API server holds; AWS out of reach must never delay that."""
+        return replace(self, objects=tuple(obj for obj in self.objects if not ObjectID.of(obj).in_cloud))
+
+    @property
+    def in_cloud(self) -> "Desired":
+        """What of it is made in AWS; gaps belong to the other half."""
+        objects = tuple(obj for obj in self.objects if ObjectID.of(obj).in_cloud)
+        return replace(self, objects=objects, gaps=(), coarse=(), notes=())

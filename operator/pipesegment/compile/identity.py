@@ -1,6 +1,7 @@
 """ServiceAccounts: one for each stage, so that identity is (namespace, account) and nobody borrows it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from pipesegment.compile.objects import owned
@@ -9,8 +10,10 @@ from pipesegment.findings import Refusal
 from pipesegment.reach.graph import Reach, StageReach
 
 
-def service_accounts(reach: Reach) -> list[dict[str, Any]]:
+def service_accounts(reach: Reach, bindings: Mapping[str, Mapping[str, str]]) -> list[dict[str, Any]]:
     """Render the accounts of the stages that want theirs made; one that must exist already is never written.
+
+    `bindings` are the annotations that bind a stage's account to its role, by stage.
 
     Raises Refused when two stages would run as one account: each would have the other's rights.
     """
@@ -18,12 +21,14 @@ def service_accounts(reach: Reach) -> list[dict[str, Any]]:
     shared = [stage for stage in reach.stages if uses[stage.account.name] > 1]
     if shared:
         raise Refused([_refusal(reach, stage) for stage in shared])
-    return [_service_account(reach, stage) for stage in reach.stages if stage.account.create]
+    mine = [stage for stage in reach.stages if stage.account.create]
+    return [_service_account(reach, stage, bindings.get(stage.key.stage, {})) for stage in mine]
 
 
-def _service_account(reach: Reach, stage: StageReach) -> dict[str, Any]:
+def _service_account(reach: Reach, stage: StageReach, binding: Mapping[str, str]) -> dict[str, Any]:
     account = stage.account
-    made = owned(reach, "v1", "ServiceAccount", account.name, stage, annotations=dict(account.annotations))
+    annotations = {**dict(account.annotations), **binding}
+    made = owned(reach, "v1", "ServiceAccount", account.name, stage, annotations=annotations)
     made["automountServiceAccountToken"] = account.automount
     if account.image_pull_secrets:
         made["imagePullSecrets"] = [{"name": name} for name in sorted(set(account.image_pull_secrets))]

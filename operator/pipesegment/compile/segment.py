@@ -6,6 +6,7 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
+from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.identity import service_accounts
 from pipesegment.compile.istio import istio_objects
 from pipesegment.compile.linkerd import linkerd_objects
@@ -22,8 +23,10 @@ def compile_segment(reach: Reach) -> Desired:
     """
     said = split(reach)
     wire = on_the_wire(said.reach)
+    identified = identities(said.reach)
     objects = [
-        *service_accounts(said.reach),
+        *identified.objects,
+        *service_accounts(said.reach, identified.annotations),
         *network_policies(wire),
         *cilium_policies(wire),
         *istio_objects(said.reach),
@@ -32,4 +35,4 @@ def compile_segment(reach: Reach) -> Desired:
     ]
     namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)
-    return Desired(reach.segment, reach.uid, tuple(in_order), said.gaps, said.coarse)
+    return Desired(reach.segment, reach.uid, tuple(in_order), (*said.gaps, *identified.gaps), said.coarse)

@@ -52,6 +52,9 @@ _GROUPS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD),
     "CiliumNetworkPolicy": "cilium.io",
     "CiliumClusterwideNetworkPolicy": "cilium.io",
+    # As `compile --aws` prints them; no cluster has any.
+    names.IAM_ROLE: "iam.amazonaws.com",
+    names.POD_IDENTITY_ASSOCIATION: "eks.amazonaws.com",
     **dict.fromkeys(names.KINDS, names.GROUP),
 }
 
@@ -112,6 +115,8 @@ def _both(*fields: str) -> tuple[str, ...]:
     return (*fields, *(f"not{field[0].upper()}{field[1:]}" for field in fields))
 
 
+#: What is compared as a whole, and read by nobody.
+_SOME: Final[Mapping[str, Any]] = {"spec": Must({})}
 _METADATA: Final[Shape] = {
     "name": Must(NAME),
     **dict.fromkeys(("namespace", "uid", "resourceVersion"), TEXT),
@@ -239,6 +244,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "status": dict.fromkeys(("desiredNumberScheduled", "numberReady"), WHOLE),
     },
     "ConfigMap": {"data": TEXTS},
+    names.IAM_ROLE: _SOME,
+    names.POD_IDENTITY_ASSOCIATION: _SOME,
     "CiliumNetworkPolicy": _CILIUM,
     "CiliumClusterwideNetworkPolicy": _CILIUM,
     names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},

@@ -156,6 +156,15 @@ class Node:
     pod_cidrs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class VPCEndpoint:
+    """An endpoint of a VPC that is in use; `service` as its name ends, such as `s3` or `ecr.api`."""
+
+    vpc: str
+    service: str
+    id: str
+
+
 @dataclass(frozen=True)
 class Segment:
     """A PipelineSegment with its parsed spec; `spec` is None when it is refused (it counts for nothing), `refusals` say why.
@@ -228,6 +237,8 @@ class Snapshot:
     #: These pods by their labels, where somebody keeps them so.
     labelled: ByLabel[Pod] | None = field(default=None, compare=False, repr=False)
     others: Others = field(default_factory=Others)
+    #: None as long as nobody looked: then nothing is known of any endpoint.
+    vpc_endpoints: tuple[VPCEndpoint, ...] | None = None
     #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -7,6 +7,7 @@ from typing import Final
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding, Refusal
+from pipesegment.lint import identity
 from pipesegment.reach import engines
 from pipesegment.spec.phrases import path
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, Port, ReachEntry, Stage
@@ -193,4 +194,5 @@ _CHECKS: Final[tuple[Callable[[PipelineSegmentSpec], Iterator[Finding]], ...]] =
     _names_without_dns,
     _idle,
     _namespace_per_job,
+    identity.check,
 )

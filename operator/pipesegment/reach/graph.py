@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Protocol
 from pipesegment.findings import Finding, Refusal
+from pipesegment.reach.aws.values import CloudIdentity
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 
@@ -218,6 +219,8 @@ class StageReach:
     ingress: tuple[Edge, ...] = ()
     closed: bool = False
     runner: "RunnerReach | None" = None
+    #: Its role in AWS; None without one, or where the class refuses it.
+    cloud: CloudIdentity | None = None
     #: The stage's own Services behind waypoints; empty outside of the ambient mesh.
     fronts: tuple[Front, ...] = ()
     #: Ports of a stage in Linkerd that its Services declare as something else than HTTP.
@@ -294,7 +297,14 @@ class Reach:
     findings: tuple[Finding, ...] = ()
     #: What the class does not allow. The entries concerned are closed, and nothing else may be widened either.
     refusals: tuple[Refusal, ...] = ()
+    #: What the class does not allow in AWS. The stages concerned have no role; the network is what it is without it.
+    cloud_refusals: tuple[Refusal, ...] = ()
     #: Facts that were read, as (kind, namespace, name or '*'); a change of one makes the segment due again.
     reads: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
     #: Pods that matter, as (namespace, selector): a pod there, or a stage that selects some of them, makes it due too.
     watches: frozenset[tuple[str, Selector]] = field(default_factory=frozenset)
+
+    @property
+    def every_refusal(self) -> tuple[Refusal, ...]:
+        """Everything that the class does not allow."""
+        return (*self.refusals, *self.cloud_refusals)

@@ -22,6 +22,9 @@ _NODE_LOCAL: Final = (Selector.of({"k8s-app": "node-local-dns"}), "169.254.20.10
 #: The pods that are meant without being named by anybody.
 SELECTORS: Final = (_NODE_LOCAL[0], *(p.pods.selector for parts in mesh.CONTROL_PLANES.values() for p in parts))
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
+#: The agent of Pod Identity, on every node.
+_AGENTS: Final = ("169.254.170.23/32", "fd00:ec2::23/128")
+_AGENT_OF_PODS: Final = ("TCP", 80)
 
 
 class Implied:
@@ -37,6 +40,8 @@ class Implied:
         """Give the reasons why such a way is open."""
         if is_sibling(member, question.destination) or self._is_controller(member, question):
             yield f"{member.path('engine')} (engine)"
+        if _is_agent(member, question):
+            yield member.path("aws.identity")
         if self._is_resolver(member, question):
             yield member.path("dns")
         if _is_control_plane(member, question) and self._takes_part(member):
@@ -44,11 +49,13 @@ class Implied:
 
     def _needs_names(self, member: Member) -> bool:
         named = any(said.entry.kind not in _WITHOUT_NAMES for said in member.reaches())
-        return named or member.needs.names or (bool(member.meshed) and self._takes_part(member))
+        named = named or member.needs.names or member.stage.aws.pods is not None
+        return named or (bool(member.meshed) and self._takes_part(member))
 
     def _takes_part(self, member: Member) -> bool:
         """Tell whether a stage has any way, by its own word or a neighbour's: its sidecar is let out then."""
         engine = member.needs.jenkins is not None or member.needs.siblings is not None
+        engine = engine or member.stage.aws.pods == "PodIdentity"
         if engine or member.stage.dns == "Cluster" or any(True for _ in (*member.reaches(), *member.accepts())):
             return True
         return any(self._may_mean(other, member) for other in self._members.within(member.namespace))
@@ -111,6 +118,13 @@ class Implied:
                 return found
         labelled: Iterable[tuple[str, Service]] = sorted(self._snapshot.services.get("kube-system", {}).items())
         return next((s for _, s in labelled if s.meta.labels.get("k8s-app") == "kube-dns"), None)
+
+
+def _is_agent(member: Member, question: Question) -> bool:
+    """Tell whether a stage asks its node for what Pod Identity gives; ARC's runner pods have no identity of their own."""
+    if member.stage.aws.pods != "PodIdentity" or member.runner or question.port not in (None, _AGENT_OF_PODS):
+        return False
+    return any(covering.in_block(question.destination, block, ()) for block in _AGENTS)
 
 
 def is_sibling(member: Member, end: End) -> bool:

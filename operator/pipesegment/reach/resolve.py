@@ -25,6 +25,7 @@ from pipesegment.reach import (
     targets,
     tunnels,
 )
+from pipesegment.reach.aws import resolve as cloud
 from pipesegment.reach.conformance import unwired
 from pipesegment.reach.fronts import byte_ports, parts
 from pipesegment.reach.graph import (
@@ -66,6 +67,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
+    stages, cloud_refusals = cloud.identified(scene, views, stages)
     closing = pipeline.closing(scene, spec)
     for finding in conformance.findings(scene, views, stages, closing, granted):
         scene.tell(finding)
@@ -81,6 +83,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         suspended=governance.is_suspended(spec, governing),
         findings=tuple(scene.findings),
         refusals=tuple(scene.refusals),
+        cloud_refusals=cloud_refusals,
         reads=frozenset(scene.reads),
         watches=frozenset(scene.watches),
     )
@@ -112,7 +115,9 @@ def _stage(
     ingress = list(_counted(scene, sources.ingress(scene, view)))
     egress += _siblings(scene, view, "egress")
     ingress += _siblings(scene, view, "ingress")
-    egress += dns.edges(scene, view, names_needed=view.placed.needs.names or _sidecar_needs(view, egress, ingress))
+    egress += cloud.agent(view)
+    named = view.placed.needs.names or view.stage.aws.pods is not None or _sidecar_needs(view, egress, ingress)
+    egress += dns.edges(scene, view, names_needed=named)
     egress += _control_plane(view, egress, ingress)
     if not closed and view.mode is Mode.ENFORCE:
         granted.extend(_granted(scene, view, egress))

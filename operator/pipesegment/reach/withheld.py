@@ -18,7 +18,7 @@ def withheld(reach: Reach) -> Reach:
 
 def _closed(stage: StageReach) -> StageReach:
     runner = stage.runner and replace(stage.runner, egress=_shut(stage.runner.egress))
-    return replace(stage, egress=_shut(stage.egress), ingress=_shut(stage.ingress), runner=runner)
+    return replace(stage, egress=_shut(stage.egress), ingress=_shut(stage.ingress), runner=runner, cloud=None)
 
 
 def _shut(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 from pipesegment.plan.changes import Why
 from pipesegment.reach.graph import Mode
 from pipesegment.reach.isolation import isolates
+from pipesegment.report import cloud
 from pipesegment.report.findings import (
     CONFORMING_FALSE,
     READY_FALSE,
@@ -32,13 +33,16 @@ _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
     ConditionType.MESH_READY: frozenset(
         {"AuthorizationPolicy", "PeerAuthentication", "Sidecar", "Server", "MeshTLSAuthentication"}
     ),
+    ConditionType.CLOUD_READY: cloud.KINDS,
 }
 _NOUNS: Final = {
     ConditionType.NETWORK_READY: ("NetworkPolicy", "NetworkPolicies"),
     ConditionType.IDENTITY_READY: ("ServiceAccount", "ServiceAccounts"),
     ConditionType.MESH_READY: ("mesh object", "mesh objects"),
+    ConditionType.CLOUD_READY: ("object in AWS", "objects in AWS"),
 }
 
+_NOTHING: Final = "nothing of it is declared"
 _PERSON: Final = "waits for a person: "
 
 Verdict = tuple[ConditionType, bool, Reason, str]
@@ -108,6 +112,8 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
         found = [sentence(f) for f in by.get(reason, ())]
         if reason is Reason.APPLY_FAILED:
             found += [*map(failure, outcome.failures), *_terminating(outcome)]
+        if reason is Reason.NOT_YET_SUPPORTED:
+            found += map(sentence, cloud.unmade_of(outcome))
         if found:
             return ConditionType.READY, False, reason, listing(found)
     reach = outcome.reach
@@ -148,12 +154,25 @@ def _conforming(by: By) -> Verdict:
 def _parts(outcome: Outcome) -> Iterator[Verdict]:
     for kind, kinds in _PARTS.items():
         yield _part(outcome, kind, kinds)
-    absent = "nothing of it is declared"
-    yield ConditionType.CLOUD_READY, True, Reason.NOT_DECLARED, absent
-    yield ConditionType.GATES_OPEN, True, Reason.NOT_DECLARED, absent
+    yield ConditionType.GATES_OPEN, True, Reason.NOT_DECLARED, _NOTHING
+
+
+def _cloud(outcome: Outcome) -> tuple[Reason, str] | None:
+    """Say why a stage that asks for a role in AWS has none."""
+    for reason, found in (
+        (Reason.INVALID, cloud.refused(outcome)),
+        (Reason.GAP, cloud.gaps(outcome)),
+        (Reason.NOT_YET_SUPPORTED, cloud.unmade_of(outcome)),
+    ):
+        if found:
+            return reason, listing(map(sentence, found))
+    return None
 
 
 def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdict:
+    refused = _cloud(outcome) if part is ConditionType.CLOUD_READY else None
+    if refused:
+        return part, False, *refused
     conflicts = [c for c in outcome.conflicts if c.target.partition(" ")[0] in kinds]
     if conflicts:
         return part, False, Reason.CONFLICT, listing(map(sentence, conflicts))
@@ -170,7 +189,12 @@ def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdi
     number = sum(1 for change in outcome.changes.changes if change.id.kind in kinds and change.desired is not None)
     noun, plural = _NOUNS[part]
     if not number:
-        return part, True, Reason.NOT_DECLARED, f"no {noun} is needed"
+        return (
+            part,
+            True,
+            Reason.NOT_DECLARED,
+            _NOTHING if part is ConditionType.CLOUD_READY else f"no {noun} is needed",
+        )
     notes = mesh_notes(outcome) if part is ConditionType.MESH_READY else []
     told = listing(map(sentence, notes), "; but ") if notes else ""
     if part is ConditionType.NETWORK_READY:

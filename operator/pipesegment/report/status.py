@@ -6,6 +6,7 @@ from typing import Final
 from pipesegment.findings import Finding
 from pipesegment.plan.live import Entry
 from pipesegment.reach.graph import Governance, Reach, StageReach
+from pipesegment.report.cloud import role_arn
 from pipesegment.report.conditions import segment_conditions
 from pipesegment.report.findings import gaps, sorted_out
 from pipesegment.report.outcome import Outcome
@@ -46,7 +47,7 @@ def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) 
         summary=Summary(
             stages=len(reach.stages), edges=opened[1], open=f"{opened[0]}/{opened[1]}", gaps=len(told), sealed=0
         ),
-        stages=tuple(_stage(stage, edges, told) for stage in reach.stages),
+        stages=tuple(_stage(stage, edges, told, role_arn(outcome, stage.key.stage)) for stage in reach.stages),
         gaps=shown,
         inventory=inventory(outcome.changes.inventory(outcome.done)),
         conditions=conditions,
@@ -92,10 +93,11 @@ def _edges(reach: Reach, closed: set[str]) -> Mapping[_EdgeKey, bool]:
     return found
 
 
-def _stage(stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Finding]) -> StageStatus:
+def _stage(stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Finding], role: str | None) -> StageStatus:
     return StageStatus(
         name=stage.key.stage,
         service_account=clean(stage.account.name, LINE),
+        role_arn=clean(role, MESSAGE) if role else None,
         sealed=False,
         edges=sum(1 for owner, _ in edges if owner == stage.path),
         gaps=sum(1 for finding in told if finding.path.startswith(stage.path)),

@@ -25,7 +25,14 @@ class ClassAws(Model):
     account_id: AccountID | None = Field(None, description="The account.")
     region: Label | None = Field(None, description="The region of the cluster.")
     partition: Literal["aws", "aws-cn", "aws-us-gov"] = Field("aws", description="The partition; aws when absent.")
-    cluster_name: Annotated[str, text(100, 1)] | None = Field(None, description="The name of the EKS cluster.")
+    cluster_name: (
+        Annotated[
+            str,
+            text(100, 1),
+            Grammar("[0-9A-Za-z][-_0-9A-Za-z]*", "is not the name of a cluster", "use letters, digits, '-' and '_'"),
+        ]
+        | None
+    ) = Field(None, description="The name of the EKS cluster.")
     oidc_issuer: URL | None = Field(None, description="The cluster's OIDC issuer, for IRSA.")
     permissions_boundary_arn: ARN | None = Field(
         None, description="The permissions boundary of every managed role; required for managed roles."
@@ -68,3 +75,10 @@ class ClassAws(Model):
     deletion_policy: Literal["Retain", "Delete"] = Field(
         "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
     )
+
+    @property
+    def cluster(self) -> str:
+        """Name the cluster as the tags of its roles do: by its ARN, else by its issuer; '' when neither is given."""
+        if self.cluster_name and self.region and self.account_id:
+            return f"arn:{self.partition}:eks:{self.region}:{self.account_id}:cluster/{self.cluster_name}"
+        return self.oidc_issuer or ""

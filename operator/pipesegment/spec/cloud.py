@@ -96,6 +96,17 @@ class StageAws(Model):
         (), description="Security groups for the pods; the class must list them."
     )
 
+    @property
+    def asks(self) -> bool:
+        """Tell whether the stage asks for a role; one that does not gets none, and no annotation."""
+        return bool(self.permissions or self.permission_sets or self.managed_policy_arns or self.role_arn)
+
+    @property
+    def pods(self) -> Literal["IRSA", "PodIdentity"] | None:
+        """How the stage's own pods become a role; None when they do not."""
+        way = self.identity or "IRSA"
+        return way if self.asks and way in {"IRSA", "PodIdentity"} else None
+
     rules = (
         Rule(
             cel="has(self.forge) == (has(self.identity) && self.identity == 'ForgeOIDC')",

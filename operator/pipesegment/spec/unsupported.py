@@ -39,8 +39,8 @@ def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
 def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
     if stage.service_account.role_refs:
         yield ("serviceAccount", "roleRefs"), stage.service_account.role_refs
-    if set(stage.aws.wire()) - {"identity"} or stage.aws.identity not in {None, "None"}:
-        yield ("aws",), stage.aws
+    if stage.aws.security_group_ids:
+        yield ("aws", "securityGroupIDs"), stage.aws.security_group_ids
     if stage.gates:
         yield ("gates",), stage.gates
 
@@ -56,7 +56,8 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
             yield ("baseline", "reaches", index, entry.kind), entry.aws_service
     yield from _network(spec)
     for place, value, default in (
-        (("aws",), spec.aws, type(spec.aws)()),
+        (("aws", "backend"), spec.aws.backend, "Direct"),
+        (("aws", "ensureEndpoints"), spec.aws.ensure_endpoints, False),
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),

@@ -145,7 +145,7 @@ def test_ready_has_every_reason_in_the_order_of_the_code():
         ("Exact", ("_exact",), set()),
         ("NetworkReady", ("_part", "_waiting"), set()),
         ("Reconciling", ("_abnormal",), set()),
-        ("CloudReady", ("_parts",), set()),
+        ("CloudReady", ("_cloud", "_part", "_waiting"), set()),
         ("GatesOpen", ("_parts",), {"GateClosed"}),
         ("Stalled", ("_stalled",), {"AmbiguousClass", "ClassLost"}),
     ],
@@ -155,6 +155,8 @@ def test_a_condition_has_every_reason(heading, functions, later):
     given = named(conditions, *functions)
     if heading == "NetworkReady":
         given -= reasons(SEGMENT, "MeshReady")["False"]
+    if heading == "CloudReady":
+        given -= {"NoService"}
     if heading == "Stalled":
         # Told as Invalid, for one look; the class's own two come from `reach`.
         given -= {"NotYetSupported", "Unresolved"}

@@ -22,12 +22,8 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
             'spec.stages[0].reaches[0].awsService: is not supported by this version \'{"name":"s3"}\': remove it',
         ),
         (
-            {"aws": {"identity": "PodIdentity"}},
-            'spec.stages[0].aws: is not supported by this version \'{"identity":"PodIdentity"}\': remove it',
-        ),
-        (
-            {"aws": {"tokenSeconds": 3600}},
-            "spec.stages[0].aws: is not supported by this version '{\"tokenSeconds\":3600}': remove it",
+            {"aws": {"securityGroupIDs": ["sg-0123"]}},
+            "spec.stages[0].aws.securityGroupIDs: is not supported by this version '[\"sg-0123\"]': remove it",
         ),
         (
             {"gates": [{"name": "a", "policyReports": {}}]},
@@ -51,6 +47,7 @@ def test_a_field_of_a_later_version_is_refused(stage, line):
     [
         {"aws": {}},
         {"aws": {"identity": "None"}},
+        {"aws": {"identity": "IRSA", "permissionSets": ["ECRPush"], "tokenSeconds": 3600}},
         {"gates": []},
         {"serviceAccount": {"roleRefs": []}},
         {"reaches": [{"imds": {}}, {"destination": {"name": "forge"}}]},
@@ -66,8 +63,9 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
     ("spec", "path"),
     [
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
-        ({"network": {"inexact": {"fqdn": "Coarse"}}}, "spec.network.inexact.fqdn"),
-        ({"aws": {"region": "eu-west-1"}}, "spec.aws"),
+        ({"network": {"inexact": {"fqdn": "Resolve"}}}, "spec.network.inexact.fqdn"),
+        ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
+        ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
         ({"guardrails": {"lockdown": True}}, "spec.guardrails.lockdown"),
     ],
@@ -86,6 +84,7 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
             "network": {"provider": "Calico", "inexact": {"http": "Coarse", "fqdn": "Deny"}},
             "mesh": {"provider": "Istio"},
         },
+        {"aws": {"region": "eu-west-1", "backend": "Direct", "deletionPolicy": "Delete"}},
         {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
         {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
     ],

@@ -1,0 +1,118 @@
+"""The roles of a segment's stages, and what binds their accounts to them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipesegment import names
+from pipesegment.compile.canonical import canonical_bytes
+from pipesegment.compile.desired import Object
+from pipesegment.compile.iam.policy import inline
+from pipesegment.compile.iam.trust import trust
+from pipesegment.compile.iam.values import Association, Role
+from pipesegment.findings import Finding
+from pipesegment.reach.aws.values import CloudIdentity, Rights, Way
+from pipesegment.reach.graph import Reach, StageReach
+
+_EKS: Final = "eks.amazonaws.com"
+#: What IAM takes in characters, white space not counted: a role's inline policies together, and a trust policy.
+_INLINE: Final = 10_240
+_TRUST: Final = 2_048
+
+
+@dataclass(slots=True)
+class Identities:
+    """What is made in AWS, what accounts say of it (by stage), and which stages have no role for want of room."""
+
+    objects: list[Object] = field(default_factory=list)
+    annotations: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    gaps: list[Finding] = field(default_factory=list)
+
+
+def identities(reach: Reach) -> Identities:
+    """Compile every stage's identity; a stage whose documents IAM would not take has no role and no annotation."""
+    found = Identities()
+    for stage in reach.stages:
+        if stage.cloud is not None:
+            _add(found, reach, stage, stage.cloud)
+    return found
+
+
+def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIdentity) -> None:
+    role_arn, tags = identity.role_arn, _tags(reach, stage, identity)
+    if identity.rights is not None:
+        role = _role(stage, identity, identity.rights, tags)
+        gaps = list(_too_large(stage, role))
+        if gaps:
+            found.gaps += gaps
+            return
+        found.objects.append(role.object())
+        role_arn = role.arn
+    match identity.way:
+        case Way.IRSA:
+            found.annotations[stage.key.stage] = {
+                f"{_EKS}/role-arn": role_arn,
+                f"{_EKS}/sts-regional-endpoints": "true",
+                f"{_EKS}/token-expiration": str(identity.token_seconds),
+            }
+        case Way.POD_IDENTITY:
+            bound = Association(identity.home.cluster, stage.key.namespace, stage.account.name, role_arn, tags)
+            found.objects.append(bound.object())
+        case Way.FORGE:
+            pass  # its jobs run elsewhere
+
+
+def _role(stage: StageReach, identity: CloudIdentity, rights: Rights, tags: Mapping[str, str]) -> Role:
+    home = identity.home
+    return Role(
+        name=names.role_name(home.account, home.cluster, *_place(stage)),
+        path=rights.role_path,
+        account=home.account,
+        partition=home.partition,
+        trust=trust(stage, identity),
+        boundary=rights.boundary,
+        tags=tags,
+        inline={} if identity.withdrawn else inline(rights),
+        managed=() if identity.withdrawn else rights.managed,
+        session_seconds=rights.session_seconds,
+    )
+
+
+def _place(stage: StageReach) -> tuple[str, str, str]:
+    return stage.key.namespace, stage.key.segment, stage.key.stage
+
+
+def _tags(reach: Reach, stage: StageReach, identity: CloudIdentity) -> dict[str, str]:
+    """Say whose it is, and what Pod Identity's sessions say of themselves: IRSA's have nothing but the role's own tags."""
+    tags = {
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.CLUSTER_TAG: identity.home.cluster,
+        names.NAMESPACE_TAG: stage.key.namespace,
+        names.NAMESPACE_UID_TAG: identity.namespace_uid,
+        names.SEGMENT_LABEL: stage.key.segment,
+        names.SEGMENT_UID_TAG: reach.uid,
+        names.STAGE_LABEL: stage.key.stage,
+    }
+    if identity.way is not Way.FORGE:
+        tags |= {
+            "kubernetes-namespace": stage.key.namespace,
+            "kubernetes-service-account": stage.account.name,
+            "eks-cluster-name": identity.home.cluster_name,
+        }
+    # Offline nothing has a uid.
+    return {key: value for key, value in tags.items() if value}
+
+
+def _too_large(stage: StageReach, role: Role) -> Iterator[Finding]:
+    rights = sum(len(canonical_bytes(document).decode()) for document in role.inline.values())
+    trusting = len(canonical_bytes(role.trust).decode())
+    assert stage.cloud is not None
+    for place, what, size, most, fix in (
+        ("permissions", "the rights", rights, _INLINE, "use wildcards where they say the same, or a managed policy"),
+        ("forge.subjects", "the trust policy", trusting, _TRUST, "name fewer subjects, or part the stage in two"),
+    ):
+        if size > most:
+            message = (
+                f"{what} of stage {stage.key.stage} would be {size} characters, and IAM takes {most}; there is no role"
+            )
+            yield Finding(f"{stage.cloud.path}.{place}", "RoleTooLarge", f"stage {stage.key.stage}", message, fix)

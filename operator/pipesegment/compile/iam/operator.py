@@ -1,0 +1,93 @@
+"""What the operator itself may do in AWS: as little as its work needs (docs/adr/0033).
+
+Roles of its path and of its cluster alone, never without the boundary; and nothing that changes the boundary. Whoever holds
+this policy can give no role more than the boundary has, and cannot touch what another cluster made.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pipesegment import names
+from pipesegment.compile.iam.trust import VERSION
+from pipesegment.compile.iam.values import Document
+from pipesegment.spec.classaws import ClassAws
+
+_TAGGED = f"aws:ResourceTag/{names.CLUSTER_TAG}"
+_TAGGING = f"aws:RequestTag/{names.CLUSTER_TAG}"
+
+
+def needed(aws: ClassAws) -> tuple[str, ...]:
+    """Name what a class has to say before the policy can be written."""
+    found = {"accountID": aws.account_id, "permissionsBoundaryARN": aws.permissions_boundary_arn}
+    if not aws.oidc_issuer:
+        found |= {"region": aws.region, "clusterName": aws.cluster_name}
+    return tuple(field for field, value in found.items() if not value)
+
+
+def operator_policy(aws: ClassAws) -> Document:
+    """Write the operator's own policy for what a class lets stages have; nothing that is `needed` may be missing."""
+    return {"Version": VERSION, "Statement": [*_roles(aws), *_associations(aws), *_endpoints(aws), *_never(aws)]}
+
+
+def _roles(aws: ClassAws) -> Iterator[dict[str, Any]]:
+    roles, cluster = _role_arns(aws), aws.cluster
+    bounded = {"iam:PermissionsBoundary": aws.permissions_boundary_arn}
+    yield _allow("ReadRoles", ["GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"], roles)
+    yield _allow("CreateRoles", ["CreateRole"], roles, {"StringEquals": {**bounded, _TAGGING: cluster}})
+    # A role that another cluster made must not become this one's by a tag; a new one has none yet.
+    own = {"StringEquals": {_TAGGING: cluster}, "StringEqualsIfExists": {_TAGGED: cluster}}
+    yield _allow("TagRoles", ["TagRole"], roles, own)
+    rights = ["PutRolePermissionsBoundary", "PutRolePolicy"]
+    yield _allow("GiveRightsWithinTheBoundary", rights, roles, {"StringEquals": {**bounded, _TAGGED: cluster}})
+    if aws.allowed_managed_policy_arns:
+        listed = {"ArnEquals": {"iam:PolicyARN": sorted(aws.allowed_managed_policy_arns)}}
+        attached = {"StringEquals": {**bounded, _TAGGED: cluster}, **listed}
+        yield _allow("AttachListedPolicies", ["AttachRolePolicy"], roles, attached)
+    taking = ["DeleteRolePolicy", "DetachRolePolicy", "UpdateAssumeRolePolicy", "UpdateRole"]
+    taking += ["DeleteRole"] if aws.deletion_policy == "Delete" else []
+    yield _allow("ChangeOwnRoles", sorted(taking), roles, {"StringEquals": {_TAGGED: cluster}})
+
+
+def _associations(aws: ClassAws) -> Iterator[dict[str, Any]]:
+    """Let Pod Identity be used in the one cluster; without its name nobody can."""
+    if not (aws.cluster_name and aws.region):
+        return
+    place = f"arn:{aws.partition}:eks:{aws.region}:{aws.account_id}"
+    own = f"{place}:podidentityassociation/{aws.cluster_name}/*"
+    making = ["CreatePodIdentityAssociation", "ListPodIdentityAssociations"]
+    changing = ["DeletePodIdentityAssociation", "DescribePodIdentityAssociation", "UpdatePodIdentityAssociation"]
+    yield _allow("BindAccounts", making, aws.cluster, service="eks")
+    yield _allow("ChangeBindings", [*changing, "TagResource"], own, service="eks")
+    passed = {"StringEquals": {"iam:PassedToService": "pods.eks.amazonaws.com"}}
+    yield _allow("PassRolesToPods", ["PassRole"], [_role_arns(aws), *sorted(aws.allowed_role_arns)], passed)
+
+
+def _endpoints(aws: ClassAws) -> Iterator[dict[str, Any]]:
+    if aws.vpc_id:
+        reading = ["DescribeManagedPrefixLists", "DescribeNetworkInterfaces", "DescribeVpcEndpoints"]
+        yield _allow("ReadEndpoints", reading, "*", service="ec2")
+        lists = f"arn:{aws.partition}:ec2:*:aws:prefix-list/*"
+        yield _allow("ReadPrefixLists", ["GetManagedPrefixListEntries"], lists, service="ec2")
+
+
+def _never(aws: ClassAws) -> Iterator[dict[str, Any]]:
+    """Deny what would lift the boundary, whatever else somebody attaches to the operator."""
+    boundary = ["CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion"]
+    unbound = _allow("NeverUnbound", ["DeleteRolePermissionsBoundary"], "*")
+    changed = _allow("NeverAnotherBoundary", boundary, str(aws.permissions_boundary_arn))
+    yield from ({**statement, "Effect": "Deny"} for statement in (unbound, changed))
+
+
+def _role_arns(aws: ClassAws) -> str:
+    return f"arn:{aws.partition}:iam::{aws.account_id}:role{aws.role_path}*"
+
+
+def _allow(
+    sid: str,
+    actions: list[str],
+    resource: str | list[str],
+    condition: dict[str, Any] | None = None,
+    service: str = "iam",
+) -> dict[str, Any]:
+    found = {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{a}" for a in actions], "Resource": resource}
+    return {**found, "Condition": condition} if condition else found

@@ -1,0 +1,78 @@
+"""The rights of a managed role: what the stage declares and the permission sets that it names, held to the class."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from pipesegment.reach.aws import words
+from pipesegment.reach.aws.actions import judge_action
+from pipesegment.reach.aws.judge import Judge
+from pipesegment.reach.aws.values import Statement
+from pipesegment.reach.scene import View
+from pipesegment.spec.cloud import Permission, StageAws
+
+#: Managed policies that a role may have, with every quota raised.
+_MOST_MANAGED: Final = 20
+
+
+def statements(judge: Judge, view: View, aws: StageAws) -> tuple[Statement, ...]:
+    """Give the statements of a stage, its own first; what is wrong with them is the judge's to know."""
+    path = f"{view.path}.aws"
+    variables = aws.identity != "ForgeOIDC"
+    found: list[Statement] = []
+    for index, permission in enumerate(aws.permissions):
+        place = f"{path}.permissions[{index}]"
+        for number, action in enumerate(permission.actions):
+            judge_action(judge, f"{place}.actions[{number}]", action)
+        for number, resource in enumerate(permission.resources):
+            words.judge_resource(judge, f"{place}.resources[{number}]", resource, "", variables)
+        words.judge_conditions(judge, f"{place}.conditions", permission.conditions, "", variables)
+        found.append(_statement(place, permission))
+    for index, name in enumerate(aws.permission_sets):
+        found += _of_set(judge, view, f"{path}.permissionSets[{index}]", name, variables)
+    for sid in words.repeated(s.sid for s in found):
+        place = next(s.because for s in reversed(found) if s.sid == sid)
+        judge.refuse(place, "has a statement whose sid another one has too:", sid, "rename or remove one of them")
+    return tuple(found)
+
+
+def managed(judge: Judge, view: View, aws: StageAws) -> tuple[str, ...]:
+    """Give the managed policies of a stage; each must be one that the class lists, as it is written there."""
+    path = f"{view.path}.aws.managedPolicyARNs"
+    for index, arn in enumerate(aws.managed_policy_arns):
+        if arn not in judge.aws.allowed_managed_policy_arns:
+            fix = "use permissions, or have the platform team add it to spec.aws.allowedManagedPolicyARNs"
+            judge.refuse(f"{path}[{index}]", f"is not among the managed policies that {judge.who} allows:", arn, fix)
+    if len(aws.managed_policy_arns) > _MOST_MANAGED:
+        count = str(len(aws.managed_policy_arns))
+        judge.refuse(path, f"is more than the {_MOST_MANAGED} policies that a role can have:", count, "attach fewer")
+    return tuple(sorted(aws.managed_policy_arns))
+
+
+def _of_set(judge: Judge, view: View, path: str, name: str, variables: bool) -> Iterator[Statement]:
+    known = {each.name: each for each in judge.aws.permission_sets}
+    if name not in known:
+        instead = f"use one of {', '.join(sorted(known))}" if known else "declare permissions instead"
+        judge.refuse(path, f"is not a permission set of {judge.who}:", name, instead)
+        return
+    values = {"namespace": view.key.namespace, "segment": view.key.segment, "stage": view.key.stage}
+    of = f"is a permission set of {judge.who} that "
+    for permission in known[name].permissions:
+        resources = tuple(words.filled(resource, values) for resource in permission.resources)
+        conditions = {
+            operator: {key: tuple(words.filled(text, values) for text in texts) for key, texts in keys.items()}
+            for operator, keys in permission.conditions.items()
+        }
+        for action in permission.actions:
+            judge_action(judge, path, action, of=of, chosen=False)
+        for resource in resources:
+            words.judge_resource(judge, path, resource, of, variables)
+        words.judge_conditions(judge, path, conditions, of, variables)
+        yield _statement(path, permission.model_copy(update={"resources": resources, "conditions": conditions}))
+
+
+def _statement(because: str, permission: Permission) -> Statement:
+    conditions = tuple(
+        (operator, tuple((key, tuple(values)) for key, values in sorted(keys.items())))
+        for operator, keys in sorted(permission.conditions.items())
+    )
+    return Statement(because, permission.sid or "", tuple(permission.actions), tuple(permission.resources), conditions)

@@ -1,0 +1,74 @@
+"""What a stage's identity in AWS comes to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Way(StrEnum):
+    """How a token becomes the role."""
+
+    IRSA = "IRSA"
+    POD_IDENTITY = "PodIdentity"
+    FORGE = "ForgeOIDC"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a class has its roles. `cluster` is the cluster's ARN, or its issuer where no name is given."""
+
+    account: str
+    partition: str
+    cluster: str
+    region: str = ""
+    cluster_name: str = ""
+    issuer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One Allow; `conditions` are (operator, ((key, values)…)). No two of an identity's `sid`s are equal; '' is none."""
+
+    because: str
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeTrust:
+    """Whose jobs may take the role: the forge's issuer, its tokens' audience, and exact subjects."""
+
+    issuer: str
+    audience: str
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a managed role may do. With `endpoints`, only through these: calls from elsewhere are denied; None: from anywhere."""
+
+    role_path: str
+    boundary: str
+    statements: tuple[Statement, ...] = ()
+    managed: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] | None = None
+    session_seconds: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class CloudIdentity:
+    """A stage's role: a managed one with its `rights`, or somebody else's (`role_arn`), which is never changed.
+
+    `withdrawn`: the stage was refused, and a managed role keeps its name and none of its rights.
+    """
+
+    path: str  # `spec.stages[2].aws`
+    way: Way
+    home: Home
+    role_arn: str = ""
+    rights: Rights | None = None
+    forge: ForgeTrust | None = None
+    token_seconds: int = 3600
+    namespace_uid: str = ""
+    withdrawn: bool = False
