@@ -13,6 +13,7 @@ from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
+from pipesegment.facts.vpc import VPCEndpoint
 from pipesegment.findings import Refusal
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import PipelineSegmentSpec
@@ -154,15 +155,6 @@ class Node:
     meta: Meta
     addresses: tuple[str, ...]
     pod_cidrs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class VPCEndpoint:
-    """An endpoint of a VPC that is in use; `service` as its name ends, such as `s3` or `ecr.api`."""
-
-    vpc: str
-    service: str
-    id: str
 
 
 @dataclass(frozen=True)
