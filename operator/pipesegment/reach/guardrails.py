@@ -11,7 +11,8 @@ from pipesegment import names
 from pipesegment.reach import addresses, engines
 from pipesegment.reach.addresses import network, touching
 from pipesegment.reach.graph import AddressPeer, Target
-from pipesegment.reach.scene import Declared, Scene
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared
 from pipesegment.spec.ports import within
 from pipesegment.spec.segment import AcceptEntry, CidrBlock, PipelineSegmentSpec, ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec

@@ -42,8 +42,9 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
 from pipesegment.reach.stages import placements
+from pipesegment.reach.view import Declared, View
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
 
 #: What an edge costs until it is compiled, in the steps of a Scene.

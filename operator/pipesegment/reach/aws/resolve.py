@@ -10,7 +10,8 @@ from pipesegment.reach.aws import rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import CloudIdentity, Home, Rights, Way
 from pipesegment.reach.graph import AddressPeer, Edge, PortRange, StageReach, Target
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 from pipesegment.spec.cloud import StageAws
 
 #: Where the agent of Pod Identity listens on every node.

@@ -9,7 +9,8 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance import amazon, deadend, doubled, engine, escaped, mesh, unselected, unwired, widened
 from pipesegment.reach.graph import GrantedIngress, Mode, StageReach
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 
 def findings(

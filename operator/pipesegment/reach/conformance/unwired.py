@@ -6,7 +6,8 @@ from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_stage
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 
 def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
