@@ -38,16 +38,12 @@ def steps(change: Change, desired: Role, found: Found | None, moment: Moment) ->
     for policy in sorted(live.inline.keys() - desired.inline.keys()):
         yield _delete_policy(Wave.NARROW, change, desired.name, policy)
     if not moment.widens:
-        yield from _held_back(change, desired, live)
+        yield from _stripped(change, desired, live)
         return
     if live.trust != desired.trust:
-        trust = {"PolicyDocument": text(desired.trust)}
-        yield _step(Wave.NARROW, change, "UpdateAssumeRolePolicy", desired.name, trust)
-    if live.session_seconds != desired.session_seconds:
-        seconds = {"MaxSessionDuration": desired.session_seconds}
-        yield _step(Wave.SETTLE, change, "UpdateRole", desired.name, seconds)
-    if missing := {key: value for key, value in desired.tags.items() if live.tags.get(key) != value}:
-        yield _step(Wave.SETTLE, change, "TagRole", desired.name, {"Tags": tag_list(missing)})
+        yield from _trusting(change, desired, live)
+        return
+    yield from _settling(change, desired, live)
     yield from _widening(change, desired, live.inline, live.managed)
 
 
@@ -94,8 +90,27 @@ def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Ite
         yield _delete_policy(Wave.NARROW, change, live.name, revocation.POLICY)
 
 
-def _held_back(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
-    """Give no more than there is: of a document that changes, what old and new both allow."""
+def _trusting(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
+    """Give a role other hands: they never hold old rights that they should not have, nor old hands new ones."""
+    strips = list(_stripped(change, desired, live))
+    yield from strips
+    wave = Wave.SETTLE if strips else Wave.NARROW
+    yield _step(wave, change, "UpdateAssumeRolePolicy", desired.name, {"PolicyDocument": text(desired.trust)})
+    yield from _settling(change, desired, live)
+    for step in _widening(change, desired, live.inline, live.managed):
+        yield replace(step, wave=Wave.WIDEN)
+
+
+def _settling(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
+    if live.session_seconds != desired.session_seconds:
+        seconds = {"MaxSessionDuration": desired.session_seconds}
+        yield _step(Wave.SETTLE, change, "UpdateRole", desired.name, seconds)
+    if missing := {key: value for key, value in desired.tags.items() if live.tags.get(key) != value}:
+        yield _step(Wave.SETTLE, change, "TagRole", desired.name, {"Tags": tag_list(missing)})
+
+
+def _stripped(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
+    """Take what is to go and give nothing: of a document that changes, what old and new both allow is left."""
     for name, document in _differing(desired, live.inline):
         if name not in live.inline or not _before(live.inline, name).loses(Rights.written([document])):
             continue

@@ -15,7 +15,7 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipesegment.errors import Rejected, Unreachable
+from pipesegment.errors import NoCredentials, Rejected, Unreachable
 from pipesegment.plan.aws.steps import Call
 from pipesegment.world.aws.budget import Budget
 from pipesegment.world.aws.faults import told
@@ -87,6 +87,9 @@ class Aws:
             fault = told(error)
             status = fault.status if isinstance(fault, Rejected) else 0
             raise fault from error
+        except OSError as error:
+            # botocore has words of its own for the network; what is left are files, such as the token to sign in with.
+            raise NoCredentials(str(error)[:256]) from error
         finally:
             self._observe(call.service, call.action, status, time.monotonic() - begun)
         return answer

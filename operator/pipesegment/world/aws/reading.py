@@ -28,9 +28,18 @@ class Reader:
         """Give the account that our credentials belong to."""
         return str((await self._call("sts", "GetCallerIdentity"))["Account"])
 
-    async def head(self, name: str) -> Found | None:
-        """Read a role without its rights: enough to know whose it is. None when there is none."""
-        answer = await self._known("iam", "GetRole", RoleName=name)
+    async def head(self, name: str, *, known: bool = True) -> Found | None:
+        """Read a role without its rights: enough to know whose it is. None when there is none.
+
+        Of one that is not `known` to exist a denial is None, too: AWS takes a name that does not exist for one without a
+        path, and our rights end with a path. Making it fails if it exists.
+        """
+        try:
+            answer = await self._known("iam", "GetRole", RoleName=name)
+        except Rejected as error:
+            if known or error.status != HTTPStatus.FORBIDDEN:
+                raise
+            return None
         if answer is None:
             return None
         raw = answer["Role"]
@@ -63,8 +72,13 @@ class Reader:
         return Found(replace(head.role, inline=inline, managed=arns), head.id, revoked)
 
     async def names(self, path: str) -> frozenset[str]:
-        """Name the roles under a path; whose they are is not told here."""
-        return frozenset(role["RoleName"] for role in await self._pages("ListRoles", "Roles", PathPrefix=path))
+        """Name the roles under a path; whose they are is not told here. Where we may not list, none."""
+        try:
+            return frozenset(role["RoleName"] for role in await self._pages("ListRoles", "Roles", PathPrefix=path))
+        except Rejected as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            return frozenset()
 
     async def bound(self, cluster: str, namespace: str, account: str = "") -> tuple[Bound, ...]:
         """Read the associations of an account, or of a whole namespace; `cluster` is the cluster's ARN."""

@@ -61,11 +61,11 @@ class Sights:
         """
         reader, entries = Reader(self._cloud, place), tuple(known)
         wanted = {obj["metadata"]["name"] for obj in desired.objects if obj["kind"] == names.IAM_ROLE}
-        wanted |= {entry.id.name for entry in entries if entry.id.kind == names.IAM_ROLE}
-        wanted |= {name for name in await self._names(reader, place, path) if _alike(name, owner)} - others
+        there = {entry.id.name for entry in entries if entry.id.kind == names.IAM_ROLE}
+        there |= {name for name in await self._names(reader, place, path) if _alike(name, owner)} - others
         roles = {}
-        for name in sorted(wanted):
-            found = await reader.head(name)
+        for name in sorted(wanted | there):
+            found = await reader.head(name, known=name in there)
             if found is not None:
                 ours = found.role.tags.get(names.SEGMENT_UID_TAG) == owner.uid
                 roles[name] = await reader.whole(found) if ours else found
