@@ -39,7 +39,6 @@ _log = logging.getLogger(__name__)
 
 #: While nobody knows what the class said, a segment that goes waits for somebody to say it.
 _UNKNOWN_RETRY: Final = 60.0
-_OFF: Final = (Reason.SWITCHED_OFF.value, "this operator makes nothing in AWS: its setting `aws` is off")
 
 Audited = Callable[[Key, int], OnCall]
 
@@ -121,7 +120,9 @@ class CloudWork:
         concerned = wish is not None and bool(wish.desired.objects or recorded or self.holds(segment))
         if key not in self._states:
             desired = wish.desired if wish is not None else Desired(key, segment.meta.uid, ())
-            self._states[key] = CloudState(beginning(desired, recorded), trouble=_OFF if self._cloud is None else None)
+            self._states[key] = CloudState(
+                beginning(desired, recorded), trouble=_off() if self._cloud is None else None
+            )
         if wish is not None and concerned:
             self._wishes[key] = wish
             if self._cloud is not None and (before is None or before.fingerprint != wish.fingerprint):
@@ -180,8 +181,7 @@ class CloudWork:
         recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
         known = [*recorded, *self._state(segment.meta.key).changes.inventory({})]
         if account := await self._sights.stranger(wish.place):
-            message = f"our credentials are of account {account}, and the class's is {wish.place.account}"
-            return replace(self._state(segment.meta.key), trouble=(Reason.WRONG_ACCOUNT, message)), CloudResults()
+            return replace(self._state(segment.meta.key), trouble=_elsewhere(account, wish.place)), CloudResults()
         everything = segment.meta.deleting or not wish.desired.objects
         sight = await self._sights.of(
             wish.desired, wish.owner, wish.place, wish.role_path, known, self._others(segment), everything=everything
@@ -303,6 +303,14 @@ def _stood(state: CloudState) -> dict[ObjectID, str]:
     """Give the fingerprints of what was as desired when it was last looked at."""
     stand = (c for c in state.changes.changes if not c.writes and c.desired is not None and c.live is not None)
     return {c.id: c.desired["metadata"]["annotations"][names.HASH_ANNOTATION] for c in stand if c.desired is not None}
+
+
+def _elsewhere(account: str, place: Place) -> tuple[str, str]:
+    return Reason.WRONG_ACCOUNT.value, f"our credentials are of account {account}, and the class's is {place.account}"
+
+
+def _off() -> tuple[str, str]:
+    return Reason.SWITCHED_OFF.value, "this operator makes nothing in AWS: its setting `aws` is off"
 
 
 def _trouble(error: Unreachable) -> tuple[str, str]:
