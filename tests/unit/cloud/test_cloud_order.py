@@ -10,6 +10,7 @@ from pipesegment import names
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.iam.values import Role
 from pipesegment.compile.segment import compile_segment
+from pipesegment.errors import Rejected
 from pipesegment.facts.snapshot import Key
 from pipesegment.plan.aws.look import Terms, look
 from pipesegment.plan.aws.ownership import Owner
@@ -111,3 +112,12 @@ async def test_held_back_rights_are_taken_and_none_given(old: str, new: str, lef
     await brought(aws, start, whose)
     await brought(aws, end, whose, widens=False)
     assert {action for _, action in holding(aws)} == left
+
+
+async def test_where_old_rights_cannot_be_taken_nobody_new_gets_them() -> None:
+    start, end = desired("read", "one"), desired("list", "two")
+    aws, whose = MemoryAws(), owner(start)
+    await brought(aws, start, whose)
+    aws.fail(Rejected(403, "AccessDenied", "no"), matches=lambda call: call.action == "DeleteRolePolicy")
+    await brought(aws, end, whose)
+    assert holding(aws) == {("one", "s3:GetObject")}
