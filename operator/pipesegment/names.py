@@ -38,6 +38,8 @@ HASH_ANNOTATION: Final = f"{GROUP}/hash"
 #: The UID of the segment an object was made for, on owned objects in other namespaces.
 SEGMENT_UID_ANNOTATION: Final = f"{GROUP}/segment-uid"
 AWS_FINALIZER: Final = f"{GROUP}/aws"
+#: On a segment, by its author: another value has everything looked at anew now, in AWS too.
+CHECK_ANNOTATION: Final = f"{GROUP}/check"
 
 #: What is made in AWS, as objects beside those of Kubernetes; the versions are those of AWS's own APIs.
 IAM_API_VERSION: Final = "iam.amazonaws.com/2010-05-08"

@@ -19,6 +19,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 #: Settings that the chart decides itself, or that make no sense in a pod.
 NOT_IN_VALUES = {"namespace", "identity", "kubeconfig", "context", "lease_name", "admin_host", "admin_port"}
+NOT_IN_VALUES |= {"aws", "aws_region"}
 
 
 def one(objects, kind: str, name: str | None = None) -> dict[str, Any]:
@@ -111,6 +112,20 @@ def test_settings_become_environment_variables_that_the_program_accepts(render):
 
     assert {name: getattr(settings, name) for name in given} == given
     assert one(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 51
+
+
+def test_aws_is_a_choice_that_brings_a_right_and_ways_out(render):
+    def told(objects) -> tuple[dict[str, str], bool, int]:
+        environment = {item["name"]: item["value"] for item in container(objects)["env"] if "value" in item}
+        rules = one(objects, "ClusterRole", "pipesegment-operator")["rules"]
+        patches = any("pipelinesegments" in rule["resources"] and "patch" in rule["verbs"] for rule in rules)
+        return environment, patches, len(one(objects, "NetworkPolicy")["spec"]["egress"])
+
+    off, on = told(render({})), told(render({"aws": {"enabled": True, "region": "eu-west-1"}}))
+    assert Settings.load(environ=off[0]).aws == "off"
+    assert (Settings.load(environ=on[0]).aws, Settings.load(environ=on[0]).aws_region) == ("on", "eu-west-1")
+    assert (off[1], on[1]) == (False, True)
+    assert on[2] == off[2] + 2
 
 
 def test_another_account_is_bound_and_not_made(render):

@@ -75,7 +75,8 @@ def agent(view: View) -> Iterator[Edge]:
 
 def _home(judge: Judge, path: str, way: Way, *, managed: bool) -> Home:
     aws = judge.aws
-    cluster = aws.cluster
+    home = Home.of(aws)
+    cluster = home.cluster
     needed: dict[str, object] = {"accountID": aws.account_id} if managed or way is Way.POD_IDENTITY else {}
     if managed:
         needed["permissionsBoundaryARN"] = aws.permissions_boundary_arn
@@ -94,14 +95,7 @@ def _home(judge: Judge, path: str, way: Way, *, managed: bool) -> Home:
     if managed and boundary is not None and not boundary.startswith(tuple(homes)):
         fix = "have the platform team name a policy of the account in spec.aws.permissionsBoundaryARN"
         judge.refuse(path, f"cannot become a role, since {judge.who}'s boundary is no policy of its account:", way, fix)
-    return Home(
-        account=aws.account_id or "",
-        partition=aws.partition,
-        cluster=cluster,
-        region=aws.region or "",
-        cluster_name=aws.cluster_name or "",
-        issuer=aws.oidc_issuer or "",
-    )
+    return home
 
 
 def _foreign(judge: Judge, path: str, way: Way, aws: StageAws) -> str:
