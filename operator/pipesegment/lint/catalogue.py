@@ -341,6 +341,15 @@ _ENTRIES: Final = (
         "GitLab's namespace_per_job and Drone's namespaces `drone-…` appear with the job: no segment can be there first.",
         "Keep the runner in one namespace.",
     ),
+    Entry(
+        "PS505",
+        "Exempt",
+        "info",
+        "The class lets the stage's pods around the fence",
+        "A privileged pod, or one on the node's network, reaches more than any policy says. The class leaves it to the stage, "
+        "with a reason.",
+        "Have the platform team remove the exemption once the stage can do without.",
+    ),
 )
 
 CATALOGUE: Final[Mapping[str, Entry]] = {entry.reason: entry for entry in (*_ENTRIES, *enforcement.ENTRIES)}

@@ -161,7 +161,8 @@ class StageReach:
 
     `closed`: it was refused (Overlapping…): its policy is written without any allow.
     `runner`: with ActionsRunnerController in Kubernetes mode, a second set of pods with the engine's needs only.
-    `pods` live now, `wrong_account` of them run as another service account than the stage's.
+    `pods` live now, `wrong_account` of them run as another service account than the stage's. `wired`: they are known to run as
+    the stage's own.
     """
 
     key: StageKey
@@ -176,6 +177,7 @@ class StageReach:
     runner: "RunnerReach | None" = None
     pods: int = 0
     wrong_account: int = 0
+    wired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,7 @@ def _stage(
         runner=_runner(scene, view),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
+        wired=unwired.is_wired(scene, view, pods),
     )
 
 

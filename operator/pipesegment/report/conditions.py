@@ -129,9 +129,12 @@ def _conforming(by: By) -> Verdict:
         if by.get(reason):
             others = [sentence(f) for other in CONFORMING_FALSE if other is not reason for f in by.get(other, ())]
             return ConditionType.CONFORMING, False, reason, listing([*map(sentence, by[reason]), *others])
-    unknown = [sentence(f) for f in by.get(Reason.CONFORMS, ())]
-    lead = "nothing that is known undoes it; not known: " if unknown else "nothing around the segment undoes it"
-    return ConditionType.CONFORMING, True, Reason.CONFORMS, listing(unknown, lead)
+    notes = by.get(Reason.CONFORMS, ())
+    exempt = [sentence(f) for f in notes if f.reason == "Exempt"]
+    unknown = [sentence(f) for f in notes if f.reason != "Exempt"]
+    lead = "nothing that is known undoes it" if unknown or exempt else "nothing around the segment undoes it"
+    told = [listing(found, why) for found, why in ((exempt, "exempt: "), (unknown, "not known: ")) if found]
+    return ConditionType.CONFORMING, True, Reason.CONFORMS, "; ".join([lead, *told])
 
 
 def _parts(outcome: Outcome) -> Iterator[Verdict]:

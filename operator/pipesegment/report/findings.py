@@ -42,6 +42,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ExceptUnreliable": Reason.NOT_ENFORCED,
     "LaxMutualTLS": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
+    "Exempt": Reason.CONFORMS,  # the class's own word, and Conforming's message repeats it
     "EngineUnknown": Reason.CONFORMS,  # nothing is known against it, and Conforming's message says what is not known
 }
 _REASONS: Final = {reason.value: reason for reason in Reason}

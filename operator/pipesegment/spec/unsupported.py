@@ -65,9 +65,7 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
         (("guardrails", "roleRefs"), spec.guardrails.role_refs, ()),
-        (("guardrails", "controllers"), spec.guardrails.controllers, ()),
         (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
-        (("guardrails", "lockdown"), spec.guardrails.lockdown, False),
     ):
         if value != default:
             yield place, value

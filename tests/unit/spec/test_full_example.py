@@ -90,8 +90,6 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
             "spec.gates",
             "spec.evidenceKeys",
             "spec.guardrails.roleRefs",
-            "spec.guardrails.controllers",
             "spec.guardrails.exclusive",
-            "spec.guardrails.lockdown",
         ],
     }

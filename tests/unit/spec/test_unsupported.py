@@ -71,7 +71,7 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
         ({"mesh": {"dataPlane": "Ambient"}}, "spec.mesh.dataPlane"),
         ({"aws": {"region": "eu-west-1"}}, "spec.aws"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
-        ({"guardrails": {"lockdown": True}}, "spec.guardrails.lockdown"),
+        ({"guardrails": {"exclusive": True}}, "spec.guardrails.exclusive"),
     ],
 )
 def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
@@ -90,6 +90,8 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
         },
         {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
         {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
+        {"guardrails": {"lockdown": True, "controllers": ["tekton-pipelines/tekton-pipelines-controller"]}},
+        {"guardrails": {"exemptions": [{"allow": ["Privileged"], "reason": "builds images"}]}},
     ],
 )
 def test_a_class_that_this_version_can_follow_passes(spec):

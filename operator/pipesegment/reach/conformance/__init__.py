@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Finding
-from pipesegment.reach.conformance import amazon, engine, escaped, mesh, unselected, unwired, widened
+from pipesegment.reach.conformance import amazon, engine, escaped, exempt, mesh, unselected, unwired, widened
 from pipesegment.reach.graph import Mode, StageReach
 from pipesegment.reach.scene import Scene, View
 
@@ -31,5 +31,6 @@ def findings(
             yield from escaped.check(scene, view, pods)
             yield from mesh.check(scene, view, stage, pods)
             yield from amazon.check_stage(scene, agents, view, stage, pods)
+            yield from exempt.check(scene, view)
         yield from unwired.check(scene, view, pods)
     yield from unselected.check(scene, closing)
