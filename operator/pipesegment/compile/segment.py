@@ -5,7 +5,7 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
-from pipesegment.compile.identity import service_accounts
+from pipesegment.compile.identity import role_bindings, service_accounts
 from pipesegment.compile.istio import istio_objects
 from pipesegment.compile.networkpolicy import network_policies
 from pipesegment.reach.graph import Reach
@@ -20,6 +20,7 @@ def compile_segment(reach: Reach) -> Desired:
     said = split(reach)
     objects = [
         *service_accounts(said.reach),
+        *role_bindings(said.reach),
         *network_policies(said.reach),
         *cilium_policies(said.reach),
         *istio_objects(said.reach),

@@ -47,6 +47,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Sidecar": "networking.istio.io",
     "DaemonSet": "apps",
     "ConfigMap": "",
+    **dict.fromkeys(("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), "rbac.authorization.k8s.io"),
     "CiliumNetworkPolicy": "cilium.io",
     "CiliumClusterwideNetworkPolicy": "cilium.io",
     **dict.fromkeys(names.KINDS, names.GROUP),
@@ -146,6 +147,12 @@ _ENTRY: Final = {
     **dict.fromkeys(("namespace", "uid"), TEXT),
 }
 
+_RIGHTS: Final[Mapping[str, Shape]] = {"rules": [{key: [TEXT] for key in ("apiGroups", "resources", "verbs", "resourceNames")}]}
+_BINDING: Final[Mapping[str, Shape]] = {
+    "roleRef": dict.fromkeys(("kind", "name"), TEXT),
+    "subjects": [dict.fromkeys(("kind", "namespace", "name"), TEXT)],
+}
+
 #: kind -> what is read of it beside the metadata.
 _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "Node": {
@@ -204,6 +211,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "status": dict.fromkeys(("desiredNumberScheduled", "numberReady"), WHOLE),
     },
     "ConfigMap": {"data": TEXTS},
+    **dict.fromkeys(("Role", "ClusterRole"), _RIGHTS),
+    **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), _BINDING),
     "CiliumNetworkPolicy": _CILIUM,
     "CiliumClusterwideNetworkPolicy": _CILIUM,
     names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},

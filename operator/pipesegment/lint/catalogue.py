@@ -310,6 +310,15 @@ _ENTRIES: Final = (
         "Give the stage `mesh: None`, or declare what it reaches or accepts.",
     ),
     Entry(
+        "PS414",
+        "StageRights",
+        "warning",
+        "A binding of others gives the stage's account rights that lead out of the fence",
+        "Whoever reads Secrets, creates pods, makes tokens or writes NetworkPolicies is not held by a fence around its own pod. "
+        "Only roles and bindings that are among the facts are looked at; `--cluster` reads them.",
+        "Remove the account from the binding; declare what the stage needs as serviceAccount.roleRefs.",
+    ),
+    Entry(
         "PS501",
         "IdleStage",
         "info",

@@ -146,13 +146,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The stage's service account as declared, defaults filled."""
+    """The stage's service account as declared, defaults filled; of `roles` (kind, name) those that the class allows."""
 
     name: str
     create: bool
     automount: bool
     image_pull_secrets: tuple[str, ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,6 @@ def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
-    if stage.service_account.role_refs:
-        yield ("serviceAccount", "roleRefs"), stage.service_account.role_refs
     if set(stage.aws.wire()) - {"identity"} or stage.aws.identity not in {None, "None"}:
         yield ("aws",), stage.aws
     if stage.gates:
@@ -64,7 +62,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
-        (("guardrails", "roleRefs"), spec.guardrails.role_refs, ()),
         (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
     ):
         if value != default:
