@@ -228,6 +228,10 @@ class Scene:
             "stage-debugging": (debug("ci", "build-1"), "Deny stage-debugging"),
             "lockdown": (connect("ci-locked", "deploy-1", "exec"), "Deny lockdown"),
             "stage-tokens": (token("ci", "shop-build"), "Deny stage-tokens"),
+            "pod-status": (
+                change("Pod", "ci", "plain-1", {"metadata": {"labels": build}}, "status"),
+                "Deny pod-status",
+            ),
             "managed-objects": (change("NetworkPolicy", "ci", "shop-build", opened), "Deny managed-objects"),
             "account-roles": (
                 marked("ServiceAccount", "ci", "used", {"eks.amazonaws.com/role-arn": "x"}),

@@ -101,6 +101,16 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
     "another label on a stray pod": ("alice", relabel("ci", "stray-1", {"run": "8"}), "Allow"),
     "the labels put on a pod that has the account": ("alice", relabel("ci", "lost-1", BUILD), "Allow"),
     "an annotation on a pod that lacks its labels": ("alice", marked("Pod", "ci", "lost-1", {"a": "b"}), "Allow"),
+    "labels put on by way of the status": (
+        "alice",
+        change("Pod", "ci", "plain-1", {"metadata": {"labels": BUILD}}, "status"),
+        "Deny pod-status",
+    ),
+    "a status as a kubelet writes it": (
+        "node",
+        change("Pod", "ci", "build-1", {"status": {"message": "pulling"}}, "status"),
+        "Allow",
+    ),
     # Who may make such pods, where the class says so.
     "the engine's controller": ("tekton", create(pod("ci-locked", "rel-deploy", REL)), "Allow"),
     "anybody else, all as it should be": ("alice", create(pod("ci-locked", "rel-deploy", REL)), "Deny stage-creators"),

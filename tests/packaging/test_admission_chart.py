@@ -18,6 +18,7 @@ ACTIONS = {
     "stage-debugging": ("ephemeralContainers", "Deny"),
     "lockdown": ("lockdown", "Deny"),
     "stage-tokens": ("tokens", "Deny"),
+    "pod-status": ("podStatus", "Deny"),
     "managed-objects": ("managedObjects", "Deny"),
     "account-roles": ("accountRoles", "Deny"),
     "declarations": ("declarations", "Deny"),

@@ -147,7 +147,9 @@ _ENTRY: Final = {
     **dict.fromkeys(("namespace", "uid"), TEXT),
 }
 
-_RIGHTS: Final[Mapping[str, Shape]] = {"rules": [{key: [TEXT] for key in ("apiGroups", "resources", "verbs", "resourceNames")}]}
+_RIGHTS: Final[Mapping[str, Shape]] = {
+    "rules": [{key: [TEXT] for key in ("apiGroups", "resources", "verbs", "resourceNames")}]
+}
 _BINDING: Final[Mapping[str, Shape]] = {
     "roleRef": dict.fromkeys(("kind", "name"), TEXT),
     "subjects": [dict.fromkeys(("kind", "namespace", "name"), TEXT)],

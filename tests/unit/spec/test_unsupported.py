@@ -33,10 +33,6 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
             {"gates": [{"name": "a", "policyReports": {}}]},
             'spec.stages[0].gates: is not supported by this version \'[{"name":"a","policyReports":{}}]\': remove it',
         ),
-        (
-            {"serviceAccount": {"roleRefs": [{"kind": "Role", "name": "reader"}]}},
-            'spec.stages[0].serviceAccount.roleRefs: is not supported by this version \'[{"kind":"Role","name":"reader"}]\': remove it',
-        ),
     ],
 )
 def test_a_field_of_a_later_version_is_refused(stage, line):
@@ -52,7 +48,7 @@ def test_a_field_of_a_later_version_is_refused(stage, line):
         {"aws": {}},
         {"aws": {"identity": "None"}},
         {"gates": []},
-        {"serviceAccount": {"roleRefs": []}},
+        {"serviceAccount": {"roleRefs": [{"kind": "Role", "name": "reader"}]}},
         {"reaches": [{"imds": {}}, {"destination": {"name": "forge"}}]},
     ],
 )
