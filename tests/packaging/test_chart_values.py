@@ -189,6 +189,13 @@ REFUSED = {
     "no address of the API server": ({"networkPolicy": {"apiServer": {"cidrs": []}}}, "/networkPolicy/apiServer/cidrs"),
     "host name as address": ({"networkPolicy": {"apiServer": {"cidrs": ["api.example.com"]}}}, "/cidrs/0"),
     "author as part of view": ({"rbac": {"aggregate": {"author": ["view"]}}}, "/rbac/aggregate/author/0"),
+    "every role to bind": ({"rbac": {"roleRefs": [{"kind": "ClusterRole", "name": "*"}]}}, "/rbac/roleRefs/0/name"),
+    "admission that is off": ({"admission": {"actions": {"bypass": "Off"}}}, "/admission/actions/bypass"),
+    "everybody exempt": ({"admission": {"exempt": {"groups": ["system:authenticated"]}}}, "/admission/exempt/groups/0"),
+    "an image by its tag": (
+        {"admission": {"sidecarImages": ["registry.example.com/x:1"]}},
+        "/admission/sidecarImages/0",
+    ),
     "pod label that selects": ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
     "security context": ({"securityContext": {"runAsUser": 0}}, "securityContext"),
 }

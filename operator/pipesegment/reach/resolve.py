@@ -21,6 +21,7 @@ from pipesegment.reach import (
     mesh,
     overlap,
     pipeline,
+    rights,
     sources,
     targets,
     tunnels,
@@ -138,6 +139,7 @@ def _stage(
         opaque=byte_ports(scene, view) if view.mesh is Mesh.LINKERD else (),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
+        wired=unwired.is_wired(scene, view, pods),
     )
 
 
@@ -268,6 +270,7 @@ def _account(view: View, stage: Stage) -> Account:
         automount=automount,
         image_pull_secrets=tuple(declared.image_pull_secrets),
         annotations=tuple(sorted(declared.annotations.items())),
+        roles=rights.allowed(view),
     )
 
 

@@ -30,7 +30,7 @@ from pipesegment.spec.status import Condition, ConditionType, Reason
 #: Which kinds each part of a segment consists of.
 _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
     ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy"}),
-    ConditionType.IDENTITY_READY: frozenset({"ServiceAccount"}),
+    ConditionType.IDENTITY_READY: frozenset({"ServiceAccount", "RoleBinding"}),
     ConditionType.MESH_READY: frozenset(
         {"AuthorizationPolicy", "PeerAuthentication", "Sidecar", "Server", "MeshTLSAuthentication"}
     ),
@@ -39,6 +39,12 @@ _NOUNS: Final = {
     ConditionType.NETWORK_READY: ("NetworkPolicy", "NetworkPolicies"),
     ConditionType.IDENTITY_READY: ("ServiceAccount", "ServiceAccounts"),
     ConditionType.MESH_READY: ("mesh object", "mesh objects"),
+}
+
+#: What some parts consist of beside.
+_BESIDE: Final = {
+    ConditionType.NETWORK_READY: ("CiliumNetworkPolicy", "CiliumNetworkPolicies"),
+    ConditionType.IDENTITY_READY: ("RoleBinding", "RoleBindings"),
 }
 
 _PERSON: Final = "waits for a person: "
@@ -136,9 +142,12 @@ def _conforming(by: By) -> Verdict:
         if by.get(reason):
             others = [sentence(f) for other in CONFORMING_FALSE if other is not reason for f in by.get(other, ())]
             return ConditionType.CONFORMING, False, reason, listing([*map(sentence, by[reason]), *others])
-    unknown = [sentence(f) for f in by.get(Reason.CONFORMS, ())]
-    lead = "nothing that is known undoes it; not known: " if unknown else "nothing around the segment undoes it"
-    return ConditionType.CONFORMING, True, Reason.CONFORMS, listing(unknown, lead)
+    notes = by.get(Reason.CONFORMS, ())
+    exempt = [sentence(f) for f in notes if f.reason == "Exempt"]
+    unknown = [sentence(f) for f in notes if f.reason != "Exempt"]
+    lead = "nothing that is known undoes it" if unknown or exempt else "nothing around the segment undoes it"
+    told = [listing(found, why) for found, why in ((exempt, "exempt: "), (unknown, "not known: ")) if found]
+    return ConditionType.CONFORMING, True, Reason.CONFORMS, "; ".join([lead, *told])
 
 
 def _parts(outcome: Outcome) -> Iterator[Verdict]:
@@ -168,18 +177,16 @@ def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdi
         return part, True, Reason.NOT_DECLARED, f"no {noun} is needed"
     notes = mesh_notes(outcome) if part is ConditionType.MESH_READY else []
     told = listing(map(sentence, notes), "; but ") if notes else ""
-    if part is ConditionType.NETWORK_READY:
-        return part, True, Reason.APPLIED, f"{_policies(outcome)} as declared"
+    if part in _BESIDE:
+        return part, True, Reason.APPLIED, f"{_counts(outcome, part)} as declared"
     return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared{told}"
 
 
-def _policies(outcome: Outcome) -> str:
-    """Count the network's policies, those of Cilium's apart."""
+def _counts(outcome: Outcome, part: ConditionType) -> str:
+    """Count the objects of a part, those of its second kind apart."""
     kinds = Counter(change.id.kind for change in outcome.changes.changes if change.desired is not None)
-    found = counted(kinds["NetworkPolicy"], "NetworkPolicy", "NetworkPolicies")
-    if not kinds["CiliumNetworkPolicy"]:
-        return found
-    return f"{found} and {counted(kinds['CiliumNetworkPolicy'], 'CiliumNetworkPolicy', 'CiliumNetworkPolicies')}"
+    found = [counted(kinds[noun[0]], *noun) for noun in (_NOUNS[part], _BESIDE[part]) if kinds[noun[0]]]
+    return " and ".join(found)
 
 
 def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | None:
