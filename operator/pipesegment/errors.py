@@ -3,6 +3,7 @@
 PipesegmentError
 ├── Refused        the input is wrong: a person must change it (exit 1, condition Stalled)
 ├── Unreachable    the cluster or AWS does not answer: try again (exit 3, backoff)
+│   ├── NoCredentials  AWS cannot be asked: nobody, or nobody known, is asking
 │   └── Rejected   it answered with an error that trying again may or may not mend (carries the HTTP status)
 └── Usage          the command line is wrong (exit 2)
     └── NoKubeconfig   there is none where one was looked for (exit 3 unless it was named)
@@ -37,6 +38,10 @@ def is_permanent(status: int) -> bool:
 
 class Unreachable(PipesegmentError):  # noqa: N818 - named by what is the matter
     """The API server or a cloud does not answer."""
+
+
+class NoCredentials(Unreachable):
+    """There are no credentials for AWS, or none that it takes."""
 
 
 class Rejected(Unreachable):

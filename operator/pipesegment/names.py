@@ -38,6 +38,8 @@ HASH_ANNOTATION: Final = f"{GROUP}/hash"
 #: The UID of the segment an object was made for, on owned objects in other namespaces.
 SEGMENT_UID_ANNOTATION: Final = f"{GROUP}/segment-uid"
 AWS_FINALIZER: Final = f"{GROUP}/aws"
+#: On a segment, by its author: another value has everything looked at anew now, in AWS too.
+CHECK_ANNOTATION: Final = f"{GROUP}/check"
 
 #: What is made in AWS, as objects beside those of Kubernetes; the versions are those of AWS's own APIs.
 IAM_API_VERSION: Final = "iam.amazonaws.com/2010-05-08"
@@ -52,6 +54,24 @@ CLUSTER_TAG: Final = f"{GROUP}/cluster"
 NAMESPACE_TAG: Final = f"{GROUP}/namespace"
 NAMESPACE_UID_TAG: Final = f"{GROUP}/namespace-uid"
 SEGMENT_UID_TAG: Final = f"{GROUP}/segment-uid"
+
+# Marks on a stage's NetworkPolicy: the parameters of the admission policies (docs/adr/0039). What is absent is the default.
+#: What the policy is beside a stage's own: `runner` (ARC's runner pods), `closed` (its stage was refused).
+PART_LABEL: Final = f"{GROUP}/part"
+#: The stage's pods have been seen to run as its account, and none as another: from here on they must.
+WIRED_LABEL: Final = f"{GROUP}/wired"
+#: The class closes exec, attach and port-forward where the stage is.
+LOCKDOWN_LABEL: Final = f"{GROUP}/lockdown"
+#: `named`: the class says who may create the stage's pods, and CONTROLLERS_ANNOTATION who that is.
+CONTROLLERS_LABEL: Final = f"{GROUP}/controllers"
+#: The stage's account, where it is not called like the policy.
+ACCOUNT_ANNOTATION: Final = f"{GROUP}/service-account"
+#: Who may create the stage's pods: one user in a line; everybody when absent.
+CONTROLLERS_ANNOTATION: Final = f"{GROUP}/controllers"
+#: The ways around the fence that the class leaves to the stage's pods, separated by spaces.
+EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
+#: The mesh's data plane, where the stage is in a mesh.
+MESH_ANNOTATION: Final = f"{GROUP}/mesh"
 
 DEFAULT_DENY: Final = "pipesegment-default-deny"
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"

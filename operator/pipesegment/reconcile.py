@@ -72,7 +72,9 @@ class Corridor:
         live = self._live(ours)
         changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment)
         failed = tuple(f.told for f in results.failures)
-        return Outcome(generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done)
+        return Outcome(
+            generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done, restraint
+        )
 
     async def _withdraw(self, segment: Segment, abroad: Mapping[ObjectID, Live]) -> Results:
         """Take away what a segment whose words have no meaning has in other namespaces without their consent."""

@@ -18,6 +18,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
+from pipesegment.plan.aws.steps import CloudStep
 from pipesegment.plan.changes import Why
 from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Step
@@ -100,6 +101,31 @@ class Reporter:
                 (self._metrics.pruned if step.verb == "delete" else self._metrics.applied).labels(step.id.kind).inc()
                 if step.change.why is Why.DRIFT:
                     self._metrics.drift.labels(step.id.kind).inc()
+
+        return tell
+
+    def cloud_audited(self, owner: Key, generation: int) -> Callable[[CloudStep, Failed | None], None]:
+        """Give who is told of every call that changes something in AWS for a segment."""
+
+        def tell(step: CloudStep, failed: Failed | None) -> None:
+            line = audit_line(
+                step,
+                failed,
+                time=_now(),
+                segment=owner,
+                generation=generation,
+                because=(),
+                user=self._identity,
+                details=step.details,
+            )
+            _audit.info(line)
+            if failed is None:
+                kind = step.id.kind
+                (self._metrics.pruned if step.deletes else self._metrics.applied).labels(kind).inc()
+                if step.change.why is Why.DRIFT:
+                    self._metrics.drift.labels(kind).inc()
+                if step.revokes:
+                    self._metrics.revocations.inc()
 
         return tell
 

@@ -3,12 +3,15 @@
 Composition and nothing else: who looks at which key, and in which order things start and stop.
 """
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from pipesegment import names
+from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
@@ -20,7 +23,8 @@ from pipesegment.report.outcome import Failed
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
 from pipesegment.world.applying import Results
-from pipesegment.world.clock import Clock
+from pipesegment.world.aws.port import Cloud
+from pipesegment.world.clock import Clock, utc
 from pipesegment.world.port import Cluster, Json
 from pipesegment.world.queue import NEVER, Priority, WorkQueue
 
@@ -33,12 +37,32 @@ _CONFLICT_RETRY: Final = 60.0
 class Operator:
     """One operator on one cluster. `start` follows the facts, `lead` waits for them and begins to write, `stop` ends."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, reporter: Reporter, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        reporter: Reporter,
+        *,
+        cloud: Cloud | None = None,
+        clock: Clock | None = None,
+        now: Callable[[], datetime] = utc,
+    ) -> None:
         self._settings = settings
         self._reporter = reporter
         self._following = Following(cluster, settings, self._add, self._forget, clock)
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
         self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
+        self.roles = CloudWork(
+            cloud,
+            cluster,
+            settings,
+            snapshot=lambda: self._following.snapshot,
+            inventory=reporter.inventory,
+            audited=reporter.cloud_audited,
+            due=lambda key: self._add(Work(names.SEGMENT, *key), 0.0, Priority.RESYNC),
+            now=now,
+            clock=clock,
+        )
         #: Segments that existed in the beginning and were not looked at yet.
         self._unseen: set[Key] = set()
         self.queue: WorkQueue[Work] = WorkQueue(
@@ -69,10 +93,13 @@ class Operator:
         if not self._unseen:
             self._following.add_every_grant()
         self.queue.start()
+        self.roles.queue.start()
 
     async def stop(self) -> None:
         """Take nothing in, finish what is under way, stop following."""
-        if not await self.queue.drain(self._settings.drain_timeout):
+        patience = self._settings.drain_timeout
+        finished = await asyncio.gather(self.queue.drain(patience), self.roles.queue.drain(patience))
+        if not all(finished):
             _log.warning("some reconciles did not finish within %.0f s", self._settings.drain_timeout)
         await self._following.stop()
 
@@ -121,7 +148,13 @@ class Operator:
     async def _walk(self, key: Key) -> float | None:
         found = self._following.snapshot.segment(*key)
         if found is None or found.meta.deleting:
-            left = await self._corridor.gone(key, going=found is not None)
+            # A segment that waits for AWS alone keeps nothing in the cluster meanwhile: what it owns goes now.
+            held = found is not None and self.roles.holds(found)
+            left = await self._corridor.gone(key, going=found is not None and (not held or _is_orphaning(found.meta)))
+            if found is None:
+                self.roles.gone(key)
+            elif held:
+                self.roles.going(found)
             self._following.drop(key)
             self._following.freed(left.done)
             self._following.add_grants(self._reporter.gone(key))
@@ -135,6 +168,7 @@ class Operator:
         if outcome.reach is not None and taken:
             self._following.note(outcome.reach, taken)
         self._following.freed(outcome.done)
+        outcome = replace(outcome, cloud=self.roles.wish(found, outcome))
         self._following.add_grants(await self._reporter.segment(found, outcome))
         self.surroundings.record_class(found, self._reporter.recorded_class(found))
         if outcome.failures:
@@ -172,7 +206,12 @@ class Operator:
 
 
 def _identity(found: Meta) -> tuple[object, ...]:
-    return (found.uid, found.generation, found.deleting)
+    return (found.uid, found.generation, found.deleting, found.annotations.get(names.CHECK_ANNOTATION))
+
+
+def _is_orphaning(found: Meta) -> bool:
+    """Tell whether who deletes it wants what it owns to stay."""
+    return "orphan" in found.finalizers
 
 
 def _raise(results: Results) -> None:

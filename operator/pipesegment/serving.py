@@ -23,6 +23,7 @@ from pipesegment.world import kinds
 from pipesegment.world.access import Access
 from pipesegment.world.admin import Admin, Check, informers_check, lease_check, queue_check
 from pipesegment.world.api import Api
+from pipesegment.world.aws.client import Aws
 from pipesegment.world.discovery import wait_served
 from pipesegment.world.lease import Lease
 
@@ -96,7 +97,8 @@ async def _lead(
     stop: asyncio.Event,
 ) -> None:
     reporter = Reporter(api, metrics, settings.identity)
-    operator = Operator(api, settings, reporter)
+    cloud = Aws(region=settings.aws_region, observe=metrics.aws_called) if settings.aws == "on" else None
+    operator = Operator(api, settings, reporter, cloud=cloud)
     live, ready = checks
     silence = settings.watch_seconds + settings.watch_silence
     live["queue"] = queue_check(operator.queue, settings.reconcile_timeout * 2)
@@ -115,6 +117,9 @@ async def _lead(
         # kopf cancels every task that is younger than itself when it ends: what we began has to be finished before.
         for task in (pulse, working, stopping):
             task.cancel()
+        if cloud is not None:
+            # Its threads end by themselves; nobody waits for them.
+            cloud.close()
         await operator.stop()
         await reporter.stop()
         kopf_stop.set()
@@ -154,6 +159,8 @@ async def _pulse(operator: Operator, metrics: Metrics) -> None:
         await asyncio.sleep(_PULSE)
         metrics.loop_lag.set(max(0.0, loop.time() - due))
         metrics.queue_depth.set(operator.queue.depth)
+        metrics.aws_queue_depth.set(operator.roles.queue.depth)
+        metrics.aws_failing.set(operator.roles.queue.failing)
         for informer in (*operator.surroundings.informers, *operator.owned.informers):
             kind = informer.kind.kind
             metrics.informer_age.labels(kind).set(informer.age)

@@ -82,6 +82,15 @@ class Settings:
         600.0, "How often the list of segments is compared as a whole.", low=10, high=86400
     )
 
+    aws: str = setting("on", "off: nothing is made or read in AWS, whatever segments declare.", choices=("on", "off"))
+    aws_region: str = setting(
+        "",
+        "The region to call where a class names none; absent: boto3's own.",
+        also=("AWS_REGION", "AWS_DEFAULT_REGION"),
+    )
+    aws_workers: int = setting(4, "Segments whose roles are looked at in AWS at once.", low=1, high=64)
+    aws_resync: float = setting(1800.0, "Roles without changes are looked at again after this.", low=10, high=86400)
+
     admin_host: str = setting("", "The address of /healthz, /readyz and /metrics; absent: every one.")
     admin_port: int = setting(8080, "The port of /healthz, /readyz and /metrics; 0: any free one.", low=0, high=65535)
     log_level: str = setting("INFO", "The least severity that is logged.", choices=LOG_LEVELS)

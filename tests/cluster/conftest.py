@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.controlplane import ControlPlane, Feature
+from lab.controlplane import ControlPlane, Feature, start
 from lab.controlplane.audit import AuditEvent
+from lab.errors import LabError
+from tests.cluster import admission
 from tests.cluster.operator import (
     ACCOUNT,
     NAMESPACE,
@@ -127,3 +129,19 @@ def plain(installed: ControlPlane) -> Iterator[dict[str, str]]:
     installed.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(made))
     yield {PLAIN: "yes"}
     installed.kubectl("delete", "segmentclass", "lab-plain")
+
+
+@pytest.fixture(scope="session")
+def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[admission.Scene]:
+    """Stages behind the admission policies, on a control plane of their own: the policies are clusterwide."""
+    try:
+        plane = start()
+    except LabError as error:
+        if request.config.getoption("--cluster-required"):
+            pytest.fail(f"no control plane: {error}", pytrace=False)
+        pytest.skip(f"no control plane: {error}")
+    with plane:
+        scene = admission.settle(plane, tmp_path_factory.mktemp("compiled"))
+        admission.enforce(plane, admission.policies())
+        scene.await_policies()
+        yield scene

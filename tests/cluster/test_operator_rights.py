@@ -133,7 +133,14 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     for version, kind in LINKERD_KINDS:
         await wait_list(api, version, kind, linked, bool)
     namespace = await namespace_of(api, "rights")
-    await api.apply(segment_class("rights", "lab.example.com/nobody"))
+    # Whoever binds a role without rights must not lack any of them.
+    role = {"kind": "ClusterRole", "name": "lab-nothing"}
+    await api.apply(
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "lab-nothing"}}
+    )
+    governing = segment_class("rights", "lab.example.com/nobody", guardrails={"roleRefs": [role]})
+    governing["spec"]["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    await api.apply(governing)
     grant = {
         "from": [{"namespace": namespace}],
         "to": {"podSelector": {"matchLabels": {"a": "b"}}},
@@ -142,7 +149,8 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     metadata = {"name": "rights", "namespace": namespace}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentGrant", "metadata": metadata, "spec": grant})
     opened = to_cidr("198.51.100.0/24", 443)
-    await api.apply(segment("shop", namespace, stage("build", opened), stage("test", opened)))
+    bound = stage("build", opened, serviceAccount={"roleRefs": [role]})
+    await api.apply(segment("shop", namespace, bound, stage("test", opened, serviceAccount={"roleRefs": [role]})))
     await settled(api, "shop", namespace)
     for version, kind in (*OWNED, CILIUM_KIND):
         await wait_served(api, version, kind, "shop-test", namespace)
@@ -150,7 +158,7 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     operator.terminate()
     await asyncio.to_thread(operator.ended)
     await asyncio.to_thread(operator.start)
-    await api.apply(segment("shop", namespace, stage("build", opened)))
+    await api.apply(segment("shop", namespace, bound))
     await api.wait_gone(*POLICY, "shop-test", namespace)
     await settled(api, "shop", namespace)
     await api.apply(segment("shop", linked, stage("build", to_stage("test", 9090)), stage("test")))

@@ -41,6 +41,7 @@ INSTANCE = "app.kubernetes.io/instance"
 OWNED = [
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("v1", "ServiceAccount"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
@@ -56,11 +57,23 @@ LINKED = segment("shop", "ci-linked", stage("build", to_stage("test", 8080)), st
 #: Verbs that the authorizer asks for without a request of their own: an apply that makes an object needs `create`.
 MADE = 201
 
+#: A role without rights: whoever binds it must not lack any of them, and needs no `bind`.
+ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "lab-nothing"},
+    "rules": [],
+}
+LISTED = {"kind": "ClusterRole", "name": "lab-nothing"}
+BOUND = {"roleRefs": [LISTED]}
+
 SHOP = segment(
     "shop",
     "ci-shop",
-    stage("build", to_stage("test", 8080), {"service": {"name": "web", "namespace": "shop-prod"}}),
-    stage("test", to_cidr("198.51.100.0/24", 443)),
+    stage(
+        "build", to_stage("test", 8080), {"service": {"name": "web", "namespace": "shop-prod"}}, serviceAccount=BOUND
+    ),
+    stage("test", to_cidr("198.51.100.0/24", 443), serviceAccount=BOUND),
 )
 SHOP["metadata"] |= {
     "annotations": {TRACKING: "shop:pipesegment.dev/PipelineSegment:ci-shop/shop"},
@@ -115,8 +128,9 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             await api.apply(LINKED, manager=ARGO)
             for version, kind in LINKERD:
                 await api.wait_list(version, kind, "ci-linked", until=bool, within=60)
-            isolating = segment_class("fenced", LABEL, network={"isolation": {"mode": "Namespace"}})
-            for obj in (isolating, WEB, GRANT, SHOP):
+            rails = {"roleRefs": [LISTED]}
+            isolating = segment_class("fenced", LABEL, network={"isolation": {"mode": "Namespace"}}, guardrails=rails)
+            for obj in (ROLE, isolating, WEB, GRANT, SHOP):
                 await api.apply(obj, manager=ARGO)
             converged = await settled(api)
             await api.wait(names.API_VERSION, names.GRANT, "shop", "shop-prod", until=lambda g: condition(g, "Ready"))

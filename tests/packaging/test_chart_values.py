@@ -19,6 +19,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 #: Settings that the chart decides itself, or that make no sense in a pod.
 NOT_IN_VALUES = {"namespace", "identity", "kubeconfig", "context", "lease_name", "admin_host", "admin_port"}
+NOT_IN_VALUES |= {"aws", "aws_region"}
 
 
 def one(objects, kind: str, name: str | None = None) -> dict[str, Any]:
@@ -113,6 +114,20 @@ def test_settings_become_environment_variables_that_the_program_accepts(render):
     assert one(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 51
 
 
+def test_aws_is_a_choice_that_brings_a_right_and_ways_out(render):
+    def told(objects) -> tuple[dict[str, str], bool, int]:
+        environment = {item["name"]: item["value"] for item in container(objects)["env"] if "value" in item}
+        rules = one(objects, "ClusterRole", "pipesegment-operator")["rules"]
+        patches = any("pipelinesegments" in rule["resources"] and "patch" in rule["verbs"] for rule in rules)
+        return environment, patches, len(one(objects, "NetworkPolicy")["spec"]["egress"])
+
+    off, on = told(render({})), told(render({"aws": {"enabled": True, "region": "eu-west-1"}}))
+    assert Settings.load(environ=off[0]).aws == "off"
+    assert (Settings.load(environ=on[0]).aws, Settings.load(environ=on[0]).aws_region) == ("on", "eu-west-1")
+    assert (off[1], on[1]) == (False, True)
+    assert on[2] == off[2] + 2
+
+
 def test_another_account_is_bound_and_not_made(render):
     objects = render({"serviceAccount": {"create": False, "name": "mine"}})
     bindings = [obj for obj in objects if obj["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
@@ -174,6 +189,13 @@ REFUSED = {
     "no address of the API server": ({"networkPolicy": {"apiServer": {"cidrs": []}}}, "/networkPolicy/apiServer/cidrs"),
     "host name as address": ({"networkPolicy": {"apiServer": {"cidrs": ["api.example.com"]}}}, "/cidrs/0"),
     "author as part of view": ({"rbac": {"aggregate": {"author": ["view"]}}}, "/rbac/aggregate/author/0"),
+    "every role to bind": ({"rbac": {"roleRefs": [{"kind": "ClusterRole", "name": "*"}]}}, "/rbac/roleRefs/0/name"),
+    "admission that is off": ({"admission": {"actions": {"bypass": "Off"}}}, "/admission/actions/bypass"),
+    "everybody exempt": ({"admission": {"exempt": {"groups": ["system:authenticated"]}}}, "/admission/exempt/groups/0"),
+    "an image by its tag": (
+        {"admission": {"sidecarImages": ["registry.example.com/x:1"]}},
+        "/admission/sidecarImages/0",
+    ),
     "pod label that selects": ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
     "security context": ({"securityContext": {"runAsUser": 0}}, "securityContext"),
 }

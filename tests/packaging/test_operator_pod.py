@@ -156,6 +156,7 @@ def test_nothing_is_taken_for_an_object_of_the_operators(install):
 
 def test_namespaced_objects_are_all_in_the_operators_namespace(install):
     cluster_scoped = {"Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+    cluster_scoped |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
     namespaces = {obj["metadata"].get("namespace") for obj in install if obj["kind"] not in cluster_scoped}
 
     assert namespaces == {NAMESPACE}

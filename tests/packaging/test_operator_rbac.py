@@ -27,6 +27,7 @@ CLUSTER = {
     ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,
+    ("rbac.authorization.k8s.io", "rolebindings"): WRITE,
     ("security.istio.io", "authorizationpolicies"): WRITE,
     ("security.istio.io", "peerauthentications"): WRITE,
     ("networking.istio.io", "sidecars"): WRITE,
@@ -53,7 +54,6 @@ FORBIDDEN_RESOURCES = {
     "validatingwebhookconfigurations",
     "roles",
     "clusterroles",
-    "rolebindings",
     "clusterrolebindings",
     "certificatesigningrequests",
 }
@@ -116,3 +116,28 @@ def test_no_role_holds_what_is_never_needed(install, kind):
             assert not FORBIDDEN_VERBS & set(rule["verbs"])
             assert not FORBIDDEN_RESOURCES & set(rule["resources"])
             assert "*" not in rule["apiGroups"]
+
+
+def test_the_operator_binds_the_roles_that_the_values_name_and_no_others(render):
+    named = [
+        {"kind": "ClusterRole", "name": "view"},
+        {"kind": "ClusterRole", "name": "deployer"},
+        {"kind": "Role", "name": "releases"},
+    ]
+    rules = roles(render({"rbac": {"roleRefs": named}}), "ClusterRole")["pipesegment-operator"]["rules"]
+    binding = [rule for rule in rules if "bind" in rule["verbs"]]
+
+    assert binding == [
+        {
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["clusterroles"],
+            "resourceNames": ["deployer", "view"],
+            "verbs": ["bind"],
+        },
+        {
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["roles"],
+            "resourceNames": ["releases"],
+            "verbs": ["bind"],
+        },
+    ]

@@ -27,6 +27,8 @@ FACTS: Final = (
     kinds.GRANT,
     kinds.CLASS,
     *kinds.OWNED,
+    # What stages' accounts may do by others' bindings.
+    *(kinds.ROLE, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING),
 )
 
 

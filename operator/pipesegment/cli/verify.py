@@ -16,7 +16,7 @@ from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Usage
 from pipesegment.findings import Finding, quoted
 from pipesegment.plan.changes import ChangeSet
-from pipesegment.report.cloud import unmade
+from pipesegment.report.cloud import unread
 from pipesegment.verify import junit, moment, objects, results
 from pipesegment.verify.moment import Seen
 from pipesegment.verify.results import Verified
@@ -130,7 +130,7 @@ def verify(walked: Walk) -> tuple[Verified, ...]:
         paths = {stage.key.stage: stage.path for stage in each.reach.stages}
         seen, name = found.seen or Seen(), str(each.reach.segment)
         yield from objects.check(changes, paths, seen.unread, name)
-        yield from unmade(desired, changes, paths)
+        yield from unread(desired, paths)
         yield from (finding for finding in each.findings if finding.reason not in _NO_DIFFERENCE)
         yield from moment.check(space, name, agents, seen)
 

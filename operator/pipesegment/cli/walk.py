@@ -37,13 +37,7 @@ CLUSTER: Final = "cluster"
 #: The most reasons that are told for one document: more say nothing more.
 _MOST_TOLD: Final = 100
 #: What a segment's objects are; a fact of such a kind may hold a name that is needed.
-_OWNED = frozenset(
-    {
-        *("NetworkPolicy", "CiliumNetworkPolicy", "ServiceAccount"),
-        *("AuthorizationPolicy", "PeerAuthentication", "Sidecar"),
-        *("Server", "MeshTLSAuthentication"),
-    }
-)
+_OWNED = frozenset(kind.kind for kind in kinds.OWNED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from pipesegment import names
+from pipesegment.compile import marks
 from pipesegment.compile.addresses import Style, ip_blocks, style_of
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.objects import granted, owned
@@ -52,12 +53,15 @@ def _stage_policies(reach: Reach, stage: StageReach, style: Style) -> Iterator[d
     key = stage.key
     if reach.network is Network.CILIUM:
         stage = _shut(stage)
-    made = owned(reach, API_VERSION, KIND, names.object_name(key.segment, key.stage), stage)
+    name = names.object_name(key.segment, key.stage)
+    made = owned(reach, API_VERSION, KIND, name, stage, annotations=marks.annotations(reach, stage))
+    made["metadata"]["labels"] |= marks.labels(reach, stage)
     yield made | {
         "spec": _spec(stage.selector, _rules(stage.egress, "to", style), _rules(stage.ingress, "from", style))
     }
     if stage.runner:
         made = owned(reach, API_VERSION, KIND, names.suffixed_name(key.segment, key.stage, "runner"), stage)
+        made["metadata"]["labels"][names.PART_LABEL] = "runner"
         yield made | {"spec": _spec(stage.runner.selector, _rules(stage.runner.egress, "to", style), [])}
 
 

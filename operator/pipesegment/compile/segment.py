@@ -7,7 +7,7 @@ from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
 from pipesegment.compile.iam.identity import identities
-from pipesegment.compile.identity import service_accounts
+from pipesegment.compile.identity import role_bindings, service_accounts
 from pipesegment.compile.istio import istio_objects
 from pipesegment.compile.linkerd import linkerd_objects
 from pipesegment.compile.networkpolicy import network_policies
@@ -27,6 +27,7 @@ def compile_segment(reach: Reach) -> Desired:
     objects = [
         *identified.objects,
         *service_accounts(said.reach, identified.annotations),
+        *role_bindings(said.reach),
         *network_policies(wire),
         *cilium_policies(wire),
         *istio_objects(said.reach),

@@ -50,6 +50,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "DaemonSet": "apps",
     "ConfigMap": "",
     **dict.fromkeys(("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD),
+    **dict.fromkeys(("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), "rbac.authorization.k8s.io"),
     "CiliumNetworkPolicy": "cilium.io",
     "CiliumClusterwideNetworkPolicy": "cilium.io",
     # As `compile --aws` prints them; no cluster has any.
@@ -172,6 +173,14 @@ _LINKERD_FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "NetworkAuthentication": {"spec": {"networks": [{"cidr": Must(BLOCK), "except": [BLOCK]}]}},
     "ServerAuthorization": {"spec": {"server": {"name": TEXT, "selector": _SELECTOR}}},
 }
+_RIGHTS: Final[Mapping[str, Shape]] = {
+    "rules": [{key: [TEXT] for key in ("apiGroups", "resources", "verbs", "resourceNames")}]
+}
+_BINDING: Final[Mapping[str, Shape]] = {
+    "roleRef": dict.fromkeys(("kind", "name"), TEXT),
+    "subjects": [dict.fromkeys(("kind", "namespace", "name"), TEXT)],
+}
+
 #: kind -> what is read of it beside the metadata.
 _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "Node": {
@@ -246,6 +255,8 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "ConfigMap": {"data": TEXTS},
     names.IAM_ROLE: _SOME,
     names.POD_IDENTITY_ASSOCIATION: _SOME,
+    **dict.fromkeys(("Role", "ClusterRole"), _RIGHTS),
+    **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), _BINDING),
     "CiliumNetworkPolicy": _CILIUM,
     "CiliumClusterwideNetworkPolicy": _CILIUM,
     names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},

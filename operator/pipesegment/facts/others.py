@@ -4,11 +4,12 @@ The operator follows the DaemonSets alone; `pipesegment verify` reads all of the
 something else than empty.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pipesegment.facts.owners import is_ours
+from pipesegment.facts.rights import Rights, rights
 from pipesegment.facts.selectors import Requirement, Selector
 
 Raw = Mapping[str, Any]
@@ -80,12 +81,13 @@ class Foreign:
 class Others:
     """What is known of others. `daemon_sets` is None where nobody looked; `foreign` holds the foreign objects given.
 
-    `auto_mode` is what EKS Auto Mode is told about NetworkPolicies, None where nobody looked.
+    `auto_mode` is what EKS Auto Mode is told about NetworkPolicies, None where nobody looked. `rights` are by foreign bindings.
     """
 
     daemon_sets: Mapping[str, Mapping[str, DaemonSet]] | None = None
     foreign: tuple[Foreign, ...] = ()
     auto_mode: bool | None = None
+    rights: Rights = field(default_factory=Rights)
 
     def of_kind(self, kind: str) -> tuple[Foreign, ...]:
         """Give the foreign objects of a kind."""
@@ -103,7 +105,7 @@ def daemon_set(obj: Raw) -> DaemonSet:
     )
 
 
-def others(objects: Iterable[Raw]) -> Others:
+def others(objects: Sequence[Raw]) -> Others:
     """Collect from plain objects; what is ours, and every other kind, is passed over."""
     sets: dict[str, dict[str, DaemonSet]] = {}
     foreign = []
@@ -120,7 +122,7 @@ def others(objects: Iterable[Raw]) -> Others:
                 read = reader(obj)
                 if read is not None and not is_ours(obj):
                     foreign.append(read(obj))
-    return Others(sets or None, tuple(foreign), auto_mode)
+    return Others(sets or None, tuple(foreign), auto_mode, rights(objects))
 
 
 def reader(obj: Raw) -> Callable[[Raw], Foreign] | None:

@@ -58,6 +58,7 @@ def meta(obj: Raw, *, namespaced: bool = True) -> Meta:
         deleting=raw.get("deletionTimestamp") is not None,
         labels=raw.get("labels") or _EMPTY,
         annotations=raw.get("annotations") or _EMPTY,
+        finalizers=tuple(raw.get("finalizers") or ()),
     )
 
 

@@ -347,6 +347,15 @@ _ENTRIES: Final = (
         "Let that policy leave the stage's pods out while it observes, or let the stage enforce.",
     ),
     Entry(
+        "PS416",
+        "StageRights",
+        "warning",
+        "A binding of others gives the stage's account rights that lead out of the fence",
+        "Whoever reads Secrets, creates pods, makes tokens or writes NetworkPolicies is not held by a fence around its own pod. "
+        "Only roles and bindings that are among the facts are looked at; `--cluster` reads them.",
+        "Remove the account from the binding; declare what the stage needs as serviceAccount.roleRefs.",
+    ),
+    Entry(
         "PS501",
         "IdleStage",
         "info",
@@ -387,6 +396,15 @@ _ENTRIES: Final = (
         "A default deny where the cluster resolves names (kube-system, or what the class's dns says) or where its mesh is "
         "run would cut off every pod of the cluster. A class isolates such a namespace only when it names it.",
         "Leave it so. Or name it in the namespaceSelector, once policies there open what the cluster needs.",
+    ),
+    Entry(
+        "PS506",
+        "Exempt",
+        "info",
+        "The class lets the stage's pods around the fence",
+        "A privileged pod, or one on the node's network, reaches more than any policy says. The class leaves it to the stage, "
+        "with a reason.",
+        "Have the platform team remove the exemption once the stage can do without.",
     ),
 )
 

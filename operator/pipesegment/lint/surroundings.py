@@ -1,5 +1,6 @@
 """Checks of a segment among the facts: its class, and the pods that are there."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -45,6 +46,19 @@ def _default_account(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Ite
             message = f"{_some(found)} of stage {stage.key.stage} run as the account default"
             fix = f"set serviceAccountName: {stage.account.name} where the pods are made (see `pipesegment wire`)"
             yield Finding(f"{stage.path}.serviceAccount", "DefaultAccount", f"stage {stage.key.stage}", message, fix)
+
+
+def _rights(_segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
+    """Look for what bindings of others give to the stages' accounts; what the class lists is no news."""
+    for stage in reach.stages:
+        found = defaultdict(list)
+        for power in sorted(set(snapshot.others.rights.of(stage.key.namespace, stage.account.name))):
+            found[power.binding, power.namespace].append(power.what)
+        for (binding, namespace), what in found.items():
+            where = f"in {namespace}" if namespace else "in every namespace"
+            message = f"{binding}, which is not ours, lets account {stage.account.name} of stage {stage.key.stage} more than a stage needs {where}: it {', '.join(what)}"
+            fix = "remove the account from it; what the stage needs goes into serviceAccount.roleRefs"
+            yield Finding(f"{stage.path}.serviceAccount", "StageRights", f"stage {stage.key.stage}", message, fix)
 
 
 def _elsewhere(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Finding]:
@@ -108,6 +122,7 @@ def _some(found: list[str]) -> str:
 _CHECKS: Final[tuple[Callable[[Segment, Reach, Snapshot], Iterator[Finding]], ...]] = (
     _governed,
     _default_account,
+    _rights,
     _elsewhere,
     _one_family,
 )

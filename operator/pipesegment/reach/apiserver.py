@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pipesegment.reach import addresses
 from pipesegment.reach.graph import AddressPeer, Edge, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
-from pipesegment.reach.scene import Declared, Scene
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared
 from pipesegment.spec.segment import ReachEntry
 
 _NAMESPACE, _NAME = "default", "kubernetes"

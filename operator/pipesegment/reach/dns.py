@@ -8,7 +8,8 @@ from pipesegment.facts.snapshot import Service
 from pipesegment.reach import addresses, engines
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.ports import ranges, sort_key
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 _WITHOUT_NAMES: Final = frozenset({"cidr", "imds"})
 _DNS: Final = 53

@@ -11,7 +11,8 @@ from pipesegment.reach.addresses import network
 from pipesegment.reach.aws import services
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PortRange, Target, Through
 from pipesegment.reach.ports import http_rules, ranges
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.spec.segment import ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
 

@@ -13,7 +13,8 @@ from pipesegment.facts.snapshot import Key, Service, ServicePort
 from pipesegment.reach import services
 from pipesegment.reach.graph import HttpRule, Mesh, PortRange
 from pipesegment.reach.ports import sort_key
-from pipesegment.reach.scene import Fronts, Scene, View
+from pipesegment.reach.scene import Fronts, Scene
+from pipesegment.reach.view import View
 
 #: TCP ports of pods, by number; None for all, where a Service names its target and no pod is there to tell the number.
 _Served = frozenset[int] | None

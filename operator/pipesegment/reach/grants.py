@@ -14,7 +14,8 @@ from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
 from pipesegment.reach import fenced, governance, isolation, notes, services
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.reach.ways import meet
 from pipesegment.spec.segment import Port, ReachEntry
 

@@ -205,13 +205,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The stage's service account as declared, defaults filled."""
+    """The stage's service account as declared, defaults filled; of `roles` (kind, name) those that the class allows."""
 
     name: str
     create: bool
     automount: bool
     image_pull_secrets: tuple[str, ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,8 @@ class StageReach:
 
     `closed`: it was refused (Overlapping…): its policy is written without any allow.
     `runner`: with ActionsRunnerController in Kubernetes mode, a second set of pods with the engine's needs only.
-    `pods` live now, `wrong_account` of them run as another service account than the stage's.
+    `pods` live now, `wrong_account` of them run as another service account than the stage's. `wired`: they are known to run as
+    the stage's own.
     """
 
     key: StageKey
@@ -241,6 +243,7 @@ class StageReach:
     opaque: tuple[int, ...] = ()
     pods: int = 0
     wrong_account: int = 0
+    wired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

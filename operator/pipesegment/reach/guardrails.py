@@ -8,10 +8,11 @@ from ipaddress import ip_address
 from typing import Final
 
 from pipesegment import names
-from pipesegment.reach import addresses, engines
+from pipesegment.reach import addresses, engines, rights
 from pipesegment.reach.addresses import network, touching
 from pipesegment.reach.graph import AddressPeer, Target
-from pipesegment.reach.scene import Declared, Scene
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared
 from pipesegment.spec.ports import within
 from pipesegment.spec.segment import AcceptEntry, CidrBlock, PipelineSegmentSpec, ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -41,6 +42,7 @@ def check_segment(scene: Scene) -> None:
         scene.refuse(
             "spec.engine.type", f"{governing} does not allow the engine", spec.engine.type, f"use one of {allowed}"
         )
+    rights.check(scene)
     for index, stage in enumerate(spec.stages):
         for key in sorted(stage.service_account.annotations):
             if key.startswith(IDENTITY_ANNOTATIONS) and key not in rails.annotations:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from pipesegment.facts.snapshot import Service
 from pipesegment.reach.graph import StageKey
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.spec.segment import Port, ReachEntry
 
 

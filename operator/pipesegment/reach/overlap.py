@@ -12,8 +12,9 @@ from typing import Final
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
 from pipesegment.reach.stages import Part, accounts, placements
+from pipesegment.reach.view import View
 
 #: The most stages that are named to one that overlaps with them.
 _MOST_TOLD: Final = 16

@@ -5,7 +5,8 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.reach import engines
 from pipesegment.reach.graph import Mode
 from pipesegment.reach.isolation import isolates
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 from pipesegment.spec.segment import PipelineSegmentSpec
 
 

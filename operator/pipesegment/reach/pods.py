@@ -8,7 +8,8 @@ from pipesegment.reach import grants, notes, tunnels
 from pipesegment.reach.fronts import Part, parts, unread_ports
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target, Tunnel
 from pipesegment.reach.ports import http_rules, ranges
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.reach.ways import Refused, Way, ways
 from pipesegment.spec.segment import ReachEntry
 

@@ -22,6 +22,7 @@ from pipesegment.reach import (
     mesh,
     overlap,
     pipeline,
+    rights,
     sources,
     targets,
     tunnels,
@@ -43,8 +44,9 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
 from pipesegment.reach.stages import placements
+from pipesegment.reach.view import Declared, View
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
 
 #: What an edge costs until it is compiled, in the steps of a Scene.
@@ -139,6 +141,7 @@ def _stage(
         opaque=byte_ports(scene, view) if view.mesh is Mesh.LINKERD else (),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
+        wired=unwired.is_wired(scene, view, pods),
     )
 
 
@@ -269,6 +272,7 @@ def _account(view: View, stage: Stage) -> Account:
         automount=automount,
         image_pull_secrets=tuple(declared.image_pull_secrets),
         annotations=tuple(sorted(declared.annotations.items())),
+        roles=rights.allowed(view),
     )
 
 

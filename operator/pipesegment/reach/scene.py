@@ -1,14 +1,10 @@
-"""The scene of one resolve: stages as seen from anywhere, and what was looked at on the way.
+"""The scene of one resolve: stages as seen from anywhere, and what was looked at on the way."""
 
-A View is a stage with everything that follows from its own segment and class alone: its pods, account, mode, mesh, and
-its entries with those of `common` and of the class's baseline. Peers of other segments are seen through Views as well.
-"""
-
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from pipesegment import names
 from pipesegment.errors import Refused
@@ -16,10 +12,11 @@ from pipesegment.facts.byselector import are_related
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach import engines, governance, mesh, network
+from pipesegment.reach import governance, mesh, network
 from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey, Tunnel
-from pipesegment.reach.stages import Part, Stages, placements, selector_of, stages_of
-from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
+from pipesegment.reach.stages import Part, Stages, selector_of, stages_of
+from pipesegment.reach.view import View, views_of
+from pipesegment.spec.segment import AcceptEntry, ReachEntry
 
 #: Services, and the TCP ports of the pods that each leads to; None for all of them.
 Fronts = list[tuple[Key, frozenset[int] | None]]
@@ -32,59 +29,6 @@ _MOST_TOLD: Final = 256
 #: The most steps of one resolve, a step being about a microsecond: nobody else is served meanwhile. Sixty-four stages
 #: that reach and accept each other take a tenth of it.
 _MOST_STEPS: Final = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Declared(Generic[E]):
-    """An entry and where it stands: `spec.stages[0].reaches[1]`, `spec.common…`, `SegmentClass/x spec.baseline…`."""
-
-    because: str
-    entry: E
-
-
-@dataclass(frozen=True)
-class View:
-    """One stage, as far as its own segment and class tell.
-
-    `reaches` are its own entries, those of `common` and of the class's baseline, and what its engine needs.
-    """
-
-    key: StageKey
-    index: int
-    stage: Stage
-    placed: engines.Placed
-    mode: Mode
-    mesh: Mesh
-    account: str
-    governing: Governance
-    reaches: tuple[Declared[ReachEntry], ...]
-    accepts: tuple[Declared[AcceptEntry], ...]
-
-    @property
-    def path(self) -> str:
-        """Where the stage stands in its segment."""
-        return f"spec.stages[{self.index}]"
-
-    @property
-    def selector(self) -> Selector:
-        """The stage's pods."""
-        return self.placed.selector
-
-    @cached_property
-    def naming(self) -> Mapping[StageKey, tuple[Declared[ReachEntry], ...]]:
-        """The entries of `reaches` that name a stage, by that stage."""
-        found: defaultdict[StageKey, list[Declared[ReachEntry]]] = defaultdict(list)
-        for declared in self.reaches:
-            named = declared.entry.stage
-            if named is not None:
-                there = StageKey(named.namespace or self.key.namespace, named.segment or self.key.segment, named.name)
-                found[there].append(declared)
-        return {key: tuple(entries) for key, entries in found.items()}
-
-    @cached_property
-    def pointing(self) -> tuple[Declared[ReachEntry], ...]:
-        """The entries of `reaches` that may lead to a stage without naming it."""
-        return tuple(d for d in self.reaches if d.entry.kind in {"pods", "service", "destination"})
 
 
 @dataclass
@@ -294,7 +238,7 @@ class Scene:
         memo = segment.memo.get("views")
         if memo is not None and memo[0] is governing.spec and memo[1] == provider:
             return memo[2]  # type: ignore[no-any-return] # stored three lines below
-        views = tuple(_views(segment, governing, provider))
+        views = tuple(views_of(segment, governing, provider))
         segment.memo["views"] = (governing.spec, provider, views)
         return views
 
@@ -315,48 +259,6 @@ class Scene:
         if key not in self._providers:
             self._providers[key] = mesh.provider(namespace, governing, self.snapshot)
         return self._providers[key]
-
-
-def _views(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[View]:
-    spec = segment.spec
-    assert spec is not None
-    name, namespace = segment.meta.name, segment.meta.namespace
-    baseline = governing.spec.baseline
-    prefix = f"SegmentClass/{governing.name} spec.baseline"
-    shared_reaches = (
-        *_declared("spec.common.reaches", spec.common.reaches),
-        *_declared(f"{prefix}.reaches", baseline.reaches),
-    )
-    shared_accepts = (
-        *_declared("spec.common.accepts", spec.common.accepts),
-        *_declared(f"{prefix}.accepts", baseline.accepts),
-    )
-    places = placements(segment)
-    for index, stage in enumerate(spec.stages):
-        placed = places[index]
-        if isinstance(placed, Refusal):
-            continue
-        path = f"spec.stages[{index}]"
-        yield View(
-            key=StageKey(namespace, name, stage.name),
-            index=index,
-            stage=stage,
-            placed=placed,
-            mode=governance.mode_of(spec, stage, governing),
-            mesh=mesh.of_stage(stage, placed.selector, governing, provider),
-            account=stage.service_account.name or names.object_name(name, stage.name),
-            governing=governing,
-            reaches=(
-                *_declared(f"{path}.reaches", stage.reaches),
-                *shared_reaches,
-                *(Declared(engines.BECAUSE, entry) for entry in placed.needs.reaches),
-            ),
-            accepts=(*_declared(f"{path}.accepts", stage.accepts), *shared_accepts),
-        )
-
-
-def _declared(path: str, entries: tuple[E, ...]) -> tuple[Declared[E], ...]:
-    return tuple(Declared(f"{path}[{i}]", entry) for i, entry in enumerate(entries))
 
 
 def _stages(parts: frozenset[Part]) -> frozenset[Part]:

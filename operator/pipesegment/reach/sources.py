@@ -7,7 +7,8 @@ from pipesegment.reach import addresses, guardrails, notes, services, tunnels
 from pipesegment.reach.fronts import parts, unread_ports
 from pipesegment.reach.graph import AddressPeer, Edge, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.reach.ways import Refused, leading, sources
 from pipesegment.spec.segment import AcceptEntry
 

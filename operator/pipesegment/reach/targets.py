@@ -10,7 +10,8 @@ from pipesegment.reach import addresses, apiserver, endpoints, grants, guardrail
 from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.reach.ways import Refused, ways
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import CidrBlock, Port, ReachEntry

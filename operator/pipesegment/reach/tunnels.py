@@ -19,7 +19,8 @@ from pipesegment.reach import mesh
 from pipesegment.reach.fronts import numbers_behind
 from pipesegment.reach.governance import isolation_of, namespace_labels
 from pipesegment.reach.graph import Front, Mesh, Mode, PodPeer, Tunnel, Waypoint
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 from pipesegment.reach.ways import meet
 
 _USE: Final = "istio.io/use-waypoint"

@@ -15,7 +15,8 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.reach import services
 from pipesegment.reach.graph import HttpRule, PortRange, StageKey
 from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports, ranges
-from pipesegment.reach.scene import Declared, Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import Declared, View
 from pipesegment.spec.destination import DestinationService
 from pipesegment.spec.entries import ServiceTarget
 from pipesegment.spec.segment import AcceptEntry, ReachEntry

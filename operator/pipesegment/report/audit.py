@@ -1,10 +1,11 @@
 """The audit line: one for every call that changes something, whoever asks later who opened what, and why."""
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
 
+from pipesegment.compile.desired import ObjectID
 from pipesegment.facts.snapshot import Key
-from pipesegment.plan.sequence import Step
+from pipesegment.plan.changes import Change
 from pipesegment.report.outcome import Failed
 from pipesegment.report.text import LINE, MESSAGE, clean
 
@@ -12,8 +13,28 @@ from pipesegment.report.text import LINE, MESSAGE, clean
 _MAX_BECAUSE: Final = 32
 
 
+class Called(Protocol):
+    """A call as it is told, of the API server or of AWS."""
+
+    @property
+    def verb(self) -> str:
+        """What was called."""
+
+    @property
+    def id(self) -> ObjectID:
+        """The object that it is about."""
+
+    @property
+    def change(self) -> Change:
+        """What happens to that object, and why."""
+
+    @property
+    def final(self) -> bool:
+        """Whether no later call is needed to bring it to its end."""
+
+
 def audit_line(
-    step: Step,
+    step: Called,
     failed: Failed | None,
     *,
     time: str,
@@ -21,10 +42,12 @@ def audit_line(
     generation: int,
     because: Iterable[str],
     user: str,
+    details: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Build the line for one call. `because` are the paths of the declarations behind the object.
 
-    `user` is the operator as the API server knows it; `segment` the segment or class that the call was made for.
+    `user` is the operator as the API server knows it; `segment` the segment or class that the call was made for,
+    `details` what more there is to know of it (which policy, since when sessions are cut).
     """
     change, target = step.change, step.id
     every = sorted(set(because))
@@ -45,6 +68,7 @@ def audit_line(
         "result": "failed" if failed else "done",
         "user": clean(user, LINE),
     }
+    line |= {key: clean(value, LINE) for key, value in (details or {}).items()}
     if len(every) > _MAX_BECAUSE:
         line["becauseLeftOut"] = len(every) - _MAX_BECAUSE
     if failed:

@@ -4,34 +4,55 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipesegment import names
-from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.findings import Finding, quoted
-from pipesegment.plan.changes import ChangeSet
-from pipesegment.report.outcome import Outcome
+from pipesegment.plan.changes import Action
+from pipesegment.report.findings import failure, sentence
+from pipesegment.report.outcome import CloudState, Outcome
+from pipesegment.report.text import counted, listing
+from pipesegment.spec.status import Reason
 
-#: The kinds that are made in AWS.
-KINDS: Final = frozenset({names.IAM_ROLE, names.POD_IDENTITY_ASSOCIATION})
 #: Findings that say why a stage has no role.
 _GAPS: Final = frozenset({"EndpointUnknown", "RoleTooLarge"})
 
 
-def unmade(desired: Desired, changes: ChangeSet, paths: dict[str, str]) -> Iterator[Finding]:
-    """Name what should be in AWS and nobody is about to make; `paths` tells where a stage was declared."""
-    planned = {change.id for change in changes.changes}
+def unread(desired: Desired, paths: dict[str, str]) -> Iterator[Finding]:
+    """Name what should be in AWS and was not looked for there; `paths` tells where a stage was declared."""
     for obj in desired.in_cloud.objects:
         target = ObjectID.of(obj)
-        if target not in planned:
-            path = f"{paths.get(obj['metadata']['labels'][names.STAGE_LABEL], 'spec')}.aws"
-            message = f"{target} is not made, and not looked for: this version makes nothing in AWS"
-            yield Finding(path, "RoleNotMade", str(target), message, "make it as `pipesegment compile --aws` prints it")
+        path = f"{paths.get(obj['metadata']['labels'][names.STAGE_LABEL], 'spec')}.aws"
+        message = f"{target} was not looked for: only the operator looks into AWS"
+        yield Finding(path, "RoleNotRead", str(target), message, "see the segment's condition CloudReady")
 
 
-def unmade_of(outcome: Outcome) -> list[Finding]:
-    """Name what an outcome leaves unmade in AWS."""
-    if outcome.desired is None or outcome.reach is None:
-        return []
-    paths = {stage.key.stage: stage.path for stage in outcome.reach.stages}
-    return list(unmade(outcome.desired, outcome.changes, paths))
+def verdict(outcome: Outcome) -> tuple[bool, Reason, str]:
+    """Tell whether everything in AWS is as declared, and if not, why; the network is not spoken of."""
+    for reason, found in ((Reason.INVALID, refused(outcome)), (Reason.GAP, gaps(outcome))):
+        if found:
+            return False, reason, listing(map(sentence, found))
+    state, desired = outcome.cloud or CloudState(), outcome.desired.in_cloud.objects if outcome.desired else ()
+    if state.findings:
+        return False, Reason.FOREIGN_ROLE, listing(map(sentence, state.findings))
+    if state.trouble is not None and (desired or state.changes.changes):
+        return False, Reason(state.trouble[0]), state.trouble[1]
+    if state.failed:
+        return False, Reason.APPLY_FAILED, listing(map(failure, state.failed))
+    if state.withheld:
+        held = "nothing is made or widened until the segment may be: "
+        reason = Reason.SUSPENDED if outcome.reach is not None and outcome.reach.suspended else Reason.PROGRESSING
+        return False, reason, listing(map(str, state.withheld), held)
+    stands = {c.id: _hash(c.desired) for c in state.changes.of(Action.UNCHANGED) if c.desired is not None}
+    waiting = [ObjectID.of(obj) for obj in desired if stands.get(ObjectID.of(obj)) != _hash(obj)]
+    waiting += [change.id for change in state.changes.of(Action.DELETED)]
+    if waiting:
+        return False, Reason.PROGRESSING, listing(map(str, waiting), "not written yet: ")
+    if not desired:
+        return True, Reason.NOT_DECLARED, "nothing of it is declared"
+    return True, Reason.APPLIED, f"{counted(len(desired), 'object in AWS', 'objects in AWS')} as declared"
+
+
+def _hash(obj: Object) -> str:
+    return str(obj["metadata"]["annotations"][names.HASH_ANNOTATION])
 
 
 def refused(outcome: Outcome) -> list[Finding]:
@@ -52,8 +73,7 @@ def role_arn(outcome: Outcome, stage: str) -> str | None:
     identity = next((s.cloud for s in reach.stages if s.key.stage == stage), None) if reach else None
     if identity is None or identity.role_arn:
         return identity.role_arn if identity else None
-    for change in outcome.changes.changes:
-        exists = outcome.done.get(change.id) or change.live is not None
-        if change.id.kind == names.IAM_ROLE and change.stage == stage and change.desired is not None and exists:
+    for change in outcome.cloud.changes.changes if outcome.cloud else ():
+        if change.id.kind == names.IAM_ROLE and change.stage == stage and change.desired is not None and change.live:
             return str(change.desired["metadata"]["annotations"][names.ARN_ANNOTATION])
     return None

@@ -16,33 +16,37 @@ from pipesegment.report.findings import (
     CONFORMING_FALSE,
     READY_FALSE,
     By,
+    failure,
     mesh_gaps,
     mesh_notes,
     ready_notes,
     sentence,
     sorted_out,
 )
-from pipesegment.report.outcome import Failed, Outcome
+from pipesegment.report.outcome import Outcome
 from pipesegment.report.text import clean, counted, listing
 from pipesegment.spec.status import Condition, ConditionType, Reason
 
 #: Which kinds each part of a segment consists of.
 _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
     ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy"}),
-    ConditionType.IDENTITY_READY: frozenset({"ServiceAccount"}),
+    ConditionType.IDENTITY_READY: frozenset({"ServiceAccount", "RoleBinding"}),
     ConditionType.MESH_READY: frozenset(
         {"AuthorizationPolicy", "PeerAuthentication", "Sidecar", "Server", "MeshTLSAuthentication"}
     ),
-    ConditionType.CLOUD_READY: cloud.KINDS,
 }
 _NOUNS: Final = {
     ConditionType.NETWORK_READY: ("NetworkPolicy", "NetworkPolicies"),
     ConditionType.IDENTITY_READY: ("ServiceAccount", "ServiceAccounts"),
     ConditionType.MESH_READY: ("mesh object", "mesh objects"),
-    ConditionType.CLOUD_READY: ("object in AWS", "objects in AWS"),
 }
 
-_NOTHING: Final = "nothing of it is declared"
+#: What some parts consist of beside.
+_BESIDE: Final = {
+    ConditionType.NETWORK_READY: ("CiliumNetworkPolicy", "CiliumNetworkPolicies"),
+    ConditionType.IDENTITY_READY: ("RoleBinding", "RoleBindings"),
+}
+
 _PERSON: Final = "waits for a person: "
 
 Verdict = tuple[ConditionType, bool, Reason, str]
@@ -80,12 +84,6 @@ def settled(
     return tuple(sorted([*written, *kept], key=lambda c: order.get(c.type, len(order))))
 
 
-def failure(failed: Failed) -> str:
-    """Tell which call failed, and what the API server said."""
-    answer = f"{failed.status} {failed.message}" if failed.status else failed.message
-    return f"{failed.verb} of {failed.id} failed: {answer}"
-
-
 def _condition(verdict: Verdict, before: Mapping[str, Condition], generation: int, now: str) -> Condition:
     kind, holds, reason, message = verdict
     had = before.get(kind)
@@ -112,8 +110,6 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
         found = [sentence(f) for f in by.get(reason, ())]
         if reason is Reason.APPLY_FAILED:
             found += [*map(failure, outcome.failures), *_terminating(outcome)]
-        if reason is Reason.NOT_YET_SUPPORTED:
-            found += map(sentence, cloud.unmade_of(outcome))
         if found:
             return ConditionType.READY, False, reason, listing(found)
     reach = outcome.reach
@@ -146,33 +142,22 @@ def _conforming(by: By) -> Verdict:
         if by.get(reason):
             others = [sentence(f) for other in CONFORMING_FALSE if other is not reason for f in by.get(other, ())]
             return ConditionType.CONFORMING, False, reason, listing([*map(sentence, by[reason]), *others])
-    unknown = [sentence(f) for f in by.get(Reason.CONFORMS, ())]
-    lead = "nothing that is known undoes it; not known: " if unknown else "nothing around the segment undoes it"
-    return ConditionType.CONFORMING, True, Reason.CONFORMS, listing(unknown, lead)
+    notes = by.get(Reason.CONFORMS, ())
+    exempt = [sentence(f) for f in notes if f.reason == "Exempt"]
+    unknown = [sentence(f) for f in notes if f.reason != "Exempt"]
+    lead = "nothing that is known undoes it" if unknown or exempt else "nothing around the segment undoes it"
+    told = [listing(found, why) for found, why in ((exempt, "exempt: "), (unknown, "not known: ")) if found]
+    return ConditionType.CONFORMING, True, Reason.CONFORMS, "; ".join([lead, *told])
 
 
 def _parts(outcome: Outcome) -> Iterator[Verdict]:
     for kind, kinds in _PARTS.items():
         yield _part(outcome, kind, kinds)
-    yield ConditionType.GATES_OPEN, True, Reason.NOT_DECLARED, _NOTHING
-
-
-def _cloud(outcome: Outcome) -> tuple[Reason, str] | None:
-    """Say why a stage that asks for a role in AWS has none."""
-    for reason, found in (
-        (Reason.INVALID, cloud.refused(outcome)),
-        (Reason.GAP, cloud.gaps(outcome)),
-        (Reason.NOT_YET_SUPPORTED, cloud.unmade_of(outcome)),
-    ):
-        if found:
-            return reason, listing(map(sentence, found))
-    return None
+    yield ConditionType.CLOUD_READY, *cloud.verdict(outcome)
+    yield ConditionType.GATES_OPEN, True, Reason.NOT_DECLARED, "nothing of it is declared"
 
 
 def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdict:
-    refused = _cloud(outcome) if part is ConditionType.CLOUD_READY else None
-    if refused:
-        return part, False, *refused
     conflicts = [c for c in outcome.conflicts if c.target.partition(" ")[0] in kinds]
     if conflicts:
         return part, False, Reason.CONFLICT, listing(map(sentence, conflicts))
@@ -189,26 +174,19 @@ def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdi
     number = sum(1 for change in outcome.changes.changes if change.id.kind in kinds and change.desired is not None)
     noun, plural = _NOUNS[part]
     if not number:
-        return (
-            part,
-            True,
-            Reason.NOT_DECLARED,
-            _NOTHING if part is ConditionType.CLOUD_READY else f"no {noun} is needed",
-        )
+        return part, True, Reason.NOT_DECLARED, f"no {noun} is needed"
     notes = mesh_notes(outcome) if part is ConditionType.MESH_READY else []
     told = listing(map(sentence, notes), "; but ") if notes else ""
-    if part is ConditionType.NETWORK_READY:
-        return part, True, Reason.APPLIED, f"{_policies(outcome)} as declared"
+    if part in _BESIDE:
+        return part, True, Reason.APPLIED, f"{_counts(outcome, part)} as declared"
     return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared{told}"
 
 
-def _policies(outcome: Outcome) -> str:
-    """Count the network's policies, those of Cilium's apart."""
+def _counts(outcome: Outcome, part: ConditionType) -> str:
+    """Count the objects of a part, those of its second kind apart."""
     kinds = Counter(change.id.kind for change in outcome.changes.changes if change.desired is not None)
-    found = counted(kinds["NetworkPolicy"], "NetworkPolicy", "NetworkPolicies")
-    if not kinds["CiliumNetworkPolicy"]:
-        return found
-    return f"{found} and {counted(kinds['CiliumNetworkPolicy'], 'CiliumNetworkPolicy', 'CiliumNetworkPolicies')}"
+    found = [counted(kinds[noun[0]], *noun) for noun in (_NOUNS[part], _BESIDE[part]) if kinds[noun[0]]]
+    return " and ".join(found)
 
 
 def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipesegment.findings import Finding, Refusal, quoted
-from pipesegment.report.outcome import Outcome
+from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.spec.status import Reason
 
 #: Reasons for which Ready is False, the worst first; where several hold, the first is Ready's reason.
@@ -40,10 +40,14 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "SecondFamily": Reason.NOT_ENFORCED,
     "UnfencedNode": Reason.NOT_ENFORCED,
     "ExceptUnreliable": Reason.NOT_ENFORCED,
+    "ForeignRole": Reason.CONFLICT,
+    "ForeignAssociation": Reason.CONFLICT,
+    "RoleElsewhere": Reason.CONFLICT,
     "LaxMutualTLS": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
     "NotCaptured": Reason.UNWIRED,
     "Captured": Reason.UNWIRED,
+    "Exempt": Reason.CONFORMS,  # the class's own word, and Conforming's message repeats it
     "EngineUnknown": Reason.CONFORMS,  # nothing is known against it, and Conforming's message says what is not known
     "NamespaceUnknown": Reason.CONFORMS,
 }
@@ -103,8 +107,19 @@ def sentence(finding: Finding) -> str:
     return f"{finding.path}: {finding.message}: {finding.fix}"
 
 
+def failure(failed: Failed) -> str:
+    """Tell which call failed, and what was answered."""
+    answer = f"{failed.status} {failed.message}" if failed.status else failed.message
+    return f"{failed.verb} of {failed.id} failed: {answer}"
+
+
 def _told(outcome: Outcome) -> tuple[Finding, ...]:
-    return (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
+    cloud = outcome.cloud.findings if outcome.cloud else ()
+    return (
+        *(outcome.reach.findings if outcome.reach else ()),
+        *(outcome.desired.gaps if outcome.desired else ()),
+        *cloud,
+    )
 
 
 def _refused(refusals: Iterable[Refusal]) -> Iterable[Finding]:

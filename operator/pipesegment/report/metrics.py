@@ -37,6 +37,13 @@ class Metrics:
             "api_requests_total", "Calls of the API server; code 0: no answer.", "verb", "kind", "code"
         )
         self.api_seconds = histogram("api_seconds", "How long the API server took.", "verb")
+        self.revocations = counter("sessions_revoked_total", "Times that a role's earlier sessions were cut.")
+        self.aws_requests = counter(
+            "aws_requests_total", "Calls of AWS; code 0: no answer.", "service", "action", "code"
+        )
+        self.aws_seconds = histogram("aws_seconds", "How long AWS took, its own pauses included.", "service")
+        self.aws_queue_depth = gauge("aws_workqueue_depth", "Segments whose roles wait to be looked at.")
+        self.aws_failing = gauge("aws_failing", "Segments whose roles could not be looked after at the last attempt.")
         self.informer_age = gauge("informer_last_event_age_seconds", "Since a watch last gave a sign of life.", "kind")
         self.informer_relists = counter("informer_relists_total", "Lists that had to be made anew.", "kind")
         self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop runs what is due.")
@@ -52,6 +59,11 @@ class Metrics:
             self._calls[verb, kind, code] = known
         known[0].inc()
         known[1].observe(seconds)
+
+    def aws_called(self, service: str, action: str, code: int, seconds: float) -> None:
+        """Count one call of AWS; from any thread."""
+        self.aws_requests.labels(service, action, code).inc()
+        self.aws_seconds.labels(service).observe(seconds)
 
     def count_segments(self, verdict: tuple[str, str], number: int) -> None:
         """Set how many segments have this (status, reason) of Ready; one that nobody has any more is dropped."""

@@ -7,6 +7,7 @@ from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.errors import is_permanent
 from pipesegment.findings import Finding, Refusal
 from pipesegment.plan.changes import ChangeSet
+from pipesegment.plan.sequence import Restraint
 from pipesegment.reach.graph import Reach
 
 
@@ -31,11 +32,27 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudState:
+    """What is known of a segment's objects in AWS since they were last looked at.
+
+    `changes` of what stands, what is still to be written, and what is still to go; `trouble` is why nothing could be done,
+    a reason and a sentence; `waits` why what is withheld is.
+    """
+
+    changes: ChangeSet = field(default_factory=lambda: ChangeSet(()))
+    failed: tuple[Failed, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    withheld: tuple[ObjectID, ...] = ()
+    trouble: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything that a status is made of.
 
     A refused spec has no `reach`: then nothing was written, and `refusals` say why. With a `reach`, `refusals` are what
-    the class does not allow. `done` is as `ChangeSet.inventory` wants it.
+    the class does not allow. `done` is as `ChangeSet.inventory` wants it. `restraint` is what held it back, and what is in
+    AWS, and is worked on apart, `cloud`.
     """
 
     generation: int
@@ -46,6 +63,8 @@ class Outcome:
     failed: tuple[Failed, ...] = ()
     withheld: tuple[ObjectID, ...] = ()
     done: Mapping[ObjectID, str] = field(default_factory=dict)
+    restraint: Restraint = Restraint.NONE
+    cloud: CloudState | None = None
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:

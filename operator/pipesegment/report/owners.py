@@ -6,7 +6,8 @@ from typing import Final
 
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach.graph import StageKey
-from pipesegment.report.conditions import Verdict, failure, settled
+from pipesegment.report.conditions import Verdict, settled
+from pipesegment.report.findings import failure
 from pipesegment.report.outcome import Failed
 from pipesegment.report.text import LINE, MESSAGE, clean, counted, listing
 from pipesegment.spec.status import (

@@ -49,9 +49,14 @@ def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) 
         ),
         stages=tuple(_stage(stage, edges, told, role_arn(outcome, stage.key.stage)) for stage in reach.stages),
         gaps=shown,
-        inventory=inventory(outcome.changes.inventory(outcome.done)),
+        inventory=inventory((*outcome.changes.inventory(outcome.done), *_in_cloud(outcome))),
         conditions=conditions,
     )
+
+
+def _in_cloud(outcome: Outcome) -> tuple[Entry, ...]:
+    """Give what is known to be in AWS; nothing in this run wrote it."""
+    return outcome.cloud.changes.inventory({}) if outcome.cloud else ()
 
 
 def inventory(entries: Iterable[Entry]) -> tuple[InventoryEntry, ...]:

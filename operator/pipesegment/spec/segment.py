@@ -37,7 +37,11 @@ class RoleRef(Model):
 
     kind: Literal["Role", "ClusterRole"] = Field(description="Role or ClusterRole.")
     name: RoleName = Field(description="The name of the role.")
-    namespace: Label | None = Field(None, description="The namespace of the binding; the segment's own when absent.")
+    namespace: Label | None = Field(
+        None,
+        description="The namespace of the binding: the segment's own, which it is when absent too. In a class: the one"
+        " namespace where stages may bind the role; all that it governs when absent.",
+    )
 
 
 def _identity_annotations(account: "ServiceAccount") -> Iterable[Offence]:

@@ -114,6 +114,30 @@ class ClassMesh(Model):
     trust_domain: Subdomain = Field("cluster.local", description="Its trust domain; cluster.local when absent.")
 
 
+Bypass = Literal[
+    "HostNetwork",
+    "HostPID",
+    "HostIPC",
+    "HostPath",
+    "Privileged",
+    "Capabilities",
+    "ProxyUID",
+    "MeshOptOut",
+]
+
+
+class Exemption(Model):
+    """Stages whose pods may use ways around the fence, because they cannot do without."""
+
+    allow: Annotated[tuple[Bypass, ...], size(8, 1), Unique()] = Field(
+        description="The ways. In-pod image builders need Privileged; ProxyUID is the uid or gid 1337, which sidecars let through."
+    )
+    stages: Annotated[tuple[Label, ...], size(64), Unique()] = Field(
+        (), description="Names of the stages that may; every stage when absent or empty."
+    )
+    reason: Text = Field(description="Why; it is shown in the status of every segment concerned.")
+
+
 class Guardrails(Model):
     """What segments may do at all. An absent or empty list does not restrict, except `annotations` and `roleRefs`."""
 
@@ -131,7 +155,9 @@ class Guardrails(Model):
         (), description="Roles that stages may bind to their account."
     )
     controllers: Annotated[tuple[Word, ...], size(32), Unique()] = Field(
-        (), description="Kinds of controllers whose pods may be a stage."
+        (),
+        description="Who may create pods of a stage: service accounts as `namespace/name`, or the names of users. Admission"
+        " policies hold everybody else off.",
     )
     overlap: Literal["Refuse", "Union"] = Field(
         "Refuse", description="Two segments that select one pod: Refuse the younger, or Union. Refuse when absent."
@@ -139,7 +165,14 @@ class Guardrails(Model):
     exclusive: Bool = Field(
         False, description="Whether foreign policies that widen a stage are refused. False when absent."
     )
-    lockdown: Bool = Field(False, description="Whether every stage is sealed at once. False when absent.")
+    lockdown: Bool = Field(
+        False,
+        description="Whether exec, attach, port-forward and the API server's proxy are closed in namespaces with an enforced"
+        " stage. False when absent.",
+    )
+    exemptions: Annotated[tuple[Exemption, ...], size(32)] = Field(
+        (), description="Stages whose pods may use ways around the fence; told in the segments' status."
+    )
 
 
 class Mfa(Model):

@@ -56,6 +56,14 @@ class Reason(StrEnum):
     UNWIRED = "Unwired"
     HOST_NETWORK = "HostNetwork"
 
+    # AWS is not as it should be, or cannot be asked.
+    FOREIGN_ROLE = "ForeignRole"
+    NO_CREDENTIALS = "NoCredentials"
+    UNREACHABLE = "Unreachable"
+    THROTTLED = "Throttled"
+    WRONG_ACCOUNT = "WrongAccount"
+    SWITCHED_OFF = "SwitchedOff"
+
     # A part is as declared, is not asked for, or waits.
     APPLIED = "Applied"
     NOT_DECLARED = "NotDeclared"

@@ -33,8 +33,6 @@ def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
-    if stage.service_account.role_refs:
-        yield ("serviceAccount", "roleRefs"), stage.service_account.role_refs
     if stage.aws.security_group_ids:
         yield ("aws", "securityGroupIDs"), stage.aws.security_group_ids
     if stage.gates:
@@ -54,10 +52,7 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
-        (("guardrails", "roleRefs"), spec.guardrails.role_refs, ()),
-        (("guardrails", "controllers"), spec.guardrails.controllers, ()),
         (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
-        (("guardrails", "lockdown"), spec.guardrails.lockdown, False),
     ):
         if value != default:
             yield place, value

@@ -5,6 +5,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -35,6 +36,11 @@ class LoopClock:
     def call_later(self, delay: float, call: Callable[[], object]) -> Handle:
         """Make a call on the running event loop after so many seconds."""
         return asyncio.get_running_loop().call_later(delay, call)
+
+
+def utc() -> datetime:
+    """Tell the time of day."""
+    return datetime.now(UTC)
 
 
 class _Due:

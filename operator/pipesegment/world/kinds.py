@@ -65,6 +65,12 @@ ACCESS_REVIEW: Final = Kind(
 )
 CRD: Final = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 GATEWAY: Final = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
+ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
+CLUSTER_ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDING: Final = Kind(
+    "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy", "authorizationpolicies")
 PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
@@ -86,7 +92,7 @@ CLASS: Final = _ours(names.CLASS)
 
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
 OWNED: Final = (
-    *(NETWORK_POLICY, SERVICE_ACCOUNT, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
+    *(NETWORK_POLICY, SERVICE_ACCOUNT, ROLE_BINDING, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
     CILIUM_NETWORK_POLICY,
     *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
 )

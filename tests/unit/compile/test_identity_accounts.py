@@ -5,7 +5,7 @@ import pytest
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.reach.graph import Account
-from tests.unit.compile.building import names_of, only, reach, stage
+from tests.unit.compile.building import NAMESPACE, UID, names_of, only, reach, stage
 
 
 def account_of(account: Account):
@@ -47,3 +47,24 @@ def test_two_stages_never_share_an_account(create):
         "give every stage an account of its own"
         for i in (0, 1)
     ]
+
+
+def test_roles_are_bound_to_the_account_each_by_an_object_of_its_own():
+    account = Account("deployer", create=False, automount=False, roles=(("ClusterRole", "view"), ("Role", "a:b")))
+    bindings = [
+        obj for obj in compile_segment(reach(stage("deploy", account=account))).objects if obj["kind"] == "RoleBinding"
+    ]
+
+    assert {(obj["roleRef"]["kind"], obj["roleRef"]["name"]) for obj in bindings} == set(account.roles)
+    assert [obj["subjects"] for obj in bindings] == [
+        [{"kind": "ServiceAccount", "name": "deployer", "namespace": NAMESPACE}]
+    ] * 2
+    assert len({obj["metadata"]["name"] for obj in bindings}) == 2
+    assert all(obj["metadata"]["ownerReferences"][0]["uid"] == UID for obj in bindings)
+
+
+def test_a_stage_that_was_refused_has_no_rights():
+    account = Account("deployer", create=False, automount=False, roles=(("ClusterRole", "view"),))
+    found = compile_segment(reach(stage("deploy", account=account, closed=True))).objects
+
+    assert "RoleBinding" not in {obj["kind"] for obj in found}

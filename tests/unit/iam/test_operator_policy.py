@@ -98,7 +98,7 @@ def test_what_a_class_does_not_use_is_left_out():
 
     assert not may(least, "iam:DeleteRole", **{TAG: CLUSTER})
     assert {s["Sid"] for s in least["Statement"]} == {
-        "ReadRoles", "CreateRoles", "TagRoles", "GiveRightsWithinTheBoundary", "ChangeOwnRoles", "NeverUnbound",
+        "ReadRoles", "ListRoles", "CreateRoles", "TagRoles", "GiveRightsWithinTheBoundary", "ChangeOwnRoles", "NeverUnbound",
         "NeverAnotherBoundary",
     }  # fmt: skip
 

@@ -31,13 +31,13 @@ def is_annotated(cluster):
     return ROLE in cluster.peek(ACCOUNT)["metadata"]["annotations"]
 
 
-async def test_a_role_is_told_as_not_made_and_its_account_names_it():
+async def test_while_aws_is_off_its_account_names_the_role_that_is_not_made():
     cluster = seeded([*surroundings(), ALLOWING, SHOP])
     with recorded(cluster) as writes:
         async with leading(cluster):
             assert is_annotated(cluster)
-            assert conditions(cluster)["CloudReady"] == ("False", "NotYetSupported")
-            assert conditions(cluster)["Ready"] == ("False", "NotYetSupported")
+            assert conditions(cluster)["CloudReady"] == ("False", "SwitchedOff")
+            assert conditions(cluster)["Ready"] == ("True", "Enforced")
             assert conditions(cluster)["NetworkReady"] == ("True", "Applied")
             assert "Stalled" not in conditions(cluster)
             (shown,) = cluster.peek(target_of(SHOP))["status"]["stages"]

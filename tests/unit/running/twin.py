@@ -1,8 +1,9 @@
 """The whole operator on the in-memory twin: no process, no network, and time that moves when it is told to."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -16,7 +17,8 @@ from pipesegment.report.metrics import Metrics
 from pipesegment.reporting import Reporter
 from pipesegment.running import Operator
 from pipesegment.settings import Settings
-from pipesegment.world.clock import ManualClock
+from pipesegment.world.aws.memory import MemoryAws
+from pipesegment.world.clock import ManualClock, utc
 from pipesegment.world.faults import Write
 from pipesegment.world.memory import MemoryCluster
 
@@ -31,14 +33,17 @@ Document = Mapping[str, Any]
 class Twin:
     """One operator that leads on a cluster. `kopf`'s part is played by `put` and `drop`."""
 
-    def __init__(self, cluster: MemoryCluster) -> None:
+    def __init__(
+        self, cluster: MemoryCluster, *, cloud: MemoryAws | None = None, now: Callable[[], datetime] = utc
+    ) -> None:
         self.cluster = cluster
+        self.cloud = cloud
         self.clock = ManualClock()
         self.metrics = Metrics(CollectorRegistry())
         self._reporter = Reporter(cluster, self.metrics, "twin")
         # A process that dies finishes nothing.
         settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0)
-        self.operator = Operator(cluster, settings, self._reporter, clock=self.clock)
+        self.operator = Operator(cluster, settings, self._reporter, cloud=cloud, clock=self.clock, now=now)
 
     async def start(self) -> None:
         """Start, read everything, lead, and settle."""
@@ -52,12 +57,15 @@ class Twin:
         """Let everything happen that happens without anybody's doing, retries included, but no resync."""
         still = 0
         for _ in range(_PATIENCE):
-            before = (self.cluster.calls.total(), self.cluster.version)
+            before = self._traces()
             await self.clock.advance(0.5)
-            still = still + 1 if before == (self.cluster.calls.total(), self.cluster.version) else 0
+            still = still + 1 if before == self._traces() else 0
             if still == (13 if leading else 2):
                 return
         raise AssertionError(f"it does not come to rest: {self.cluster.writes[-8:]}")
+
+    def _traces(self) -> tuple[int, int, int]:
+        return self.cluster.calls.total(), self.cluster.version, len(self.cloud.calls) if self.cloud else 0
 
     def put(self, document: Document) -> None:
         """Take in a segment as it is in the cluster now, as kopf's watch does."""

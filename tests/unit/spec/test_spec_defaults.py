@@ -99,6 +99,7 @@ def test_the_default_class_is_the_one_that_the_page_prints():
             "overlap": "Refuse",
             "exclusive": False,
             "lockdown": False,
+            "exemptions": [],
         },
         "breakGlass": {"approverGroups": [], "sealerGroups": [], "approvals": 1, "maxDuration": "4h", "mfa": None},
         "gates": {"ignore": []},

@@ -25,10 +25,6 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
             {"gates": [{"name": "a", "policyReports": {}}]},
             'spec.stages[0].gates: is not supported by this version \'[{"name":"a","policyReports":{}}]\': remove it',
         ),
-        (
-            {"serviceAccount": {"roleRefs": [{"kind": "Role", "name": "reader"}]}},
-            'spec.stages[0].serviceAccount.roleRefs: is not supported by this version \'[{"kind":"Role","name":"reader"}]\': remove it',
-        ),
     ],
 )
 def test_a_field_of_a_later_version_is_refused(stage, line):
@@ -45,7 +41,7 @@ def test_a_field_of_a_later_version_is_refused(stage, line):
         {"aws": {"identity": "None"}},
         {"aws": {"identity": "IRSA", "permissionSets": ["ECRPush"], "tokenSeconds": 3600}},
         {"gates": []},
-        {"serviceAccount": {"roleRefs": []}},
+        {"serviceAccount": {"roleRefs": [{"kind": "Role", "name": "reader"}]}},
         {"reaches": [{"imds": {}}, {"awsService": {"name": "s3"}}, {"destination": {"name": "forge"}}]},
     ],
 )
@@ -63,7 +59,7 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
         ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
         ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
-        ({"guardrails": {"lockdown": True}}, "spec.guardrails.lockdown"),
+        ({"guardrails": {"exclusive": True}}, "spec.guardrails.exclusive"),
     ],
 )
 def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
@@ -83,6 +79,8 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
         {"aws": {"region": "eu-west-1", "backend": "Direct", "deletionPolicy": "Delete"}},
         {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
         {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
+        {"guardrails": {"lockdown": True, "controllers": ["tekton-pipelines/tekton-pipelines-controller"]}},
+        {"guardrails": {"exemptions": [{"allow": ["Privileged"], "reason": "builds images"}]}},
     ],
 )
 def test_a_class_that_this_version_can_follow_passes(spec):

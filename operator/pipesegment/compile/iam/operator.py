@@ -33,6 +33,8 @@ def _roles(aws: ClassAws) -> Iterator[dict[str, Any]]:
     roles, cluster = _role_arns(aws), aws.cluster
     bounded = {"iam:PermissionsBoundary": aws.permissions_boundary_arn}
     yield _allow("ReadRoles", ["GetRole", "GetRolePolicy", "ListAttachedRolePolicies", "ListRolePolicies"], roles)
+    # What was made and not recorded, for somebody died in between, is found by its path alone; AWS knows no smaller resource.
+    yield _allow("ListRoles", ["ListRoles"], "*")
     yield _allow("CreateRoles", ["CreateRole"], roles, {"StringEquals": {**bounded, _TAGGING: cluster}})
     # A role that another cluster made must not become this one's by a tag; a new one has none yet.
     own = {"StringEquals": {_TAGGING: cluster}, "StringEqualsIfExists": {_TAGGED: cluster}}

@@ -11,7 +11,8 @@ from pipesegment.reach.aws import rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import CloudIdentity, Home, Rights, Way
 from pipesegment.reach.graph import AddressPeer, Edge, PortRange, StageReach, Target
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 from pipesegment.spec.cloud import StageAws
 
 #: Where the agent of Pod Identity listens on every node.
@@ -74,7 +75,8 @@ def agent(view: View) -> Iterator[Edge]:
 
 def _home(judge: Judge, path: str, way: Way, *, managed: bool) -> Home:
     aws = judge.aws
-    cluster = aws.cluster
+    home = Home.of(aws)
+    cluster = home.cluster
     needed: dict[str, object] = {"accountID": aws.account_id} if managed or way is Way.POD_IDENTITY else {}
     if managed:
         needed["permissionsBoundaryARN"] = aws.permissions_boundary_arn
@@ -93,14 +95,7 @@ def _home(judge: Judge, path: str, way: Way, *, managed: bool) -> Home:
     if managed and boundary is not None and not boundary.startswith(tuple(homes)):
         fix = "have the platform team name a policy of the account in spec.aws.permissionsBoundaryARN"
         judge.refuse(path, f"cannot become a role, since {judge.who}'s boundary is no policy of its account:", way, fix)
-    return Home(
-        account=aws.account_id or "",
-        partition=aws.partition,
-        cluster=cluster,
-        region=aws.region or "",
-        cluster_name=aws.cluster_name or "",
-        issuer=aws.oidc_issuer or "",
-    )
+    return home
 
 
 def _foreign(judge: Judge, path: str, way: Way, aws: StageAws) -> str:

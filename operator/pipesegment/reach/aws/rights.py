@@ -7,7 +7,7 @@ from pipesegment.reach.aws import words
 from pipesegment.reach.aws.actions import judge_action
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import Statement
-from pipesegment.reach.scene import View
+from pipesegment.reach.view import View
 from pipesegment.spec.cloud import Permission, StageAws
 
 #: Managed policies that a role may have, with every quota raised.

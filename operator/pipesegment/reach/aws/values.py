@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipesegment.spec.classaws import ClassAws
+
 
 class Way(StrEnum):
     """How a token becomes the role."""
@@ -22,6 +24,18 @@ class Home:
     region: str = ""
     cluster_name: str = ""
     issuer: str = ""
+
+    @classmethod
+    def of(cls, aws: ClassAws) -> "Home":
+        """Read it off what a class says; what the class leaves out is empty."""
+        return cls(
+            account=aws.account_id or "",
+            partition=aws.partition,
+            cluster=aws.cluster,
+            region=aws.region or "",
+            cluster_name=aws.cluster_name or "",
+            issuer=aws.oidc_issuer or "",
+        )
 
 
 @dataclass(frozen=True, slots=True)

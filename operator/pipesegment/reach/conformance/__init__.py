@@ -7,9 +7,21 @@ from collections.abc import Collection, Iterator
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Finding
-from pipesegment.reach.conformance import amazon, deadend, doubled, engine, escaped, mesh, unselected, unwired, widened
+from pipesegment.reach.conformance import (
+    amazon,
+    deadend,
+    doubled,
+    engine,
+    escaped,
+    exempt,
+    mesh,
+    unselected,
+    unwired,
+    widened,
+)
 from pipesegment.reach.graph import GrantedIngress, Mode, StageReach
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 
 def findings(
@@ -36,6 +48,7 @@ def findings(
             yield from mesh.check(scene, view, stage, pods)
             yield from amazon.check_stage(scene, agents, view, stage, pods)
             yield from deadend.check(scene, view, stage, granted)
+            yield from exempt.check(scene, view)
         else:
             yield from deadend.check_observing(scene, view)
         yield from unwired.check(scene, view, pods)

@@ -14,7 +14,8 @@ from pipesegment.reach.conformance.engine import AMAZON, Agent
 from pipesegment.reach.conformance.told import of_namespace, of_stage
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.graph import AddressPeer, StageReach
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 #: Pipeline engines that make pods which nobody owns; read in their sources.
 _BARE: Final = frozenset({"GitLabRunner", "Jenkins", "Woodpecker", "Drone"})

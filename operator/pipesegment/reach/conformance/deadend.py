@@ -16,7 +16,8 @@ from pipesegment.reach import governance
 from pipesegment.reach.conformance.told import of_stage, selects
 from pipesegment.reach.graph import Edge, GrantedIngress, Mode, PodPeer, PortRange, StageReach
 from pipesegment.reach.ports import intersect_ports
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 Direction = Literal["Ingress", "Egress"]
 

@@ -9,7 +9,8 @@ from itertools import product
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.graph import Mode
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 
 def check(scene: Scene, views: tuple[View, ...]) -> Iterator[Finding]:

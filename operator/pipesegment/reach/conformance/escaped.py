@@ -7,7 +7,8 @@ from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_stage
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 #: EKS on Fargate runs no DaemonSet, so none of an engine's, and the VPC CNI has no engine of its own there.
 FARGATE: Final = ("eks.amazonaws.com/compute-type", "fargate")

@@ -10,7 +10,8 @@ from pipesegment.reach.conformance.told import of_stage, selects
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.mesh import DEFAULT_POLICY, annotation
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 
 def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:

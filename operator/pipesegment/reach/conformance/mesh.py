@@ -12,7 +12,8 @@ from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.graph import Mesh, StageReach
 from pipesegment.reach.mesh import DATA_PLANE
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 #: Policies there hold for the workloads of every namespace.
 _ROOT: Final = "istio-system"

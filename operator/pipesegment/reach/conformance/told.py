@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 
 def of_stage(scene: Scene, view: View, reason: str, target: str, message: str, fix: str) -> Finding:

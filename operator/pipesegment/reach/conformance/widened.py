@@ -9,7 +9,8 @@ from pipesegment.facts.snapshot import NetworkPolicy, Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_stage, selects
 from pipesegment.reach.governance import namespace_labels
-from pipesegment.reach.scene import Scene, View
+from pipesegment.reach.scene import Scene
+from pipesegment.reach.view import View
 
 _FIX: Final = "delete it, narrow its {}, or declare what it opens"
 _CILIUM: Final = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")

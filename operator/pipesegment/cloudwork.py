@@ -1,0 +1,332 @@
+"""The corridor in AWS: see what is there → plan → send, for the roles of one segment.
+
+It is work of its own, with a queue, workers and pauses of its own: AWS out of reach holds up nothing of Kubernetes. What
+comes of it waits in `state` for the segment's next report. The rooms do the work; what is decided is decided in `plan.aws`.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from pipesegment import names
+from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.iam.values import Role
+from pipesegment.errors import NoCredentials, Rejected, Unreachable
+from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.plan.aws.look import CloudPlan, Terms, look
+from pipesegment.plan.aws.ownership import Owner
+from pipesegment.plan.aws.settled import beginning, settled
+from pipesegment.plan.aws.steps import Moment
+from pipesegment.plan.live import Entry
+from pipesegment.plan.sequence import Restraint
+from pipesegment.reach import governance
+from pipesegment.reach.aws.values import Home
+from pipesegment.report.outcome import CloudState, Outcome
+from pipesegment.report.text import MESSAGE, clean
+from pipesegment.settings import Settings
+from pipesegment.spec.classaws import ClassAws
+from pipesegment.spec.status import Reason
+from pipesegment.world.aws.applying import CloudResults, OnCall, send
+from pipesegment.world.aws.port import Cloud, Place
+from pipesegment.world.aws.sight import Sights
+from pipesegment.world.clock import Clock
+from pipesegment.world.port import Cluster
+from pipesegment.world.queue import NEVER, Priority, WorkQueue, unobserved
+
+_log = logging.getLogger(__name__)
+
+#: While nobody knows what the class said, a segment that goes waits for somebody to say it.
+_UNKNOWN_RETRY: Final = 60.0
+
+Audited = Callable[[Key, int], OnCall]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What should be in AWS for a segment, on whose word, and what holds it back. `asked`: by whom looks are asked for."""
+
+    desired: Desired
+    owner: Owner
+    place: Place
+    role_path: str
+    terms: Terms
+    restraint: Restraint
+    paths: Mapping[str, str]
+    generation: int
+    asked: str = ""
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """What makes it due when it is another one."""
+        hashes = tuple(obj["metadata"]["annotations"][names.HASH_ANNOTATION] for obj in self.desired.objects)
+        return hashes, self.owner, self.place, self.role_path, self.terms, self.restraint, self.asked
+
+
+class CloudWork:
+    """Looks after the roles of every segment. Without a `cloud` nothing is made or read, and the state says so."""
+
+    def __init__(
+        self,
+        cloud: Cloud | None,
+        cluster: Cluster,
+        settings: Settings,
+        snapshot: Callable[[], Snapshot],
+        inventory: Callable[[Segment], Iterable[Entry]],
+        audited: Audited,
+        due: Callable[[Key], None],
+        now: Callable[[], datetime],
+        clock: Clock | None = None,
+    ) -> None:
+        self._cloud = cloud
+        self._cluster = cluster
+        self._snapshot = snapshot
+        self._inventory = inventory
+        self._audited = audited
+        self._due = due
+        self._now = now
+        self._sights = Sights(cloud, clock) if cloud is not None else None
+        self._wishes: dict[Key, Wish] = {}
+        self._states: dict[Key, CloudState] = {}
+        self._held: set[str] = set()
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self._look,
+            workers=settings.aws_workers,
+            coalesce=settings.coalesce,
+            backoff=(1.0, settings.backoff_max),
+            resync=(settings.aws_resync * 0.9, settings.aws_resync),
+            # Many roles at a small budget take long, and a thread cannot be called off.
+            time_limit=3600.0,
+            observe=unobserved,
+            clock=clock,
+        )
+
+    def holds(self, segment: Segment) -> bool:
+        """Tell whether a segment carries our finalizer: then something in AWS may be left when it goes."""
+        return segment.meta.uid in self._held or names.AWS_FINALIZER in segment.meta.finalizers
+
+    def wish(self, segment: Segment, outcome: Outcome) -> CloudState:
+        """Take in what one look at a segment came to; gives what is known of it in AWS. Makes it due when it is news.
+
+        Of a refused segment what was wished before goes on.
+        """
+        key, before = segment.meta.key, self._wishes.get(segment.meta.key)
+        if before is not None and before.owner.uid != segment.meta.uid:
+            before = None
+            self._states.pop(key, None)
+        recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
+        wish = _wish(segment, outcome, self._snapshot(), before) if outcome.reach is not None else before
+        concerned = wish is not None and bool(wish.desired.objects or recorded or self.holds(segment))
+        if key not in self._states:
+            desired = wish.desired if wish is not None else Desired(key, segment.meta.uid, ())
+            self._states[key] = CloudState(
+                beginning(desired, recorded), trouble=_off() if self._cloud is None else None
+            )
+        if wish is not None and concerned:
+            self._wishes[key] = wish
+            if self._cloud is not None and (before is None or before.fingerprint != wish.fingerprint):
+                first = before is None and not segment.meta.deleting
+                self.queue.add(key, priority=Priority.RESYNC if first and recorded else Priority.CHANGE)
+        return self._states[key]
+
+    def going(self, segment: Segment) -> None:
+        """Take in that a segment is being deleted."""
+        if self._cloud is not None:
+            self.queue.add(segment.meta.key)
+        else:
+            _log.warning("%s waits for its finalizer %s, and AWS is off", segment.meta.key, names.AWS_FINALIZER)
+
+    def gone(self, key: Key) -> None:
+        """Forget a segment that is gone."""
+        self._wishes.pop(key, None)
+        self._states.pop(key, None)
+
+    async def _look(self, key: Key) -> float | None:
+        segment = self._snapshot().segment(*key)
+        if segment is None or (segment.meta.deleting and not self.holds(segment)):
+            return NEVER
+        wish = self._wishes.get(key)
+        if segment.meta.deleting:
+            wish = _farewell(segment, self._snapshot(), wish)
+            if wish is None:
+                return _UNKNOWN_RETRY
+        if wish is None or wish.owner.uid != segment.meta.uid or wish.restraint is Restraint.HELD:
+            return None
+        state = await self._brought(segment, wish)
+        if state.trouble is None and not wish.desired.objects and not state.changes.changes:
+            await self._release(segment)
+            return NEVER if segment.meta.deleting else None
+        return None
+
+    async def _brought(self, segment: Segment, wish: Wish) -> CloudState:
+        """Bring a segment's roles to what is wished, and keep what came of it; raises what has to be tried again."""
+        key = segment.meta.key
+        try:
+            state, results = await self._walk(segment, wish)
+        except Unreachable as error:
+            self._note(key, replace(self._state(key), failed=(), trouble=_trouble(error)))
+            raise
+        self._note(key, state)
+        if results.trouble is not None:
+            raise results.trouble
+        if results.failed:
+            told = "; ".join(f"{f.verb} {f.id}: {f.message}" for f in results.failed[:3])
+            raise Rejected(results.failed[0].status, "Failed", told)
+        return state
+
+    async def _walk(self, segment: Segment, wish: Wish) -> tuple[CloudState, CloudResults]:
+        assert self._cloud is not None
+        assert self._sights is not None
+        recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
+        known = [*recorded, *self._state(segment.meta.key).changes.inventory({})]
+        if account := await self._sights.stranger(wish.place):
+            return replace(self._state(segment.meta.key), trouble=_elsewhere(account, wish.place)), CloudResults()
+        everything = segment.meta.deleting or not wish.desired.objects
+        sight = await self._sights.of(
+            wish.desired, wish.owner, wish.place, wish.role_path, known, self._others(segment), everything=everything
+        )
+        moment = Moment(self._now(), wish.restraint is Restraint.NONE)
+        planned = look(
+            wish.desired,
+            sight,
+            wish.owner,
+            wish.terms,
+            moment,
+            inventory=recorded,
+            stood=_stood(self._state(segment.meta.key)),
+            paths=wish.paths,
+        )
+        for kept in planned.kept:
+            _log.warning("%s: %s", segment.meta.key, clean(kept, MESSAGE))
+        if any(step.makes for chain in planned.chains for step in chain):
+            try:
+                await self._hold(segment)
+            except Unreachable as error:
+                trouble = (
+                    Reason.APPLY_FAILED,
+                    clean(f"the finalizer cannot be set, and nothing is made before: {error}"),
+                )
+                return replace(self._state(segment.meta.key), trouble=trouble), CloudResults(trouble=error)
+        told = self._audited(segment.meta.key, wish.generation)
+        results = await send(self._cloud, wish.place, wish.owner, planned.chains, told)
+        return _state(planned, results, moment), results
+
+    def _others(self, segment: Segment) -> frozenset[str]:
+        """Name the roles that other segments wish for: their names may begin like ours."""
+        return frozenset(
+            obj["metadata"]["name"]
+            for key, wish in self._wishes.items()
+            if key != segment.meta.key and key.namespace == segment.meta.namespace
+            for obj in wish.desired.objects
+            if obj["kind"] == names.IAM_ROLE
+        )
+
+    def _state(self, key: Key) -> CloudState:
+        return self._states.get(key, CloudState())
+
+    def _note(self, key: Key, state: CloudState) -> None:
+        """Keep what became of a look; the segment's report is due when it says something else."""
+        if self._states.get(key) != state:
+            self._states[key] = state
+            self._due(key)
+
+    async def _hold(self, segment: Segment) -> None:
+        """Set our finalizer, before anything exists that would outlive the segment."""
+        if not self.holds(segment):
+            await self._cluster.apply(_finalized(segment, names.AWS_FINALIZER))
+            self._held.add(segment.meta.uid)
+
+    async def _release(self, segment: Segment) -> None:
+        """Take our finalizer off: nothing of the segment is left in AWS, or what is left is retained."""
+        if self.holds(segment):
+            await self._cluster.apply(_finalized(segment))
+            self._held.discard(segment.meta.uid)
+
+
+def _wish(segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish | None) -> Wish:
+    assert outcome.reach is not None
+    assert outcome.desired is not None
+    reach, desired = outcome.reach, outcome.desired.in_cloud
+    found = _on_the_word_of(segment, reach.governance.name, reach.governance.spec.aws, snapshot)
+    ours = {arn for obj in desired.objects if obj["kind"] == names.IAM_ROLE for arn in Role.of(obj).managed}
+    terms = replace(
+        found.terms, policies=found.terms.policies | ours | (before.terms.policies if before else frozenset())
+    )
+    return replace(
+        found,
+        desired=desired,
+        terms=terms,
+        restraint=outcome.restraint,
+        paths={stage.key.stage: stage.path for stage in reach.stages},
+    )
+
+
+def _farewell(segment: Segment, snapshot: Snapshot, wish: Wish | None) -> Wish | None:
+    """Wish that nothing is left, on the word of the class; None while nobody knows where that would be."""
+    governing = governance.govern(segment.meta.namespace, snapshot)
+    known = governing.spec.aws.account_id is not None and not governing.stalled
+    if known:
+        told = _on_the_word_of(segment, governing.name, governing.spec.aws, snapshot)
+        policies = told.terms.policies | (wish.terms.policies if wish is not None else frozenset())
+        return replace(told, terms=replace(told.terms, policies=policies))
+    if wish is None or wish.owner.uid != segment.meta.uid:
+        return None
+    return replace(wish, desired=replace(wish.desired, objects=()), restraint=Restraint.NONE)
+
+
+def _on_the_word_of(segment: Segment, name: str, aws: ClassAws, snapshot: Snapshot) -> Wish:
+    """Give what a class says of roles, with nothing desired."""
+    home, namespace = Home.of(aws), snapshot.namespaces.get(segment.meta.namespace)
+    uid = namespace.meta.uid if namespace is not None else ""
+    return Wish(
+        desired=Desired(segment.meta.key, segment.meta.uid, ()),
+        owner=Owner(home.cluster, segment.meta.key, uid, segment.meta.uid),
+        place=Place(name, home.account, home.partition, home.region, aws.calls_per_second),
+        role_path=aws.role_path,
+        terms=Terms(frozenset(aws.allowed_managed_policy_arns), aws.deletion_policy == "Delete"),
+        restraint=Restraint.NONE,
+        paths={},
+        generation=segment.meta.generation,
+        asked=segment.meta.annotations.get(names.CHECK_ANNOTATION, ""),
+    )
+
+
+def _state(planned: CloudPlan, results: CloudResults, moment: Moment) -> CloudState:
+    changes, withheld = settled(planned, results.made, results.undone, moment)
+    # What ended everything is told once, and not for each call that met it.
+    trouble = _trouble(results.trouble) if results.trouble is not None else None
+    return CloudState(changes, () if trouble else tuple(results.failed), planned.findings, withheld, trouble)
+
+
+def _stood(state: CloudState) -> dict[ObjectID, str]:
+    """Give the fingerprints of what was as desired when it was last looked at."""
+    stand = (c for c in state.changes.changes if not c.writes and c.desired is not None and c.live is not None)
+    return {c.id: c.desired["metadata"]["annotations"][names.HASH_ANNOTATION] for c in stand if c.desired is not None}
+
+
+def _elsewhere(account: str, place: Place) -> tuple[str, str]:
+    return Reason.WRONG_ACCOUNT.value, f"our credentials are of account {account}, and the class's is {place.account}"
+
+
+def _off() -> tuple[str, str]:
+    return Reason.SWITCHED_OFF.value, "this operator makes nothing in AWS: its setting `aws` is off"
+
+
+def _trouble(error: Unreachable) -> tuple[str, str]:
+    if isinstance(error, NoCredentials):
+        told = f"AWS does not know who is asking: {error}; give the operator's account a role, or set its setting `aws` to off"
+        return Reason.NO_CREDENTIALS.value, clean(told)
+    if isinstance(error, Rejected) and error.status == 429:
+        return Reason.THROTTLED.value, clean(f"AWS asks for patience, tried again later: {error.message}")
+    if isinstance(error, Rejected) and error.status < 500:
+        return Reason.APPLY_FAILED.value, clean(f"{error.reason}: {error.message}")
+    return Reason.UNREACHABLE.value, clean(f"AWS gives no answer, tried again later: {error}")
+
+
+def _finalized(segment: Segment, *finalizers: str) -> dict[str, object]:
+    """Give a segment as our field manager applies it: nothing but its identity and our finalizer."""
+    meta = segment.meta
+    identity: dict[str, object] = {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}
+    held = {"finalizers": list(finalizers)} if finalizers else {}
+    return {"apiVersion": names.API_VERSION, "kind": names.SEGMENT, "metadata": {**identity, **held}}

@@ -1,0 +1,69 @@
+"""What a role may do, as sets that can be compared: is something lost, is something gained, what do both allow.
+
+The comparison is by the letter, never by what wildcards mean: a right that is written otherwise counts as lost and as
+gained, so that nothing that shrinks passes for unchanged.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipesegment.compile.canonical import canonical_bytes
+from pipesegment.compile.iam.values import Document, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """`allowed` are (action, resource, the rest of the statement), `denied` whole statements, `managed` ARNs."""
+
+    allowed: frozenset[tuple[str, str, str]] = frozenset()
+    denied: frozenset[str] = frozenset()
+    managed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, role: Role) -> "Rights":
+        """Read a role's."""
+        return cls.written(role.inline.values(), role.managed)
+
+    @classmethod
+    def written(cls, documents: Iterable[Document], managed: Iterable[str] = ()) -> "Rights":
+        """Read what documents say, and which managed policies stand beside them."""
+        every = [statement for document in documents for statement in statements(document)]
+        allowed = frozenset(triple for s in every if s.get("Effect") != "Deny" for triple in _triples(s))
+        denied = frozenset(_text(s) for s in every if s.get("Effect") == "Deny")
+        return cls(allowed, denied, frozenset(managed))
+
+    def loses(self, new: "Rights") -> bool:
+        """Tell whether something that these allow is not allowed by the new ones."""
+        return not (self.allowed <= new.allowed and self.managed <= new.managed and new.denied <= self.denied)
+
+
+def statements(document: Document) -> list[Mapping[str, Any]]:
+    """Give the statements of a document, which may be written as a single one."""
+    found = document.get("Statement") or []
+    return [found] if isinstance(found, Mapping) else list(found)
+
+
+def common(live: Document, desired: Document) -> Document | None:
+    """Give the statements of a live document that the desired one allows whole, with all that it denies; None: nothing."""
+    wanted = Rights.written([desired]).allowed
+    kept = [s for s in statements(live) if s.get("Effect") == "Allow" and set(_triples(s)) <= wanted]
+    if not kept:
+        return None
+    denials = [s for s in statements(desired) if s.get("Effect") == "Deny"]
+    return {"Version": desired["Version"], "Statement": [*kept, *denials]}
+
+
+def _triples(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    rest = _text({k: v for k, v in statement.items() if k not in {"Action", "Resource", "Sid"}})
+    for action in _listed(statement.get("Action", "")):
+        for resource in _listed(statement.get("Resource", "")):
+            yield action, resource, rest
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [str(each) for each in value]
+
+
+def _text(value: Any) -> str:
+    return canonical_bytes(value).decode()

@@ -1,0 +1,423 @@
+"""A cluster with the admission policies of manifests/install.yaml, stages that they guard, and people who try things."""
+
+import http.client
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from click.testing import CliRunner
+
+from lab.access import Access
+from lab.controlplane import ControlPlane
+from pipesegment.cli import program
+from tests.cluster.operator import ACCOUNT, NAMESPACE, ROOT, install, segment, stage
+
+Object = dict[str, Any]
+
+POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+TEKTON = ("tekton-pipelines", "controller")
+#: Who may do everything but change admission: what RBAC says must not be what refuses.
+_RIGHTS = [
+    {"apiGroups": [""], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": ["networking.k8s.io", "pipesegment.dev", "security.istio.io"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+]
+_MERGE = "application/merge-patch+json"
+_FORBIDDEN = 403
+#: What the API server says when it is not about admission policies.
+_REFUSED = frozenset({401, 403, 404, 405, 409, 422})
+
+
+def policies() -> list[Object]:
+    """The admission policies and their bindings, as they are delivered."""
+    documents = yaml.safe_load_all((ROOT / "manifests" / "install.yaml").read_text())
+    return [obj for obj in documents if obj and obj["kind"] in POLICIES]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One attempt: what is sent."""
+
+    method: str
+    path: str
+    body: Any = None
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it: the policies that refused, those that warned, and the API server's own words."""
+
+    status: int
+    message: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """`Deny <policy>`, `Warn <policy>`, `Allow`; anything else the API server refused for reasons of its own."""
+        if self.status == _FORBIDDEN and "ValidatingAdmissionPolicy '" in self.message:
+            return f"Deny {_policy(self.message)}"
+        warned = [w for w in self.warnings if "ValidatingAdmissionPolicy '" in w]
+        if self.status in _REFUSED:
+            return f"{self.status}: {self.message}"
+        return f"Warn {_policy(warned[0])}" if warned else "Allow"
+
+
+def _policy(text: str) -> str:
+    return text.split("ValidatingAdmissionPolicy '")[1].split("'", maxsplit=1)[0].removeprefix("pipesegment-")
+
+
+class Person:
+    """Somebody who asks the API server for something, without effect where that can be said (dryRun)."""
+
+    def __init__(self, access: Access) -> None:
+        self._url = urlsplit(access.server)
+        self._headers = access.headers
+        self._context = access.ssl_context()
+
+    def tries(self, request: Request, *, dry: bool = True) -> Answer:
+        """Send one request and tell what came of it."""
+        assert self._url.hostname is not None
+        connection = http.client.HTTPSConnection(self._url.hostname, self._url.port, timeout=60, context=self._context)
+        path = request.path
+        if dry and request.method != "GET":
+            path += f"{'&' if '?' in path else '?'}dryRun=All"
+        try:
+            body = None if request.body is None else json.dumps(request.body)
+            connection.request(request.method, path, body, self._headers | {"Content-Type": request.content_type})
+            reply = connection.getresponse()
+            said = reply.read().decode(errors="replace")
+        finally:
+            connection.close()
+        warnings = tuple(value for key, value in reply.getheaders() if key.lower() == "warning")
+        try:
+            message = str(json.loads(said).get("message", ""))
+        except ValueError:
+            message = said
+        return Answer(reply.status, message, warnings)
+
+    def does(self, request: Request) -> None:
+        """Send one request that has to succeed."""
+        answer = self.tries(request, dry=False)
+        assert answer.status < 400, answer
+
+
+_PATHS = {
+    "Pod": ("/api/v1", "pods"),
+    "ServiceAccount": ("/api/v1", "serviceaccounts"),
+    "Namespace": ("/api/v1", "namespaces"),
+    "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
+    "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
+    "PipelineSegment": ("/apis/pipesegment.dev/v1alpha1", "pipelinesegments"),
+    "SegmentClass": ("/apis/pipesegment.dev/v1alpha1", "segmentclasses"),
+    "ValidatingAdmissionPolicyBinding": (
+        "/apis/admissionregistration.k8s.io/v1",
+        "validatingadmissionpolicybindings",
+    ),
+    "ValidatingAdmissionPolicy": ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies"),
+}
+
+
+def path(kind: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
+    """Where something is."""
+    base, plural = _PATHS[kind]
+    parts = [base, f"namespaces/{namespace}" if namespace else "", plural, name, subresource]
+    return "/".join(part for part in parts if part)
+
+
+def create(obj: Object) -> Request:
+    """Make an object."""
+    return Request("POST", path(obj["kind"], obj["metadata"].get("namespace", "")), obj)
+
+
+def change(kind: str, namespace: str, name: str, patch: Mapping[str, Any], subresource: str = "") -> Request:
+    """Change an object by a merge patch."""
+    return Request("PATCH", path(kind, namespace, name, subresource), patch, _MERGE)
+
+
+def marked(kind: str, namespace: str, name: str, annotations: Mapping[str, str]) -> Request:
+    """Put annotations on an object."""
+    return change(kind, namespace, name, {"metadata": {"annotations": dict(annotations)}})
+
+
+def delete(kind: str, namespace: str, name: str) -> Request:
+    """Delete an object."""
+    return Request("DELETE", path(kind, namespace, name))
+
+
+def connect(namespace: str, name: str, subresource: str) -> Request:
+    """Exec, attach and the like: what comes after admission fails, for nothing runs."""
+    query = "?command=id&stdout=true" if subresource == "exec" else ""
+    return Request("GET", path("Pod", namespace, name, subresource) + query)
+
+
+def token(namespace: str, account: str) -> Request:
+    """Ask for a token of an account."""
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"audiences": ["sts.example.com"]},
+    }
+    return Request("POST", path("ServiceAccount", namespace, account, "token"), body)
+
+
+def labels(segment_name: str, stage_name: str, **more: str) -> dict[str, str]:
+    """The canonical labels of a stage's pods."""
+    return {"pipesegment.dev/segment": segment_name, "pipesegment.dev/stage": stage_name, **more}
+
+
+def pod(
+    namespace: str,
+    account: str = "",
+    marks: dict[str, str] | None = None,
+    *,
+    name: str = "attempt",
+    annotations: dict[str, str] | None = None,
+    container: Object | None = None,
+    more: list[Object] | None = None,
+    **spec: Any,
+) -> Object:
+    """A pod; `container` is added to its own one, `more` are further ones."""
+    own = {"name": "work", "image": "registry.example.com/work", **(container or {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": marks or {}, "annotations": annotations or {}},
+        "spec": {
+            **({"serviceAccountName": account} if account else {}),
+            "containers": [own, *(more or [])],
+            **spec,
+        },
+    }
+
+
+def debug(namespace: str, name: str) -> Request:
+    """Put a container into a running pod."""
+    added = {"spec": {"ephemeralContainers": [{"name": "debug", "image": "registry.example.com/debug"}]}}
+    return Request(
+        "PATCH", path("Pod", namespace, name, "ephemeralcontainers"), added, "application/strategic-merge-patch+json"
+    )
+
+
+@dataclass
+class Scene:
+    """The cluster, and who is there."""
+
+    plane: ControlPlane
+    people: dict[str, Person] = field(default_factory=dict)
+
+    def tries(self, who: str, request: Request) -> Answer:
+        """Have somebody try something."""
+        return self.people[who].tries(request)
+
+    def proofs(self) -> dict[str, tuple[Request, str]]:
+        """For each binding something that it alone refuses, when alice tries it, and in which words."""
+        build, test = labels("shop", "build"), labels("shop", "test")
+        opened = {"spec": {"egress": [{}]}}
+        forged = {"kopf.zalando.org/last-handled-configuration": "{}"}
+        proofs = {
+            "stage-pods-wired": (create(pod("ci", "other", build)), "Deny stage-pods"),
+            "stage-pods-unwired": (create(pod("ci", "other", test)), "Warn stage-pods"),
+            "stage-creators": (create(pod("ci-locked", "rel-deploy", labels("rel", "deploy"))), "Deny stage-creators"),
+            "stage-bypass": (create(pod("ci", "shop-build", build, hostPID=True)), "Deny stage-bypass"),
+            "stage-debugging": (debug("ci", "build-1"), "Deny stage-debugging"),
+            "lockdown": (connect("ci-locked", "deploy-1", "exec"), "Deny lockdown"),
+            "stage-tokens": (token("ci", "shop-build"), "Deny stage-tokens"),
+            "pod-status": (
+                change("Pod", "ci", "plain-1", {"metadata": {"labels": build}}, "status"),
+                "Deny pod-status",
+            ),
+            "managed-objects": (change("NetworkPolicy", "ci", "shop-build", opened), "Deny managed-objects"),
+            "account-roles": (
+                marked("ServiceAccount", "ci", "used", {"eks.amazonaws.com/role-arn": "x"}),
+                "Deny account-roles",
+            ),
+            "declarations": (marked("PipelineSegment", "quiet", "late", forged), "Deny declarations"),
+        }
+        return {f"pipesegment-{name}": proof for name, proof in proofs.items()}
+
+    def await_policies(self) -> None:
+        """Wait until every binding is in force."""
+        for request, verdict in self.proofs().values():
+            self.await_verdict("alice", request, verdict)
+
+    def await_verdict(self, who: str, request: Request, verdict: str, within: float = 30.0) -> None:
+        """Ask until the API server has taken notice of a policy; it tells nobody when that is."""
+        deadline = time.monotonic() + within
+        while (found := self.tries(who, request)).verdict != verdict:
+            assert time.monotonic() < deadline, f"{found.verdict} instead of {verdict} after {within:g} s"
+            time.sleep(0.05)
+
+
+def compiled(folder: Path) -> list[Object]:
+    """What the operator would make of the stages: the command line says it, with the same code."""
+    for name, documents in (("segments.yaml", SEGMENTS), ("facts.yaml", _facts())):
+        (folder / name).write_text(yaml.safe_dump_all(documents))
+    arguments = ["compile", "-f", str(folder / "segments.yaml"), "--facts", str(folder / "facts.yaml")]
+    result = CliRunner().invoke(program, arguments)
+    assert result.exit_code == 0, result.stderr
+    return list(yaml.safe_load_all(result.stdout))
+
+
+def settle(plane: ControlPlane, folder: Path) -> Scene:
+    """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`."""
+    install(plane)
+    admin = Person(plane.admin)
+    for space, marks in _NAMESPACES.items():
+        if space not in {NAMESPACE, "kube-system"}:
+            metadata = {"name": space, "labels": marks}
+            admin.does(create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+            plane.kubectl("wait", "--for=create", "--timeout=60s", f"--namespace={space}", "serviceaccount/default")
+    _bind(plane)
+    operator = Person(plane.access(service_account=(NAMESPACE, ACCOUNT)))
+    objects = [obj for obj in compiled(folder) if obj["kind"] in {"NetworkPolicy", "ServiceAccount"}]
+    for obj in objects:
+        operator.does(create(obj))
+    for obj in (*_others(), *_running()):
+        admin.does(create(obj))
+    scene = Scene(plane)
+    scene.people = {
+        "alice": Person(plane.access(user="alice", groups=["dev"])),
+        "root": admin,
+        "operator": operator,
+        "tekton": Person(plane.access(service_account=TEKTON)),
+        "jobs": Person(plane.access(service_account=("kube-system", "job-controller"))),
+        "collector": Person(plane.access(service_account=("kube-system", "generic-garbage-collector"))),
+        "node": Person(plane.access(user="system:node:one", groups=["system:nodes"])),
+        "bot": Person(plane.access(service_account=("quiet", "bot"))),
+    }
+    return scene
+
+
+def enforce(plane: ControlPlane, documents: list[Object]) -> None:
+    """Put policies on the cluster."""
+    listed = {"apiVersion": "v1", "kind": "List", "items": documents}
+    plane.kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(listed))
+
+
+def _bind(plane: ControlPlane) -> None:
+    role = {"name": "lab-everything"}
+    subjects = [
+        {"kind": "Group", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+        for name in ("dev", "system:nodes", "system:serviceaccounts")
+    ]
+    items = [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": role, "rules": _RIGHTS},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": role,
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **role},
+            "subjects": subjects,
+        },
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEKTON[0]}},
+        *(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": space, "name": name}}
+            for space, name in (TEKTON, ("kube-system", "job-controller"), ("kube-system", "generic-garbage-collector"))
+        ),
+    ]
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+
+
+_NAMESPACES: dict[str, dict[str, str]] = {
+    "ci": {},
+    "ci-locked": {"lab.example.com/locked": "yes"},
+    "ci-mesh": {"istio-injection": "enabled"},
+    "quiet": {},
+    "kube-system": {},
+    NAMESPACE: {},
+}
+
+#: What the stages are; `watch` is observed, `test` has never been seen to run.
+SEGMENTS = [
+    segment(
+        "shop",
+        "ci",
+        stage("build"),
+        stage("image"),
+        stage("deploy", serviceAccount={"name": "deployer"}),
+        stage("test"),
+        stage("watch", mode="Observe"),
+        stage("borrow", serviceAccount={"name": "used", "create": False}),
+    ),
+    segment(
+        "tk",
+        "ci",
+        stage("compile", engine={"tasks": ["compile", "lint"]}),
+        engine={"type": "Tekton", "tekton": {"pipeline": "tk"}},
+    ),
+    segment("rel", "ci-locked", stage("deploy")),
+    segment("shop", "ci-mesh", stage("build")),
+]
+
+_TEKTON_LABELS = {"tekton.dev/pipeline": "tk", "tekton.dev/pipelineTask": "lint"}
+#: Pods that are there before anybody tries anything.
+_PODS = [
+    ("ci", "shop-build", labels("shop", "build"), "build-1"),
+    ("ci", "shop-image", labels("shop", "image"), "image-1"),
+    ("ci", "deployer", labels("shop", "deploy"), "deploy-1"),
+    ("ci", "tk-compile", _TEKTON_LABELS, "lint-1"),
+    ("ci-locked", "rel-deploy", labels("rel", "deploy"), "deploy-1"),
+    ("ci-mesh", "shop-build", labels("shop", "build"), "build-1"),
+    ("quiet", "", {}, "plain-1"),
+]
+
+
+def _facts() -> list[Object]:
+    """What is around the segments: classes, and pods that run as they should."""
+    spaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": m}} for n, m in _NAMESPACES.items()
+    ]
+    version = "pipesegment.dev/v1alpha1"
+    open_class = {
+        "guardrails": {
+            "exemptions": [{"allow": ["Privileged", "HostPath"], "stages": ["image"], "reason": "builds images"}]
+        }
+    }
+    locked = {
+        "namespaceSelector": {"matchLabels": {"lab.example.com/locked": "yes"}},
+        "priority": 10,
+        "guardrails": {"lockdown": True, "controllers": ["/".join(TEKTON)]},
+    }
+    classes = [
+        {"apiVersion": version, "kind": "SegmentClass", "metadata": {"name": name}, "spec": spec}
+        for name, spec in (("open", open_class), ("locked", locked))
+    ]
+    return [*spaces, *classes, *_running()]
+
+
+def _running() -> Iterator[Object]:
+    for space, account, marks, name in _PODS:
+        yield pod(space, account, marks, name=name)
+
+
+def _others() -> Iterator[Object]:
+    """Accounts that are nobody's stage, pods from before there were policies, and a policy of somebody else."""
+    for space, name in (
+        ("ci", "other"),
+        ("ci", "used"),
+        ("quiet", "bot"),
+        ("quiet", "shop-build"),
+        ("ci-locked", "other"),
+    ):
+        yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": space, "name": name}}
+    yield pod("ci", "", {"app": "web"}, name="plain-1")
+    yield pod("ci", "other", labels("shop", "build"), name="stray-1")
+    yield pod("ci", "shop-build", {"app": "lost"}, name="lost-1")
+    yield pod("ci-locked", "other", {"app": "web"}, name="plain-1")
+    yield {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"namespace": "ci", "name": "somebodys"},
+        "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]},
+    }
+    yield {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "PipelineSegment"} | {
+        "metadata": {"namespace": "quiet", "name": "late"},
+        "spec": {"stages": [{"name": "build"}]},
+    }
