@@ -7,16 +7,16 @@ from tests.mutation.mutant import Mutant
 MUTANTS: Final = (
     Mutant(
         "endpoints of any VPC carry a service",
-        "reach.endpoints",
-        "_part",
-        "(e.vpc, e.region, e.service) == (vpc, region, part)",
-        "(e.region, e.service) == (region, part)",
+        "facts.snapshot",
+        "endpoints_of",
+        "if each.vpc == vpc",
+        "",
     ),
     Mutant(
         "endpoints that nobody knows count as absent",
         "reach.endpoints",
         "_part",
-        "coarse and (vpc is None or known is not None)",
+        "coarse and known is not None",
         "coarse",
     ),
     Mutant(

@@ -232,6 +232,9 @@ class Snapshot:
     others: Others = field(default_factory=Others)
     #: None as long as nobody looked: then nothing is known of any endpoint.
     vpc_endpoints: tuple[VPCEndpoint, ...] | None = None
+    #: VPCs whose endpoints nobody could read, and of those that were read long ago, when.
+    unread_vpcs: frozenset[str] = frozenset()
+    old_vpcs: Mapping[str, str] = field(default_factory=dict)
     #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -252,6 +255,12 @@ class Snapshot:
         """Give the EndpointSlices of a Service, sorted by name."""
         found = (s for s in self.slices.get(namespace, {}).values() if s.service == service)
         return tuple(sorted(found, key=lambda s: s.meta.name))
+
+    def endpoints_of(self, vpc: str) -> tuple[VPCEndpoint, ...] | None:
+        """Give the endpoints of a VPC; None where they are not known."""
+        if self.vpc_endpoints is None or vpc in self.unread_vpcs:
+            return None
+        return tuple(each for each in self.vpc_endpoints if each.vpc == vpc)
 
     def pods_of(self, namespace: str, *selectors: Selector) -> Iterator[Pod]:
         """Give the live pods of a namespace that all these selectors select, host network or not."""

@@ -62,6 +62,14 @@ ENTRIES: Final = (
         "Coarse). The stage reaches more than it declares; Exact is False.",
         "Create the endpoint; the class may also deny (network.inexact.awsService: Deny).",
     ),
+    Entry(
+        "PS737",
+        "EndpointsOld",
+        "warning",
+        "The VPC's endpoints were read long ago",
+        "AWS gives no answer, and what was known of the endpoints goes on for a day. What has changed since is not known.",
+        "Let the operator reach the EC2 API, with the rights that `pipesegment aws operator-policy` prints.",
+    ),
 )
 
 

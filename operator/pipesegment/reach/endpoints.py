@@ -68,15 +68,16 @@ def may_be_coarse(governing: SegmentClassSpec) -> bool:
 def _part(
     scene: Scene, view: View, declared: Declared[ReachEntry], described: str, region: str, part: str
 ) -> Iterator[Edge]:
-    governing, known = view.governing.spec, scene.snapshot.vpc_endpoints
-    vpc, coarse = governing.aws.vpc_id, may_be_coarse(governing)
+    vpc, coarse = view.governing.spec.aws.vpc_id, may_be_coarse(view.governing.spec)
+    known = scene.snapshot.endpoints_of(vpc) if vpc is not None else ()
     through = Through(services.full_name(region, part))
-    found = tuple(e for e in known or () if (e.vpc, e.region, e.service) == (vpc, region, part))
+    found = tuple(e for e in known or () if (e.region, e.service) == (region, part))
     if found:
+        _note_age(scene, declared, described, vpc or "")
         _note_names(scene, declared, described, found)
         for each in found:
             yield _endpoint(scene, view, declared, described, through, each)
-    elif coarse and (vpc is None or known is not None):
+    elif coarse and known is not None:
         made = _open(declared, described, guardrails.internet(scene), through)
         yield replace(made, names=(through.service,))
     else:
@@ -94,7 +95,7 @@ def _note_absent(scene: Scene, view: View, declared: Declared[ReachEntry], descr
         message = f"{who}, so that no endpoint carries {described}"
         fix = "have the platform team set spec.aws.vpcID, or declare cidr or fqdn instead"
         scene.note(declared.because, "Unresolved", described, message, fix)
-    elif scene.snapshot.vpc_endpoints is None:
+    elif scene.snapshot.endpoints_of(vpc) is None:
         message = f"the VPC endpoints of {vpc} are not known, so that {described} stays closed"
         fix = "give what `aws ec2 describe-vpc-endpoints`, `describe-network-interfaces` and `describe-prefix-lists` print"
         scene.note(
@@ -132,6 +133,14 @@ def _endpoint(
         return _closed(declared, described, through)
     _note_unadmitted(scene, view, declared, described, found)
     return _open(declared, described, tuple(AddressPeer(block) for block in left), through)
+
+
+def _note_age(scene: Scene, declared: Declared[ReachEntry], described: str, vpc: str) -> None:
+    since = scene.snapshot.old_vpcs.get(vpc)
+    if since is not None:
+        message = f"the VPC endpoints of {vpc} were last read at {since}, and {described} is what they were then"
+        fix = "let the operator read them (CloudReady and the log say what is in its way)"
+        scene.note(declared.because, "EndpointsOld", described, message, fix)
 
 
 def _note_names(scene: Scene, declared: Declared[ReachEntry], described: str, found: tuple[VPCEndpoint, ...]) -> None:

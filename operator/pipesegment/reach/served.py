@@ -34,10 +34,10 @@ def needed_by(member: Member, question: Question, snapshot: Snapshot) -> str:
 
 
 def _answers(rules: SegmentClassSpec, region: str, part: str, end: End, snapshot: Snapshot) -> bool:
-    known = snapshot.vpc_endpoints
-    if rules.aws.vpc_id is not None and known is None:
+    vpc = rules.aws.vpc_id
+    if vpc is not None and (snapshot.vpc_endpoints is None or vpc in snapshot.unread_vpcs):
         return False
-    mine = [e for e in known or () if (e.vpc, e.region, e.service) == (rules.aws.vpc_id, region, part)]
+    mine = [e for e in snapshot.vpc_endpoints or () if (e.vpc, e.region, e.service) == (vpc, region, part)]
     if mine:
         held = {b for e in mine if not e.gateway for b in e.blocks or () if snapshot.seen.first_in(network(b))}
         return any(covering.in_block(end, block, ()) for e in mine for block in e.blocks or () if block not in held)

@@ -145,8 +145,8 @@ def _endpoints(scene: Scene, judge: Judge, path: str) -> tuple[str, ...]:
         judge.lacks(place, "vpcID", "true")
         return ()
     scene.reads.add(endpoints.READ)
-    known = scene.snapshot.vpc_endpoints
-    found = tuple(sorted(each.id for each in known or () if each.vpc == vpc))
+    known = scene.snapshot.endpoints_of(vpc)
+    found = tuple(sorted(each.id for each in known or ()))
     if not found:
         why = "are not known" if known is None else "do not exist"
         scene.note(
