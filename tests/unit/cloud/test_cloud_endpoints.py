@@ -89,7 +89,9 @@ async def test_what_was_read_last_goes_on_for_a_day():
         assert (opened(world), world.condition("Ready")[1]) == ({"10.9.0.10/32"}, "Enforced")
 
 
-@pytest.mark.parametrize("error", [NoCredentials("nobody"), Rejected(403, "UnauthorizedOperation", "no")])
+@pytest.mark.parametrize(
+    "error", [NoCredentials("nobody"), Rejected(403, "UnauthorizedOperation", "no"), KeyError("VpcEndpoints")]
+)
 async def test_without_the_right_to_read_ways_stay_closed_and_nothing_else_waits(error):
     aws = amazon(KMS)
     aws.fail(error)

@@ -107,9 +107,11 @@ class Endpoints:
     async def _read(self, cloud: Cloud, name: str, each: _Vpc) -> None:
         try:
             found = await read(cloud, each.place, name)
-        except Unreachable as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: what is not read any more has to grow old, and be told
             each.due = self._clock.now() + _RETRY
-            trouble = clean(str(error), MESSAGE)
+            trouble = clean(
+                str(error) if isinstance(error, Unreachable) else f"{type(error).__name__}: {error}", MESSAGE
+            )
             if trouble != each.trouble:
                 _log.warning("the VPC endpoints of %s cannot be read: %s", name, trouble)
             each.trouble = trouble
