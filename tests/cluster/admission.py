@@ -411,6 +411,7 @@ def _others() -> Iterator[Object]:
     yield pod("ci", "other", labels("shop", "build"), name="stray-1")
     yield pod("ci", "shop-build", {"app": "lost"}, name="lost-1")
     yield pod("ci-locked", "other", {"app": "web"}, name="plain-1")
+    yield pod("ci-locked", "rel-deploy", {"app": "lost"}, name="lost-1")
     yield {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -117,6 +117,11 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
         delete("NetworkPolicy", "ci", "shop-build"),
         "Allow",
     ),
+    "a stage's policy deleted by another controller of the control plane": (
+        "jobs",
+        delete("NetworkPolicy", "ci", "shop-build"),
+        "Allow",
+    ),
     "a stage's policy written by the operator": (
         "operator",
         change("NetworkPolicy", "ci", "shop-build", {"spec": {"egress": []}}),
