@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.admission import Request, Scene, change, create, labels, marked, pod
+from tests.cluster.admission import Scene
+from tests.cluster.attempts import Request, change, create, labels, marked, pod
 
 BUILD, IMAGE, DEPLOY, TEST = (labels("shop", name) for name in ("build", "image", "deploy", "test"))
 LINT = {"tekton.dev/pipeline": "tk", "tekton.dev/pipelineTask": "lint"}

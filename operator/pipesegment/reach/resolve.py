@@ -13,19 +13,7 @@ from pipesegment.errors import Refused
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import (
-    conformance,
-    dns,
-    engines,
-    governance,
-    grants,
-    guardrails,
-    mesh,
-    overlap,
-    rights,
-    sources,
-    targets,
-)
+from pipesegment.reach import conformance, dns, engines, governance, grants, guardrails, mesh, overlap, sources, targets
 from pipesegment.reach.conformance import unwired
 from pipesegment.reach.fronts import parts
 from pipesegment.reach.graph import (
@@ -42,6 +30,7 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
+from pipesegment.reach.rights import allowed
 from pipesegment.reach.scene import Declared, Scene, View
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
@@ -289,7 +278,7 @@ def _account(view: View, stage: Stage) -> Account:
         automount=automount,
         image_pull_secrets=tuple(declared.image_pull_secrets),
         annotations=tuple(sorted(declared.annotations.items())),
-        roles=rights.allowed(view),
+        roles=allowed(view),
     )
 
 
