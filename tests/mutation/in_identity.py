@@ -74,7 +74,7 @@ MUTANTS: Final = (
         "without endpoints calls come from anywhere",
         "reach.aws.resolve",
         "_rights",
-        "if aws.require_vpc_endpoint and not endpoints",
+        "if aws.require_vpc_endpoint and not allowed",
         "if False",
     ),
 )

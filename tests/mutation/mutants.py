@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.mutation import in_ambient, in_identity, in_linkerd, in_meshes, in_networks, in_reach
+from tests.mutation import in_ambient, in_endpoints, in_identity, in_linkerd, in_meshes, in_networks, in_reach
 
 MUTANTS: Final = (
     *in_networks.MUTANTS,
@@ -11,4 +11,5 @@ MUTANTS: Final = (
     *in_linkerd.MUTANTS,
     *in_reach.MUTANTS,
     *in_identity.MUTANTS,
+    *in_endpoints.MUTANTS,
 )

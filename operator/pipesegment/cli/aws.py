@@ -3,7 +3,7 @@
 import click
 
 from pipesegment import names
-from pipesegment.cli import output
+from pipesegment.cli import endpoints, output
 from pipesegment.cli.options import Options, surroundings
 from pipesegment.cli.walk import Surroundings, refuse
 from pipesegment.cli.walk import surroundings as read
@@ -16,6 +16,9 @@ from pipesegment.spec.segmentclass import SegmentClassSpec
 @click.group("aws", short_help="Print what has to be in AWS.")
 def command() -> None:
     """Print what has to be in AWS for the operator and the segments."""
+
+
+command.add_command(endpoints.command)
 
 
 @command.command("operator-policy", short_help="Print the operator's own IAM policy.")

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pipesegment import names
 from pipesegment.errors import Refused, Usage
 from pipesegment.evaluate import networkpolicy
-from pipesegment.facts import kinds
+from pipesegment.facts import kinds, vpc
 from pipesegment.findings import Refusal
 from pipesegment.spec import documents, yamlfile
 from pipesegment.spec.base import shown
@@ -160,6 +160,13 @@ def _take_document(place: str, obj: Any, found: Read) -> None:
 
 
 def _take_fact(place: str, obj: Any, found: Read) -> None:
+    if isinstance(obj, Mapping) and vpc.is_answer(obj):
+        faults = tuple(vpc.wrong(obj))
+        if faults:
+            found.problems.append(Problem(place, "the answer of EC2", faults))
+        else:
+            found.facts.append(vpc.wrapped(obj, place))
+        return
     if not isinstance(obj, Mapping) or not isinstance(obj.get("kind"), str):
         refusal = Refusal("kind", "is missing in", "the document", "give it as `kubectl get -o yaml` prints it")
         found.problems.append(Problem(place, "the document", (refusal,)))

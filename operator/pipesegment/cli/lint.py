@@ -9,7 +9,7 @@ from pipesegment.cli import output
 from pipesegment.cli.options import Options, surroundings
 from pipesegment.cli.walk import Surroundings, Walk, walk
 from pipesegment.cli.walk import surroundings as read
-from pipesegment.lint import actions, declared
+from pipesegment.lint import actions, declared, endpoints
 from pipesegment.lint import surroundings as around
 from pipesegment.lint.actions import Reference
 from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
@@ -57,6 +57,7 @@ def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
     for each in walked.walked:
         yield from map(of_finding, each.findings)
         yield from map(of_finding, around.check(each.segment, each.reach, found.snapshot))
+        yield from map(of_finding, endpoints.check(each.reach, found.snapshot))
     for desired in walked.classes:
         yield from map(of_finding, (*desired.gaps, *desired.notes))
 

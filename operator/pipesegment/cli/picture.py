@@ -14,7 +14,9 @@ from pipesegment.reach.graph import Edge, Mode, PortRange, Reach, StageKey, Stag
 Kind = Literal["source", "stage", "target"]
 
 #: Reasons under which an open edge stays open: the own half is written, or a part of the entry is.
-_STILL_OPEN: Final = frozenset({"Ungranted", "Unresolved", "HttpNotEnforced", "FqdnCoarse"})
+_STILL_OPEN: Final = frozenset(
+    {"Ungranted", "Unresolved", "HttpNotEnforced", "FqdnCoarse", "AwsServiceCoarse", "PrefixListCoarse"}
+)
 
 #: Where findings stand that say why no class can be known.
 _OF_CLASS: Final = "metadata.namespace"

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from pipesegment.compile.addresses import Style, complement, style_of
 from pipesegment.compile.ambient_rules import wider_than_declared, withheld
 from pipesegment.compile.mesh_rules import problem, selector_problem
-from pipesegment.compile.network_rules import network_problem, stage_problem, stands_for_names
+from pipesegment.compile.network_rules import is_region_wide, network_problem, stage_problem, stands_for_names
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, Reach, StageReach
@@ -76,6 +76,11 @@ def split(reach: Reach) -> Expressed:
         for place, half in halves.items()
         if edge_of[place] not in closed and half.edge.names
     }
+    regional = {
+        place: found
+        for place, half in halves.items()
+        if edge_of[place] not in closed and (found := is_region_wide(half.edge))
+    }
     shut = {place for place in halves if edge_of[place] in closed}
     unserved = {(halves[place].stage.key, halves[place].edge.because) for place in shut}
     rest = replace(
@@ -84,7 +89,9 @@ def split(reach: Reach) -> Expressed:
         granted=tuple(g for g in reach.granted if (g.stage, g.because) not in unserved),
     )
     said = [*_findings(reach, halves, edge_of, gaps), *_selector_gaps(reach)]
-    widened = [finding for found in (wider, tunnelled, named) for finding in _findings(reach, halves, edge_of, found)]
+    widened = [
+        finding for found in (wider, tunnelled, named, regional) for finding in _findings(reach, halves, edge_of, found)
+    ]
     return Expressed(rest, tuple(sorted(set(said))), tuple(sorted(set(widened))))
 
 

@@ -32,12 +32,31 @@ def network_problem(network: Network, edge: Edge, beside: Sequence[Edge]) -> Pro
 
 
 def stands_for_names(edge: Edge) -> Problem:
-    """Tell that an edge's addresses are all that its host names might stand for."""
+    """Tell that an edge's addresses are all that its host names, or its service of AWS, might stand for."""
+    if edge.through is not None:
+        return Problem(
+            "AwsServiceCoarse",
+            f"{edge.described} is open to every public address at these ports, because the SegmentClass has them stand for "
+            f"services without an endpoint ({', '.join(edge.names)})",
+            "create the endpoint, and have the platform team name the VPC in the SegmentClass (spec.aws.vpcID)",
+        )
     return Problem(
         "FqdnCoarse",
         f"{edge.described} is open to every public address at these ports, because the SegmentClass has them stand for its "
         f"host names ({', '.join(edge.names)})",
         "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium)",
+    )
+
+
+def is_region_wide(edge: Edge) -> Problem | None:
+    """Tell that an edge through a gateway is everything that the service has in its region."""
+    if edge.through is None or not edge.through.prefix_list:
+        return None
+    return Problem(
+        "PrefixListCoarse",
+        f"{edge.described} goes through the gateway {edge.through.endpoint}, whose prefix list ({edge.through.prefix_list}) "
+        "is every address of the service in the region, whoever's data is there",
+        "hold the gateway's policy to what is meant (`pipesegment aws endpoints` prints one), or use an interface endpoint",
     )
 
 

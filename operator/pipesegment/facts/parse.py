@@ -13,6 +13,7 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
+from pipesegment.facts import vpc
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.others import daemon_set, others
 from pipesegment.facts.owners import is_ours
@@ -231,11 +232,14 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     flat: dict[str, Any] = {name: {} for name in _CLUSTER_FIELDS.values()}
     nested: dict[str, Any] = {name: {} for name in _FIELDS.values()}
     crds: set[str] = set()
+    answers: list[Raw] = []
     every = tuple(_flatten(objects))
     for obj in every:
         kind = obj.get("kind", "")
         if kind == "CustomResourceDefinition":
             crds.add(meta(obj, namespaced=False).name)
+        elif kind == vpc.KIND and obj.get("apiVersion") == vpc.API_VERSION:
+            answers.append(obj["spec"])
         elif kind in _CLUSTER_FIELDS:
             value = PARSERS[kind](obj)
             flat[_CLUSTER_FIELDS[kind]][value.meta.name] = value
@@ -245,7 +249,14 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     pods = (pod for by in nested["pods"].values() for pod in by.values())
     services = (service for by in nested["services"].values() for service in by.values())
     seen = SeenAddresses(ip for found in (*pods, *services) for ip in addresses(found))
-    return Snapshot(**flat, **nested, seen=seen, crds=frozenset(crds), others=others(every))
+    return Snapshot(
+        **flat,
+        **nested,
+        seen=seen,
+        crds=frozenset(crds),
+        others=others(every),
+        vpc_endpoints=vpc.endpoints(answers),
+    )
 
 
 def addresses(found: Pod | Service) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
+from pipesegment.facts.vpc import VPCEndpoint
 from pipesegment.findings import Refusal
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import PipelineSegmentSpec
@@ -157,15 +158,6 @@ class Node:
     pod_cidrs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class VPCEndpoint:
-    """An endpoint of a VPC that is in use; `service` as its name ends, such as `s3` or `ecr.api`."""
-
-    vpc: str
-    service: str
-    id: str
-
-
 @dataclass(frozen=True)
 class Segment:
     """A PipelineSegment with its parsed spec; `spec` is None when it is refused (it counts for nothing), `refusals` say why.
@@ -240,6 +232,9 @@ class Snapshot:
     others: Others = field(default_factory=Others)
     #: None as long as nobody looked: then nothing is known of any endpoint.
     vpc_endpoints: tuple[VPCEndpoint, ...] | None = None
+    #: VPCs whose endpoints nobody could read, and of those that were read long ago, when.
+    unread_vpcs: frozenset[str] = frozenset()
+    old_vpcs: Mapping[str, str] = field(default_factory=dict)
     #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -260,6 +255,12 @@ class Snapshot:
         """Give the EndpointSlices of a Service, sorted by name."""
         found = (s for s in self.slices.get(namespace, {}).values() if s.service == service)
         return tuple(sorted(found, key=lambda s: s.meta.name))
+
+    def endpoints_of(self, vpc: str) -> tuple[VPCEndpoint, ...] | None:
+        """Give the endpoints of a VPC; None where they are not known."""
+        if self.vpc_endpoints is None or vpc in self.unread_vpcs:
+            return None
+        return tuple(each for each in self.vpc_endpoints if each.vpc == vpc)
 
     def pods_of(self, namespace: str, *selectors: Selector) -> Iterator[Pod]:
         """Give the live pods of a namespace that all these selectors select, host network or not."""

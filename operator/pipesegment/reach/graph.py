@@ -136,6 +136,18 @@ class Front:
     ports: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Through:
+    """Which service of AWS an edge leads to (by the name that its endpoints have), and by which endpoint ('' for none).
+
+    `prefix_list`: it is a gateway, and the peers are everything that the service has in its region.
+    """
+
+    service: str
+    endpoint: str = ""
+    prefix_list: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Tunnel:
     """How Istio's ambient mesh or Linkerd carries calls to pods: to one port of theirs, whatever port is called.
@@ -163,7 +175,8 @@ class Edge:
     of the other side (None: unknown, such as plain pods). `unread`: ports where no proxy reads the requests of `http`,
     for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
     engines translate before they judge, or after. `tunnel`: the mesh carries it to a port of its own, as far as it is TCP.
-    `names`: the host names that are meant, where the peers are all that they might stand for.
+    `names`: the host names or services of AWS that are meant, where the peers are all that they might stand for.
+    `through` is None for what is no service of AWS.
     """
 
     because: str
@@ -182,6 +195,7 @@ class Edge:
     virtual: bool = False
     tunnel: Tunnel | None = None
     names: tuple[str, ...] = ()
+    through: Through | None = None
 
     @property
     def other_meshed(self) -> bool | None:

@@ -6,7 +6,7 @@ from typing import Final
 from pipesegment.facts.ends import End, PodEnd, Port
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import covering, mesh
+from pipesegment.reach import covering, mesh, served
 from pipesegment.reach.consent import Consent, Meant
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.leaving import Leaving
@@ -42,6 +42,9 @@ class Implied:
             yield f"{member.path('engine')} (engine)"
         if _is_agent(member, question):
             yield member.path("aws.identity")
+        needed = served.needed_by(member, question, self._snapshot)
+        if needed:
+            yield needed
         if self._is_resolver(member, question):
             yield member.path("dns")
         if _is_control_plane(member, question) and self._takes_part(member):

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pipesegment.facts.ends import End, PodEnd
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import addresses, covering, hostnames, network
+from pipesegment.reach import addresses, covering, hostnames, network, served
 from pipesegment.reach.consent import Consent, Meant, admits
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.graph import Network
@@ -90,10 +90,8 @@ class Leaving:
                 return covering.kubernetes_api(entry.ports, end, port, self._snapshot)
             case "imds":
                 return covering.metadata(end, entry.ports, port)
-            case "fqdn":
+            case _:
                 return self._named(member, entry, question)
-            case _:  # AWS services are refused until something enforces them
-                return NO_WAY
 
     def through(self, member: Member, found: Service | None, ports: Sequence[Port], question: Question) -> Ways:
         """Tell in which ways a Service means the destination; what its author gives it is held to the class's word."""
@@ -120,7 +118,9 @@ class Leaving:
         return meant(found, entry.ports, question.destination, question.port)
 
     def _named(self, member: Member, entry: ReachEntry, question: Question) -> Ways:
-        assert entry.fqdn is not None
+        """Mean what is known by a name alone: hosts, or services of AWS."""
+        if entry.fqdn is None:
+            return served.means(member, entry, question, self._snapshot)
         if self._stands_for_names(member, question.destination):
             return covering.at(entry.ports or covering.HTTPS, question.port, question.destination)
         return covering.host_name(entry.fqdn.names, entry.ports, question.destination, question.port)

@@ -14,6 +14,7 @@ from pipesegment.findings import Refusal
 from pipesegment.reach import (
     conformance,
     dns,
+    endpoints,
     engines,
     governance,
     grants,
@@ -118,6 +119,7 @@ def _stage(
     egress += _siblings(scene, view, "egress")
     ingress += _siblings(scene, view, "ingress")
     egress += cloud.agent(view)
+    egress += _counted(scene, endpoints.derived(scene, view))
     named = view.placed.needs.names or view.stage.aws.pods is not None or _sidecar_needs(view, egress, ingress)
     egress += dns.edges(scene, view, names_needed=named)
     egress += _control_plane(view, egress, ingress)

@@ -6,7 +6,7 @@ from functools import partial
 
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
-from pipesegment.reach import addresses, apiserver, grants, guardrails, hostnames, notes, pods, services
+from pipesegment.reach import addresses, apiserver, endpoints, grants, guardrails, hostnames, notes, pods, services
 from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
@@ -32,6 +32,8 @@ def egress(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator
         yield from _destination(scene, view, declared, entry.destination.name)
     elif entry.kubernetes_api is not None:
         yield from apiserver.edges(scene, declared)
+    elif entry.aws_service is not None:
+        yield from endpoints.edges(scene, view, declared)
     else:
         yield _outside(scene, declared)
 
@@ -46,11 +48,9 @@ def _outside(scene: Scene, declared: Declared[ReachEntry]) -> Edge:
         return _open(declared, Target.INTERNET, "internet", peers, ranges(entry.ports))
     if entry.imds is not None:
         return _open(declared, Target.IMDS, "imds", addresses.IMDS, ranges(entry.ports) or (PortRange("TCP", 80),))
-    if entry.fqdn is not None:
-        described = f"fqdn {', '.join(entry.fqdn.names)}"
-        return _named(scene, declared, Target.FQDN, described, entry.fqdn.names, entry.ports)
-    # `awsService` never comes here: it is refused as NotYetSupported before.
-    return closed(declared, Target(entry.kind), entry.kind)
+    assert entry.fqdn is not None
+    described = f"fqdn {', '.join(entry.fqdn.names)}"
+    return _named(scene, declared, Target.FQDN, described, entry.fqdn.names, entry.ports)
 
 
 def _block(scene: Scene, declared: Declared[ReachEntry], cidr: CidrBlock) -> Edge:

@@ -57,7 +57,7 @@ _WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 #: What makes no condition False; the mesh's own condition tells it all the same.
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
-_READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers"})
+_READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld"})
 #: Gaps of the mesh: its own condition tells them too.
 _MESH: Final = frozenset(
     {

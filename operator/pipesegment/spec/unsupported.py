@@ -12,7 +12,6 @@ from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 _REASON: Final = "NotYetSupported"
-_LATER_TARGETS: Final = frozenset({"awsService"})
 _Place = tuple[str | int, ...]
 
 
@@ -28,9 +27,6 @@ def not_yet_supported(kind: str, spec: Model, name: str = "") -> tuple[Refusal, 
 
 
 def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
-    for place, entry in spec.each_reach():
-        if entry.kind in _LATER_TARGETS:
-            yield (*place, entry.kind), entry.aws_service
     for index, stage in enumerate(spec.stages):
         for step, value in _stage(stage):
             yield ("stages", index, *step), value
@@ -49,9 +45,6 @@ def _grant(spec: SegmentGrantSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
-    for index, entry in enumerate(spec.baseline.reaches):
-        if entry.kind in _LATER_TARGETS:
-            yield ("baseline", "reaches", index, entry.kind), entry.aws_service
     yield from _network(spec)
     for place, value, default in (
         (("aws", "backend"), spec.aws.backend, "Direct"),
@@ -71,8 +64,6 @@ def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         yield ("network", "provider"), network.provider
     if network.inexact.fqdn == "Resolve":
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn
-    if network.inexact.aws_service != "Deny":
-        yield ("network", "inexact", "awsService"), network.inexact.aws_service
 
 
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipesegment.facts.snapshot import VPCEndpoint
+from pipesegment.facts.vpc import VPCEndpoint
 from tests.unit.iam.authorization import allows
 from tests.unit.iam.roles import EVERYTHING, READ, compiled, reached, refused
 

@@ -73,16 +73,12 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
 
     assert {name: paths for name, paths in refused.items() if paths} == {
         "shop": [
-            "spec.common.reaches[8].awsService",
-            "spec.stages[0].reaches[8].awsService",
             "spec.stages[0].aws.securityGroupIDs",
             "spec.stages[0].gates",
         ],
         "to-web": ["spec.http"],
         "default": [
-            "spec.baseline.reaches[8].awsService",
             "spec.network.inexact.fqdn",
-            "spec.network.inexact.awsService",
             "spec.aws.ensureEndpoints",
             "spec.breakGlass",
             "spec.gates",

@@ -18,10 +18,6 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
     ("stage", "line"),
     [
         (
-            {"reaches": [{"awsService": {"name": "s3"}}]},
-            'spec.stages[0].reaches[0].awsService: is not supported by this version \'{"name":"s3"}\': remove it',
-        ),
-        (
             {"aws": {"securityGroupIDs": ["sg-0123"]}},
             "spec.stages[0].aws.securityGroupIDs: is not supported by this version '[\"sg-0123\"]': remove it",
         ),
@@ -46,7 +42,7 @@ def test_a_field_of_a_later_version_is_refused(stage, line):
         {"aws": {"identity": "IRSA", "permissionSets": ["ECRPush"], "tokenSeconds": 3600}},
         {"gates": []},
         {"serviceAccount": {"roleRefs": [{"kind": "Role", "name": "reader"}]}},
-        {"reaches": [{"imds": {}}, {"destination": {"name": "forge"}}]},
+        {"reaches": [{"imds": {}}, {"awsService": {"name": "s3"}}, {"destination": {"name": "forge"}}]},
     ],
 )
 def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from pipesegment.findings import Refusal
+from pipesegment.reach import endpoints
 from pipesegment.reach.aws import rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import CloudIdentity, Home, Rights, Way
@@ -61,7 +62,6 @@ def _identity(scene: Scene, view: View, *, withdrawn: bool) -> tuple[CloudIdenti
         namespace_uid=_namespace_uid(scene),
         withdrawn=withdrawn,
     )
-    _note_services(scene, path, way, aws)
     unknown = made.rights is None and not aws.role_arn
     return (None if judge.refusals or unknown else made), tuple(judge.refusals)
 
@@ -125,15 +125,15 @@ def _rights(scene: Scene, judge: Judge, view: View, aws: StageAws) -> Rights | N
         return None
     statements = rights.statements(judge, view, aws)
     managed = rights.managed(judge, view, aws)
-    endpoints = _endpoints(scene, judge, path) if aws.require_vpc_endpoint else None
-    if aws.require_vpc_endpoint and not endpoints:
+    allowed = _endpoints(scene, judge, path) if aws.require_vpc_endpoint else None
+    if aws.require_vpc_endpoint and not allowed:
         return None
     return Rights(
         role_path=judge.aws.role_path,
         boundary=judge.aws.permissions_boundary_arn or "",
         statements=statements,
         managed=managed,
-        endpoints=endpoints,
+        endpoints=allowed,
         session_seconds=aws.max_session_seconds,
     )
 
@@ -144,8 +144,9 @@ def _endpoints(scene: Scene, judge: Judge, path: str) -> tuple[str, ...]:
     if vpc is None:
         judge.lacks(place, "vpcID", "true")
         return ()
-    known = scene.snapshot.vpc_endpoints
-    found = tuple(sorted(each.id for each in known or () if each.vpc == vpc))
+    scene.reads.add(endpoints.READ)
+    known = scene.snapshot.endpoints_of(vpc)
+    found = tuple(sorted(each.id for each in known or ()))
     if not found:
         why = "are not known" if known is None else "do not exist"
         scene.note(
@@ -156,22 +157,6 @@ def _endpoints(scene: Scene, judge: Judge, path: str) -> tuple[str, ...]:
             "create the endpoints, or set requireVPCEndpoint: false and accept calls from anywhere",
         )
     return found
-
-
-def _note_services(scene: Scene, path: str, way: Way, aws: StageAws) -> None:
-    """Say that the ways to the services of the actions are not opened: the addresses of their endpoints are not known."""
-    if way is Way.FORGE or aws.reach_services == "Declared":
-        return
-    services = {action.partition(":")[0] for p in aws.permissions for action in p.actions if ":" in action}
-    services |= {"sts"} if way is Way.IRSA else set()
-    named = ", ".join(sorted(services)) or "its actions"
-    scene.note(
-        f"{path}.reachServices",
-        "Unresolved",
-        f"awsService {named}",
-        f"the VPC endpoints of {named} are not known, so that the stage reaches them only where its reaches say so",
-        "declare under reaches what carries these calls, and reachServices: Declared",
-    )
 
 
 def _too_large(scene: Scene, view: View, told: int) -> None:

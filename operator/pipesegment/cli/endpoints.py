@@ -1,0 +1,94 @@
+"""`pipesegment aws endpoints`: which VPC endpoints the segments need and have, and the policies that would hold them."""
+
+from typing import Any
+
+import click
+
+from pipesegment.cli import output
+from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.walk import Walk, refuse, walk
+from pipesegment.cli.walk import surroundings as read
+from pipesegment.compile.iam.endpoints import Need, needs
+from pipesegment.errors import Refused
+from pipesegment.facts.snapshot import Snapshot
+from pipesegment.findings import Refusal
+
+
+@click.command("endpoints", short_help="Print the VPC endpoints that the segments need and have.")
+@surroundings()
+@click.option("--apply", is_flag=True, help="Make what is missing, where the class has ensureEndpoints.")
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="The format; json and yaml have each endpoint's policy.",
+)
+@click.pass_context
+def command(ctx: click.Context, options: Options, apply: bool, style: str) -> None:
+    """Print the VPC endpoints that the segments need and have, and the policies that least privilege would give them.
+
+    What is there comes with --facts, as `aws ec2 describe-vpc-endpoints` and its like print it. Exit 1 when an endpoint is
+    missing, or nobody knows whether it is there.
+    """
+    if apply:
+        fix = "make what is printed, with the tools that make your VPC"
+        raise Refused([Refusal("--apply", "is not supported by this version", "true", fix, "NotYetSupported")])
+    found = walk(read(options, optional=True))
+    if found.problems:
+        refuse(found.problems)
+    wanted = _needs(found)
+    states = [_state(each, found.surroundings.snapshot) for each in wanted]
+    if style == "text":
+        _print(wanted, states)
+    else:
+        output.write_data({"endpoints": list(map(_data, wanted, states))}, style)
+    ctx.exit(0 if set(states) <= {"there"} else 1)
+
+
+def _needs(found: Walk) -> tuple[Need, ...]:
+    return needs((each.reach, each.desired) for each in found.walked)
+
+
+def _state(need: Need, snapshot: Snapshot) -> str:
+    if need.endpoints:
+        return "there"
+    return "unknown" if not need.vpc or snapshot.endpoints_of(need.vpc) is None else "missing"
+
+
+def _data(need: Need, state: str) -> dict[str, Any]:
+    callers = [
+        {"stage": c.stage, "because": list(c.because), **({"roleARN": c.role} if c.role else {})} for c in need.callers
+    ]
+    return {
+        "service": need.service,
+        "vpcID": need.vpc,
+        "type": _type(need),
+        "state": state,
+        "endpointIDs": list(need.endpoints),
+        "neededBy": callers,
+        "policy": need.policy,
+        "notInPolicy": list(need.unread),
+    }
+
+
+def _type(need: Need) -> str:
+    return "Gateway" if need.gateway else "Interface"
+
+
+def _print(wanted: tuple[Need, ...], states: list[str]) -> None:
+    if not wanted:
+        output.say("the segments reach no service of AWS")
+        return
+    rows = [
+        [state, n.service, _type(n), ", ".join(n.endpoints) or "-", ", ".join(c.stage for c in n.callers)]
+        for n, state in zip(wanted, states, strict=True)
+    ]
+    output.write_table(["STATE", "SERVICE", "TYPE", "ENDPOINT", "NEEDED BY"], rows)
+    for need in wanted:
+        if need.unread:
+            told = ", ".join(need.unread)
+            output.say(f"{need.service}: what the roles of {told} may do is not all known here, and not in its policy")
+    output.say("-o yaml prints the policy that each of them should have")

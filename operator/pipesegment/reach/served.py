@@ -1,0 +1,47 @@
+"""Whether one destination is a service of AWS that a stage declares, or that its rights need."""
+
+from pipesegment.facts.ends import End
+from pipesegment.facts.snapshot import Snapshot
+from pipesegment.reach import covering
+from pipesegment.reach.addresses import network
+from pipesegment.reach.aws import services
+from pipesegment.reach.covering import NO_WAY, Ways
+from pipesegment.reach.members import Member
+from pipesegment.reach.question import Question
+from pipesegment.spec.segment import ReachEntry
+from pipesegment.spec.segmentclass import SegmentClassSpec
+
+
+def means(member: Member, entry: ReachEntry, question: Question, snapshot: Snapshot) -> Ways:
+    """Tell in which ways an entry for a service means the destination: by the endpoints of the class's VPC."""
+    named, rules = entry.aws_service, member.governance.spec
+    assert named is not None
+    region = named.region or rules.aws.region
+    if region is None or not any(
+        _answers(rules, region, part, question.destination, snapshot) for part in services.parts(named.name)
+    ):
+        return NO_WAY
+    return covering.at(entry.ports or covering.HTTPS, question.port, question.destination)
+
+
+def needed_by(member: Member, question: Question, snapshot: Snapshot) -> str:
+    """Say where the rights are declared that need the destination; '' for none."""
+    targets = member.governance.spec.guardrails.targets
+    if member.runner or (targets and "awsService" not in targets):
+        return ""
+    found = services.needed(member.path("aws"), member.stage.aws, member.governance.spec.aws)
+    return next((n.because for n in found if means(member, services.entry(n.service), question, snapshot)), "")
+
+
+def _answers(rules: SegmentClassSpec, region: str, part: str, end: End, snapshot: Snapshot) -> bool:
+    vpc = rules.aws.vpc_id
+    if vpc is not None and (snapshot.vpc_endpoints is None or vpc in snapshot.unread_vpcs):
+        return False
+    mine = [e for e in snapshot.vpc_endpoints or () if (e.vpc, e.region, e.service) == (vpc, region, part)]
+    if mine:
+        held = {b for e in mine if not e.gateway for b in e.blocks or () if snapshot.seen.first_in(network(b))}
+        return any(covering.in_block(end, block, ()) for e in mine for block in e.blocks or () if block not in held)
+    coarse = (
+        rules.network.inexact.aws_service == "Coarse" and rules.network.allow_internet and not rules.guardrails.cidrs
+    )
+    return coarse and covering.is_internet(end, rules, snapshot)
