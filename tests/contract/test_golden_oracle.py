@@ -39,7 +39,7 @@ def policies(case: Path) -> list[Raw]:
     if told["exit"]:
         return []
     given = yaml.safe_load(case.with_name(case.name.replace(".out.", ".in.")).read_text())
-    foreign = [obj for obj in given.get("facts") or () if obj["kind"] == NETWORK_POLICY]
+    foreign = [obj for obj in given.get("facts") or () if obj.get("kind") == NETWORK_POLICY]
     return [*(obj for obj in told["objects"] if obj["kind"] in POLICY_KINDS), *foreign]
 
 
