@@ -8,21 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.admission import (
-    NAMESPACE,
-    Request,
-    Scene,
-    change,
-    connect,
-    create,
-    debug,
-    delete,
-    labels,
-    marked,
-    pod,
-    token,
-)
-from tests.cluster.operator import segment, stage
+from tests.cluster.admission import Scene
+from tests.cluster.attempts import Request, change, connect, create, debug, delete, labels, marked, pod, token
+from tests.cluster.operator import NAMESPACE, segment, stage
 
 BUILD = labels("shop", "build")
 ARN = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/mine"}
@@ -114,6 +102,11 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
     ),
     "a stage's policy deleted by the garbage collector": (
         "collector",
+        delete("NetworkPolicy", "ci", "shop-build"),
+        "Allow",
+    ),
+    "a stage's policy deleted by another controller of the control plane": (
+        "jobs",
         delete("NetworkPolicy", "ci", "shop-build"),
         "Allow",
     ),

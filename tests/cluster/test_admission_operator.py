@@ -10,7 +10,8 @@ from lab.controlplane import ControlPlane, start
 from lab.errors import LabError
 from pipesegment import names
 from tests.cluster import admission
-from tests.cluster.admission import Person, Scene, create, labels, marked, pod
+from tests.cluster.admission import Scene
+from tests.cluster.attempts import Person, create, labels, marked, pod
 from tests.cluster.conftest import Operators
 from tests.cluster.operator import POLICY, VERSION, install, segment, settled, stage, to_cidr
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.admission import Request, Scene, change, create, labels, marked, pod
+from tests.cluster.admission import Scene
+from tests.cluster.attempts import Request, change, create, labels, marked, pod
 
 BUILD, IMAGE, DEPLOY, TEST = (labels("shop", name) for name in ("build", "image", "deploy", "test"))
 LINT = {"tekton.dev/pipeline": "tk", "tekton.dev/pipelineTask": "lint"}
@@ -115,6 +116,12 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
     "the engine's controller": ("tekton", create(pod("ci-locked", "rel-deploy", REL)), "Allow"),
     "anybody else, all as it should be": ("alice", create(pod("ci-locked", "rel-deploy", REL)), "Deny stage-creators"),
     "another controller": ("jobs", create(pod("ci-locked", "rel-deploy", REL)), "Deny stage-creators"),
+    "a pod that becomes the stage's by its labels": (
+        "alice",
+        relabel("ci-locked", "lost-1", REL),
+        "Deny stage-creators",
+    ),
+    "…by the engine's controller": ("tekton", relabel("ci-locked", "lost-1", REL), "Allow"),
     "anybody's own pod there": ("alice", create(pod("ci-locked", "other")), "Allow"),
     "where no class names controllers": ("bot", create(pod("ci", "shop-build", BUILD)), "Allow"),
     # Ways around the fence.
@@ -196,6 +203,16 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
         bypass("ci-mesh", annotations={"proxy.istio.io/config": '{"interceptionMode": "NONE"}'}),
         "Deny stage-bypass",
     ),
+    "a sidecar of one's own making, with something harmless": (
+        "alice",
+        bypass(
+            "ci-mesh",
+            annotations={
+                "proxy.istio.io/config": '{"interceptionMode": "NONE", "holdApplicationUntilProxyStarts": true}'
+            },
+        ),
+        "Deny stage-bypass",
+    ),
     "waiting for the sidecar": (
         "alice",
         bypass("ci-mesh", annotations={"proxy.istio.io/config": '{"holdApplicationUntilProxyStarts": true}'}),
@@ -240,3 +257,43 @@ def test_verdict(guarded: Scene, who: str, request_: Request, verdict: str):
     answer = guarded.tries(who, request_)
 
     assert answer.verdict == verdict, answer
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("istio.io/dataplane-mode", "none"),
+        ("istio.io/use-waypoint", "none"),
+        ("security.istio.io/tlsMode", "disabled"),
+        ("linkerd.io/inject", "disabled"),
+    ],
+)
+def test_a_label_that_leads_out_of_the_mesh(guarded: Scene, key: str, value: str):
+    answer = guarded.tries("alice", bypass("ci-mesh", marks=BUILD | {key: value}))
+
+    assert answer.verdict == "Deny stage-bypass", answer
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("linkerd.io/inject", "disabled"),
+        ("config.linkerd.io/skip-outbound-ports", "443"),
+        ("config.linkerd.io/skip-inbound-ports", "8080"),
+        ("config.linkerd.io/skip-subnets", "192.0.2.0/24"),
+        ("config.linkerd.io/default-inbound-policy", "all-unauthenticated"),
+        ("sidecar.istio.io/bootstrapOverride", "mine"),
+        ("sidecar.istio.io/proxyImage", "registry.example.com/mine"),
+        ("proxy.istio.io/overrides", "{}"),
+        ("inject.istio.io/templates", "mine"),
+        ("ambient.istio.io/bypass-inbound-capture", "true"),
+        ("traffic.sidecar.istio.io/excludeOutboundIPRanges", "192.0.2.0/24"),
+        ("traffic.sidecar.istio.io/includeOutboundIPRanges", "192.0.2.0/24"),
+        ("traffic.sidecar.istio.io/includeInboundPorts", "8080"),
+        ("traffic.sidecar.istio.io/excludeInterfaces", "eth1"),
+    ],
+)
+def test_an_annotation_that_leads_out_of_the_mesh(guarded: Scene, key: str, value: str):
+    answer = guarded.tries("alice", bypass("ci-mesh", annotations={key: value}))
+
+    assert answer.verdict == "Deny stage-bypass", answer

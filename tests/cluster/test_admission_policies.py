@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.cluster import admission
-from tests.cluster.admission import Person, Request, Scene, change, create, labels, path, pod
+from tests.cluster.admission import Scene
+from tests.cluster.attempts import Person, Request, change, create, labels, path, pod
 
 ROOM = "ci-mesh"
 #: As much as the schema lets a stage's selector ask for.

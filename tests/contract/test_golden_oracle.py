@@ -25,7 +25,7 @@ Raw = Mapping[str, Any]
 CASES = sorted((Path(__file__).parents[1] / "golden" / "cases").glob("*.out.yaml"))
 NAME_LABEL = "kubernetes.io/metadata.name"
 #: What the names of ports stand for at made-up pods.
-NAMED = {"http": 8080, "https": 8443, "sql": 5432, "web": 8888, "metrics": 9090, "dns-tcp": 5353}
+NAMED = {"http": 8080, "https": 8443, "sql": 5432, "web": 8888, "metrics": 9090, "dns-tcp": 5353, "admin": 9901}
 #: Everybody reaches these, or nobody: they keep each question honest.
 STRANGERS: tuple[End, ...] = (PodEnd("strangers", "stranger", {"app": "stranger"}), AddressEnd("9.9.9.9"))
 
@@ -39,7 +39,7 @@ def policies(case: Path) -> list[Raw]:
     if told["exit"]:
         return []
     given = yaml.safe_load(case.with_name(case.name.replace(".out.", ".in.")).read_text())
-    foreign = [obj for obj in given.get("facts") or () if obj["kind"] == NETWORK_POLICY]
+    foreign = [obj for obj in given.get("facts") or () if obj.get("kind") == NETWORK_POLICY]
     return [*(obj for obj in told["objects"] if obj["kind"] in POLICY_KINDS), *foreign]
 
 
@@ -129,7 +129,7 @@ def ports(found: list[Raw]) -> list[Port]:
         for port in rule.get("ports", ()):
             first = port["port"] if isinstance(port["port"], int) else NAMED[port["port"]]
             numbers = {first, first + 1, port.get("endPort", first), port.get("endPort", first) + 1}
-            asked |= {Port(protocol, n) for n in numbers for protocol in {port["protocol"], "TCP"}}
+            asked |= {Port(protocol, n) for n in numbers for protocol in {port.get("protocol", "TCP"), "TCP"}}
     return sorted(asked)
 
 

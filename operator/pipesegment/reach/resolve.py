@@ -22,7 +22,6 @@ from pipesegment.reach import (
     mesh,
     overlap,
     pipeline,
-    rights,
     sources,
     targets,
     tunnels,
@@ -44,6 +43,7 @@ from pipesegment.reach.graph import (
     StageReach,
     Target,
 )
+from pipesegment.reach.rights import allowed
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.stages import placements
 from pipesegment.reach.view import Declared, View
@@ -272,7 +272,7 @@ def _account(view: View, stage: Stage) -> Account:
         automount=automount,
         image_pull_secrets=tuple(declared.image_pull_secrets),
         annotations=tuple(sorted(declared.annotations.items())),
-        roles=rights.allowed(view),
+        roles=allowed(view),
     )
 
 

@@ -140,8 +140,8 @@ def reaches(draw: st.DrawFn) -> Reach:
     )
 
 
-def specs(desired, kind):
-    return [o["spec"] for o in desired.objects if o["kind"] == kind]
+def specs(desired, kind, group=""):
+    return [o["spec"] for o in desired.objects if o["kind"] == kind and o["apiVersion"].startswith(group)]
 
 
 @patient
@@ -158,7 +158,7 @@ def test_no_list_that_means_everything_is_empty(reach):
                 for peer in rule[peers]:
                     assert peer.keys() in ({"ipBlock"}, {"namespaceSelector", "podSelector"})
                     assert peer.get("namespaceSelector", True)
-    for spec in specs(desired, "AuthorizationPolicy"):
+    for spec in specs(desired, "AuthorizationPolicy", "security.istio.io/"):
         assert spec["action"] == "ALLOW"
         assert spec["selector"]["matchLabels"]
         assert spec.get("rules", True)
@@ -167,6 +167,10 @@ def test_no_list_that_means_everything_is_empty(reach):
             assert all(any(source["source"].values()) and all(source["source"].values()) for source in rule["from"])
             assert rule.get("to", True)
             assert all(to["operation"] and all(to["operation"].values()) for to in rule.get("to", ()))
+    for spec in specs(desired, "AuthorizationPolicy", "policy.linkerd.io/"):
+        assert spec["requiredAuthenticationRefs"]
+    for spec in specs(desired, "MeshTLSAuthentication"):
+        assert spec["identities"]
     for spec in specs(desired, "PeerAuthentication"):
         assert spec["selector"]["matchLabels"]
     for spec in specs(desired, "Sidecar"):
