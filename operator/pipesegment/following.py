@@ -11,6 +11,7 @@ from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.facts.others import DaemonSet
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
+from pipesegment.facts.vpc import Known
 from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
@@ -121,6 +122,11 @@ class Following:
         """Tell those who wait for the name of an object that we deleted: what we do ourselves is no news otherwise."""
         for target in (target for target, uid in done.items() if not uid):
             self._add_segments(self._dependents.due(target.kind, target.namespace, target.name))
+
+    def endpoints_read(self, known: Known) -> None:
+        """Take in what is known of VPC endpoints, and make those due that reach any."""
+        self.surroundings.endpoints = known
+        self._add_segments(self._dependents.due("VPCEndpoint", "", ""))
 
     def add_everything(self) -> None:
         """Make due every class, every segment and everybody who has objects; grants say what segments made of them."""

@@ -23,6 +23,7 @@ from pipesegment.report.outcome import Failed
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
 from pipesegment.world.applying import Results
+from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.aws.port import Cloud
 from pipesegment.world.clock import Clock, utc
 from pipesegment.world.port import Cluster, Json
@@ -63,6 +64,13 @@ class Operator:
             now=now,
             clock=clock,
         )
+        self._endpoints = Endpoints(
+            cloud,
+            classes=lambda: self._following.snapshot.classes,
+            told=self._following.endpoints_read,
+            now=now,
+            clock=clock,
+        )
         #: Segments that existed in the beginning and were not looked at yet.
         self._unseen: set[Key] = set()
         self.queue: WorkQueue[Work] = WorkQueue(
@@ -87,6 +95,7 @@ class Operator:
     async def lead(self) -> None:
         """Begin to work once everything was read: what is not known yet must not be taken for gone."""
         await self._following.wait_synced()
+        await self._endpoints.start()
         segments = self._following.snapshot.segments
         self._unseen = {Key(namespace, name) for namespace, found in segments.items() for name in found}
         self._following.add_everything()
@@ -101,6 +110,7 @@ class Operator:
         finished = await asyncio.gather(self.queue.drain(patience), self.roles.queue.drain(patience))
         if not all(finished):
             _log.warning("some reconciles did not finish within %.0f s", self._settings.drain_timeout)
+        await self._endpoints.stop()
         await self._following.stop()
 
     def put_segment(self, obj: Json) -> None:
@@ -179,6 +189,7 @@ class Operator:
         return _CONFLICT_RETRY if outcome.conflicts else None
 
     async def _look_at_class(self, work: Work) -> float | None:
+        self._endpoints.wake()
         found = self._following.snapshot.classes.get(work.name)
         if found is None or found.meta.deleting:
             # What it closed stays closed until another class decides: that one is looked at, too.

@@ -232,8 +232,8 @@ class Snapshot:
     others: Others = field(default_factory=Others)
     #: None as long as nobody looked: then nothing is known of any endpoint.
     vpc_endpoints: tuple[VPCEndpoint, ...] | None = None
-    #: VPCs whose endpoints nobody could read, and of those that were read long ago, when.
-    unread_vpcs: frozenset[str] = frozenset()
+    #: VPCs whose endpoints these are (None: every one), and of those that were read long ago, when.
+    read_vpcs: frozenset[str] | None = None
     old_vpcs: Mapping[str, str] = field(default_factory=dict)
     #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
@@ -258,7 +258,7 @@ class Snapshot:
 
     def endpoints_of(self, vpc: str) -> tuple[VPCEndpoint, ...] | None:
         """Give the endpoints of a VPC; None where they are not known."""
-        if self.vpc_endpoints is None or vpc in self.unread_vpcs:
+        if self.vpc_endpoints is None or (self.read_vpcs is not None and vpc not in self.read_vpcs):
             return None
         return tuple(each for each in self.vpc_endpoints if each.vpc == vpc)
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import collapse_addresses, ip_network
 from typing import Any, Final
 
@@ -87,6 +87,19 @@ class VPCEndpoint:
     private_dns: bool = True
     allows_everything: bool = False
     admits: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of VPCs' endpoints: None when nobody looked.
+
+    `vpcs` are those that were looked at, None for every one; `old` says when some of them were read last, where that was
+    long ago.
+    """
+
+    endpoints: tuple[VPCEndpoint, ...] | None = None
+    vpcs: frozenset[str] | None = None
+    old: Mapping[str, str] = field(default_factory=dict)
 
 
 def is_answer(value: Raw) -> bool:

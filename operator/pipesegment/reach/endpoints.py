@@ -139,7 +139,7 @@ def _note_age(scene: Scene, declared: Declared[ReachEntry], described: str, vpc:
     since = scene.snapshot.old_vpcs.get(vpc)
     if since is not None:
         message = f"the VPC endpoints of {vpc} were last read at {since}, and {described} is what they were then"
-        fix = "let the operator read them (CloudReady and the log say what is in its way)"
+        fix = "let the operator read them (its log says what is in its way)"
         scene.note(declared.because, "EndpointsOld", described, message, fix)
 
 

@@ -35,7 +35,7 @@ def needed_by(member: Member, question: Question, snapshot: Snapshot) -> str:
 
 def _answers(rules: SegmentClassSpec, region: str, part: str, end: End, snapshot: Snapshot) -> bool:
     vpc = rules.aws.vpc_id
-    if vpc is not None and (snapshot.vpc_endpoints is None or vpc in snapshot.unread_vpcs):
+    if vpc is not None and snapshot.endpoints_of(vpc) is None:
         return False
     mine = [e for e in snapshot.vpc_endpoints or () if (e.vpc, e.region, e.service) == (vpc, region, part)]
     if mine:

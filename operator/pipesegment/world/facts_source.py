@@ -9,6 +9,7 @@ from pipesegment.facts.others import Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
+from pipesegment.facts.vpc import Known
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
 from pipesegment.world.fleet import Fleet
@@ -52,6 +53,8 @@ class Surroundings(Fleet):
         self._governed: dict[str, Class] = {}
         self._labelled = ByLabel[Pod]()
         self._seen = SeenAddresses()
+        #: What is known of the classes' VPCs; whoever reads them puts it here.
+        self.endpoints = Known()
         self._memo: dict[tuple[str, str], Any] = {}
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
@@ -124,6 +127,9 @@ class Surroundings(Fleet):
             labelled=self._labelled,
             memo=self._memo,
             others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
+            vpc_endpoints=self.endpoints.endpoints,
+            read_vpcs=self.endpoints.vpcs,
+            old_vpcs=self.endpoints.old,
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:

@@ -66,7 +66,8 @@ def _associations(aws: ClassAws) -> Iterator[dict[str, Any]]:
 
 def _endpoints(aws: ClassAws) -> Iterator[dict[str, Any]]:
     if aws.vpc_id:
-        reading = ["DescribeManagedPrefixLists", "DescribeNetworkInterfaces", "DescribeVpcEndpoints"]
+        reading = ["DescribeManagedPrefixLists", "DescribeNetworkInterfaces", "DescribeSecurityGroups"]
+        reading += ["DescribeVpcEndpoints"]
         yield _allow("ReadEndpoints", reading, "*", service="ec2")
         lists = f"arn:{aws.partition}:ec2:*:aws:prefix-list/*"
         yield _allow("ReadPrefixLists", ["GetManagedPrefixListEntries"], lists, service="ec2")

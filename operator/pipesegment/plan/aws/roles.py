@@ -27,7 +27,9 @@ def steps(change: Change, desired: Role, found: Found | None, moment: Moment) ->
     if found is None:
         if moment.widens:
             yield _step(Wave.SETTLE, change, "CreateRole", desired.name, _creation(desired))
-            yield from _widening(change, desired, {}, ())
+            # A denial takes nothing from a role that is not there yet.
+            for step in _widening(change, desired, {}, ()):
+                yield replace(step, wave=Wave.WIDEN)
         return
     live = found.role
     yield from _revoked(change, found, desired, moment)

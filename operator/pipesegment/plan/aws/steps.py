@@ -15,7 +15,7 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import ObjectID
 from pipesegment.plan.changes import Change
 
-Service = Literal["iam", "eks", "sts"]
+Service = Literal["iam", "eks", "sts", "ec2"]
 
 
 class Call(NamedTuple):

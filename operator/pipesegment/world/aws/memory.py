@@ -43,6 +43,8 @@ class MemoryAws:
         self.account = account
         self.roles: dict[str, MemoryRole] = {}
         self.associations: dict[str, dict[str, Any]] = {}
+        #: What EC2 tells: by list (`VpcEndpoints`, `NetworkInterfaces`…) its items; prefix lists hold their `Cidrs`.
+        self.described: dict[str, list[dict[str, Any]]] = {}
         self.calls: list[Call] = []
         self._numbers = itertools.count(1)
         self._faults: list[tuple[Exception, Callable[[Call], bool], list[int]]] = []
@@ -206,6 +208,26 @@ class MemoryAws:
         found["tags"] = {**found["tags"], **given["tags"]}
         return {}
 
+    def _vpc_endpoints(self, _place: Place, given: Mapping[str, Any]) -> Answer:
+        wanted = given["Filters"][0]["Values"]
+        return {"VpcEndpoints": [e for e in self.described.get("VpcEndpoints", ()) if e["VpcId"] in wanted]}
+
+    def _interfaces(self, _place: Place, given: Mapping[str, Any]) -> Answer:
+        found = {each["NetworkInterfaceId"]: each for each in self.described.get("NetworkInterfaces", ())}
+        return {"NetworkInterfaces": [found[each] for each in given["NetworkInterfaceIds"]]}
+
+    def _groups(self, _place: Place, given: Mapping[str, Any]) -> Answer:
+        found = {each["GroupId"]: each for each in self.described.get("SecurityGroups", ())}
+        return {"SecurityGroups": [found[each] for each in given["GroupIds"]]}
+
+    def _prefix_lists(self, _place: Place, given: Mapping[str, Any]) -> Answer:
+        wanted = given["Filters"][0]["Values"]
+        return {"PrefixLists": [e for e in self.described.get("PrefixLists", ()) if e["PrefixListName"] in wanted]}
+
+    def _entries(self, _place: Place, given: Mapping[str, Any]) -> Answer:
+        found = next(e for e in self.described["PrefixLists"] if e["PrefixListId"] == given["PrefixListId"])
+        return {"Entries": [{"Cidr": cidr} for cidr in found["Cidrs"]]}
+
 
 def _missing(what: str) -> Rejected:
     return Rejected(HTTPStatus.NOT_FOUND, "NoSuchEntity", f"{what} does not exist")
@@ -213,6 +235,11 @@ def _missing(what: str) -> Rejected:
 
 _ACTIONS: Final[Mapping[str, Callable[[MemoryAws, Place, dict[str, Any]], Answer]]] = {
     "GetCallerIdentity": MemoryAws._whoami,
+    "DescribeVpcEndpoints": MemoryAws._vpc_endpoints,
+    "DescribeNetworkInterfaces": MemoryAws._interfaces,
+    "DescribeSecurityGroups": MemoryAws._groups,
+    "DescribeManagedPrefixLists": MemoryAws._prefix_lists,
+    "GetManagedPrefixListEntries": MemoryAws._entries,
     "CreateRole": MemoryAws._create_role,
     "GetRole": MemoryAws._get_role,
     "ListRoles": MemoryAws._list_roles,
