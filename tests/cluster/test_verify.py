@@ -12,6 +12,7 @@ import sys
 import pytest
 import yaml
 
+from pipesegment import names
 from pipesegment.lint.catalogue import CATALOGUE
 from tests.cluster.operator import POLICY, ROOT, network_policy, segment, settled, stage, to_stage
 
@@ -157,11 +158,13 @@ async def test_in_the_mesh(operators, istio_crds, namespaces, api, control_plane
     await api.apply(segment("shop", namespace, stage("build")))
     await settled(api, "shop", namespace)
     await api.wait(*PEER, "shop-build", namespace)
-    operator.stop()
     await api.create(daemon_set("calico-node", namespace, {"name": "calico-node"}))
     assert await verify(control_plane.kubeconfig, namespace, expect=0) == set()
 
     await api.create(pod("bare", namespace, "build", "shop-build"))
+    # The stage is wired now; its policy says so before there is nobody to write it.
+    await api.wait(*POLICY, "shop-build", namespace, until=lambda o: names.WIRED_LABEL in o["metadata"]["labels"])
+    operator.stop()
     selector = {"selector": {"matchLabels": LABELS}}
     foreign = {"metadata": {"name": "lax", "namespace": namespace}}
     spec = {**selector, "mtls": {"mode": "PERMISSIVE"}}

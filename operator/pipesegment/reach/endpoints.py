@@ -8,7 +8,7 @@ from typing import Final
 from pipesegment.facts.vpc import VPCEndpoint
 from pipesegment.reach import guardrails
 from pipesegment.reach.addresses import network
-from pipesegment.reach.aws import services
+from pipesegment.reach.aws import services, unfit
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PortRange, Target, Through
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
@@ -118,15 +118,13 @@ def _endpoint(
         scene.note(declared.because, "Unresolved", described, message, fix)
         return _closed(declared, described, through)
     left = []
+    scene.reads.update({("Node", "", "*"), ("EndpointSlice", "default", "*")})
     for block in found.blocks:
-        # Whoever has the address by now, what is known of the endpoint is old.
-        held = None if found.gateway else scene.snapshot.seen.first_in(network(block))
-        if held is None:
+        held = unfit.why(scene.governance.spec, scene.snapshot, block, gateway=found.gateway)
+        if not held:
             left.append(block)
         else:
-            message = (
-                f"{held} is given as an address of endpoint {found.id}, and a pod or Service of the cluster has it"
-            )
+            message = f"{block} is given as an address of endpoint {found.id}, and it is {held}"
             fix = "have the endpoints read anew; this address stays closed"
             scene.note(declared.because, "Unresolved", described, message, fix)
     if not left:

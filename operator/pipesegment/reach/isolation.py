@@ -15,8 +15,8 @@ from pipesegment.spec.segmentclass import SegmentClassSpec
 _OWN: Final = frozenset({"kube-system"})
 #: Where OpenShift resolves names; a class that says where they are resolved says that it is not there.
 _RESOLVERS: Final = "openshift-dns"
-#: The mesh's root: without its control plane no pod of the mesh is made or becomes ready.
-_MESH_ROOT: Final = "istio-system"
+#: The meshes' roots: without its control plane no pod of a mesh is made or becomes ready.
+_MESH_ROOTS: Final = {"Istio": "istio-system", "Linkerd": "linkerd"}
 
 
 def isolates(spec: SegmentClassSpec, namespace: str) -> bool:
@@ -32,7 +32,7 @@ def is_spared(spec: SegmentClassSpec, namespace: str) -> bool:
 def _of_the_cluster(spec: SegmentClassSpec) -> frozenset[str]:
     dns, mesh = spec.network.dns, spec.mesh.provider
     resolvers = {pods.namespace for pods in dns.pods} if dns.pods or dns.cidrs else {_RESOLVERS}
-    return _OWN | resolvers | ({_MESH_ROOT} if mesh in {"Auto", "Istio"} else set())
+    return _OWN | resolvers | {root for kind, root in _MESH_ROOTS.items() if mesh in {"Auto", kind}}
 
 
 def _named(spec: SegmentClassSpec) -> frozenset[str]:

@@ -3,8 +3,7 @@
 from pipesegment.facts.ends import End
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering
-from pipesegment.reach.addresses import network
-from pipesegment.reach.aws import services
+from pipesegment.reach.aws import services, unfit
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.members import Member
 from pipesegment.reach.question import Question
@@ -39,8 +38,11 @@ def _answers(rules: SegmentClassSpec, region: str, part: str, end: End, snapshot
         return False
     mine = [e for e in snapshot.vpc_endpoints or () if (e.vpc, e.region, e.service) == (vpc, region, part)]
     if mine:
-        held = {b for e in mine if not e.gateway for b in e.blocks or () if snapshot.seen.first_in(network(b))}
-        return any(covering.in_block(end, block, ()) for e in mine for block in e.blocks or () if block not in held)
+        return any(
+            covering.in_block(end, block, ()) and not unfit.why(rules, snapshot, block, gateway=e.gateway)
+            for e in mine
+            for block in e.blocks or ()
+        )
     coarse = (
         rules.network.inexact.aws_service == "Coarse" and rules.network.allow_internet and not rules.guardrails.cidrs
     )

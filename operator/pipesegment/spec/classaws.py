@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Unique
-from pipesegment.spec.cloud import Action, ARNs, Permissions, SecurityGroups
+from pipesegment.spec.cloud import Action, ARNs, Issuer, Permissions, SecurityGroups
 from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Label, Word, between, size, text
 
 AccountID = Annotated[str, text(12, 12), Grammar("[0-9]{12}", "is not an account id", "give its 12 digits, in quotes")]
@@ -40,7 +40,7 @@ class ClassAws(Model):
     role_path: Annotated[
         str,
         text(512, 1),
-        Grammar("/([!-.0-~]+/)*", "is not a path of IAM", "start and end it with '/', as `/pipesegment/`"),
+        Grammar("/([!-)+-.0->@-~]+/)*", "is not a path of IAM", "start and end it with '/', as `/pipesegment/`"),
     ] = Field("/pipesegment/", description="The IAM path of managed roles; /pipesegment/ when absent.")
     backend: Literal["Direct", "ACK", "Crossplane"] = Field(
         "Direct",
@@ -62,7 +62,7 @@ class ClassAws(Model):
     permission_sets: Annotated[tuple[PermissionSet, ...], size(64), Unique("name")] = Field(
         (), description="Statements that segments use by name."
     )
-    forge_issuers: Annotated[tuple[URL, ...], size(16), Unique()] = Field(
+    forge_issuers: Annotated[tuple[Issuer, ...], size(16), Unique()] = Field(
         (), description="OIDC issuers of forges that stages may trust."
     )
     vpc_id: (

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Rule, Unique, unless
-from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Word, between, size, text
+from pipesegment.spec.units import ARN, Bool, Grammar, Int, Word, between, size, text
 
 Action = Annotated[
     str,
@@ -19,6 +19,15 @@ Resource = Annotated[
 ]
 SecurityGroup = Annotated[
     str, text(32, 1), Grammar("sg-[0-9a-f]+", "is not a security group", "write its id, as `sg-0123456789abcdef0`")
+]
+Issuer = Annotated[
+    str,
+    text(512, 1),
+    Grammar(
+        "https://[!-)+->@-~]*[!-)+-.0->@-~]",
+        "is not one issuer",
+        "write it in full, without '*', '?' and a '/' at its end",
+    ),
 ]
 ARNs = Annotated[tuple[ARN, ...], size(64), Unique()]
 SecurityGroups = Annotated[tuple[SecurityGroup, ...], size(16), Unique()]
@@ -57,8 +66,10 @@ Permissions = Annotated[tuple[Permission, ...], size(32)]
 class Forge(Model):
     """A code forge that signs the jobs' tokens itself."""
 
-    issuer: URL = Field(description="The forge's OIDC issuer.")
-    audience: Word = Field("sts.amazonaws.com", description="The tokens' audience; sts.amazonaws.com when absent.")
+    issuer: Issuer = Field(description="The forge's OIDC issuer.")
+    audience: Annotated[
+        str, text(253, 1), Grammar("[!-)+->@-~]+", "is not one audience", "write it in full, without '*' and '?'")
+    ] = Field("sts.amazonaws.com", description="The tokens' audience; sts.amazonaws.com when absent.")
     subjects: Annotated[tuple[Annotated[str, text(512, 1)], ...], size(16, 1), Unique()] = Field(
         description="The subjects that may take the role, each exact."
     )

@@ -143,13 +143,14 @@ Timestamp = Annotated[
         "write it as `2030-01-31` or `2030-01-31T12:00:00Z`",
     ),
 ]
+#: Of exactly one thing: IAM reads `*` and `?` in the ARNs of conditions and principals as any text.
 ARN = Annotated[
     str,
     text(2048, 1),
     Grammar(
-        "arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[0-9a-z]*:[!-~]+",
-        "is not an ARN",
-        "write it as `arn:aws:iam::111122223333:role/name`",
+        "arn:[-a-z]+:[-a-z0-9]+:[-a-z0-9]*:[0-9a-z]*:[!-)+->@-~]+",
+        "is not the ARN of one thing",
+        "write it in full, without '*' and '?', as `arn:aws:iam::111122223333:role/name`",
     ),
 ]
 

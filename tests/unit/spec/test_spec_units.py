@@ -58,7 +58,11 @@ def reads(unit, value):
         (units.Duration, ["30m", "4h", "7d", "1h30m"], ["", "4", "h", "0h", "4 h", "-4h", "1.5h"]),
         (units.Timestamp, ["2030-01-31", "2030-01-31T12:00:00Z"], ["2030", "31.1.2030", "2030-01-31 12:00"]),
         (units.URL, ["https://example.com/a"], ["http://example.com", "example.com", "https://a b"]),
-        (units.ARN, ["arn:aws:iam::111122223333:role/a", "arn:aws:s3:::bucket/*"], ["arn", "role/a", "arn:aws:iam"]),
+        (
+            units.ARN,
+            ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::aws:policy/A"],
+            ["arn", "role/a", "arn:aws:iam", "arn:aws:iam::aws:policy/*", "arn:aws:iam::111122223333:role/a?"],
+        ),
         (units.Bool, [True, False], ["true", 1, 0, None]),
         (units.Int, [0, -1], ["1", 1.0, True]),
     ],

@@ -48,6 +48,9 @@ def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIden
             return
         found.objects.append(role.object())
         role_arn = role.arn
+    elif identity.withdrawn:
+        # Its rights are not ours to take away: what is withheld is the account's way to them.
+        return
     match identity.way:
         case Way.IRSA:
             found.annotations[stage.key.stage] = {
