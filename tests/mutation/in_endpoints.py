@@ -30,7 +30,7 @@ MUTANTS: Final = (
         "the address of a pod is taken for an endpoint's",
         "reach.endpoints",
         "_endpoint",
-        "if held is None:",
+        "if not held:",
         "if True:",
     ),
     Mutant(

@@ -41,7 +41,14 @@ MUTANTS: Final = (
         "inline={} if identity.withdrawn else inline(rights)",
         "inline=inline(rights)",
     ),
-    Mutant("a role that IAM would not take is made", "compile.iam.identity", "_add", "return", "pass"),
+    Mutant("a role that IAM would not take is made", "compile.iam.identity", "_add", "if gaps:", "if False:"),
+    Mutant(
+        "a stage that is refused keeps its way to a role that it only uses",
+        "compile.iam.identity",
+        "_add",
+        "elif identity.withdrawn:",
+        "elif False:",
+    ),
     Mutant(
         "what the class denies is given",
         "reach.aws.actions",
