@@ -58,7 +58,7 @@ mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be notic
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: check
-check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (under 2 minutes)
+check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (about 4 minutes on 2 cores)
 	@$(PYTEST) -q -n auto -m "not cluster and not oracle and not tools and not enforcement" tests
 
 .PHONY: fmt

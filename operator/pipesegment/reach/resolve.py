@@ -50,7 +50,7 @@ from pipesegment.reach.view import Declared, View
 from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
 
 #: What an edge costs until it is compiled, in the steps of a Scene.
-_EDGE_STEPS: Final = 60
+_EDGE_STEPS: Final = 150
 
 
 def resolve(segment: Segment, snapshot: Snapshot) -> Reach:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 #: The most findings of one reason that are told of a segment: nobody reads more, and an author may cause any number.
 _MOST_TOLD: Final = 256
 #: The most steps of one resolve, a step being about a microsecond: nobody else is served meanwhile. Sixty-four stages
-#: that reach and accept each other take a tenth of it.
+#: that reach and accept each other take less than half of it.
 _MOST_STEPS: Final = 4_000_000
 
 
@@ -192,6 +192,7 @@ class Scene:
 
     def viewed(self, namespace: str, parts: Collection[Part]) -> tuple[View, ...]:
         """Give the stages that parts are, in the order of their names."""
+        self.spend(4 * len(parts))
         found = []
         for segment, index in sorted({(p.segment, p.stage) for p in parts if p.kind == "stage"}):
             view = self._indexed(namespace, segment).get(index)

@@ -22,7 +22,7 @@ from pipesegment.spec.entries import ServiceTarget
 from pipesegment.spec.segment import AcceptEntry, ReachEntry
 
 #: What one question costs, in the steps of a Scene.
-_STEPS: Final = 20
+_STEPS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
