@@ -90,7 +90,7 @@ async def test_kinds_that_come_late_are_taken_in(fresh, api):
 
 async def wait_served(api, version, kind, name, namespace):
     """Wait for an object of a kind that may just be appearing."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             try:
                 await api.wait(version, kind, name, namespace)
