@@ -5,28 +5,24 @@ comes of it waits in `state` for the segment's next report. The rooms do the wor
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from pipesegment import names
+from pipesegment.cloudwish import Wish, farewell, wished
 from pipesegment.compile.desired import Desired, ObjectID
-from pipesegment.compile.iam.values import Role
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
 from pipesegment.facts.snapshot import Key, Segment, Snapshot
-from pipesegment.plan.aws.look import CloudPlan, Terms, look
-from pipesegment.plan.aws.ownership import Owner
+from pipesegment.plan.aws.look import CloudPlan, look
 from pipesegment.plan.aws.settled import beginning, settled
 from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Restraint
-from pipesegment.reach import governance
-from pipesegment.reach.aws.values import Home
 from pipesegment.report.outcome import CloudState, Outcome
 from pipesegment.report.text import MESSAGE, clean
 from pipesegment.settings import Settings
-from pipesegment.spec.classaws import ClassAws
 from pipesegment.spec.status import Reason
 from pipesegment.world.aws.applying import CloudResults, OnCall, send
 from pipesegment.world.aws.port import Cloud, Place
@@ -41,27 +37,6 @@ _log = logging.getLogger(__name__)
 _UNKNOWN_RETRY: Final = 60.0
 
 Audited = Callable[[Key, int], OnCall]
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What should be in AWS for a segment, on whose word, and what holds it back. `asked`: by whom looks are asked for."""
-
-    desired: Desired
-    owner: Owner
-    place: Place
-    role_path: str
-    terms: Terms
-    restraint: Restraint
-    paths: Mapping[str, str]
-    generation: int
-    asked: str = ""
-
-    @property
-    def fingerprint(self) -> tuple[object, ...]:
-        """What makes it due when it is another one."""
-        hashes = tuple(obj["metadata"]["annotations"][names.HASH_ANNOTATION] for obj in self.desired.objects)
-        return hashes, self.owner, self.place, self.role_path, self.terms, self.restraint, self.asked
 
 
 class CloudWork:
@@ -116,7 +91,7 @@ class CloudWork:
             before = None
             self._states.pop(key, None)
         recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
-        wish = _wish(segment, outcome, self._snapshot(), before) if outcome.reach is not None else before
+        wish = wished(segment, outcome, self._snapshot(), before) if outcome.reach is not None else before
         concerned = wish is not None and bool(wish.desired.objects or recorded or self.holds(segment))
         if key not in self._states:
             desired = wish.desired if wish is not None else Desired(key, segment.meta.uid, ())
@@ -148,7 +123,7 @@ class CloudWork:
             return NEVER
         wish = self._wishes.get(key)
         if segment.meta.deleting:
-            wish = _farewell(segment, self._snapshot(), wish)
+            wish = farewell(segment, self._snapshot(), wish)
             if wish is None:
                 return _UNKNOWN_RETRY
         if wish is None or wish.owner.uid != segment.meta.uid or wish.restraint is Restraint.HELD:
@@ -242,54 +217,6 @@ class CloudWork:
         if self.holds(segment):
             await self._cluster.apply(_finalized(segment))
             self._held.discard(segment.meta.uid)
-
-
-def _wish(segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish | None) -> Wish:
-    assert outcome.reach is not None
-    assert outcome.desired is not None
-    reach, desired = outcome.reach, outcome.desired.in_cloud
-    found = _on_the_word_of(segment, reach.governance.name, reach.governance.spec.aws, snapshot)
-    ours = {arn for obj in desired.objects if obj["kind"] == names.IAM_ROLE for arn in Role.of(obj).managed}
-    terms = replace(
-        found.terms, policies=found.terms.policies | ours | (before.terms.policies if before else frozenset())
-    )
-    return replace(
-        found,
-        desired=desired,
-        terms=terms,
-        restraint=outcome.restraint,
-        paths={stage.key.stage: stage.path for stage in reach.stages},
-    )
-
-
-def _farewell(segment: Segment, snapshot: Snapshot, wish: Wish | None) -> Wish | None:
-    """Wish that nothing is left, on the word of the class; None while nobody knows where that would be."""
-    governing = governance.govern(segment.meta.namespace, snapshot)
-    known = governing.spec.aws.account_id is not None and not governing.stalled
-    if known:
-        told = _on_the_word_of(segment, governing.name, governing.spec.aws, snapshot)
-        policies = told.terms.policies | (wish.terms.policies if wish is not None else frozenset())
-        return replace(told, terms=replace(told.terms, policies=policies))
-    if wish is None or wish.owner.uid != segment.meta.uid:
-        return None
-    return replace(wish, desired=replace(wish.desired, objects=()), restraint=Restraint.NONE)
-
-
-def _on_the_word_of(segment: Segment, name: str, aws: ClassAws, snapshot: Snapshot) -> Wish:
-    """Give what a class says of roles, with nothing desired."""
-    home, namespace = Home.of(aws), snapshot.namespaces.get(segment.meta.namespace)
-    uid = namespace.meta.uid if namespace is not None else ""
-    return Wish(
-        desired=Desired(segment.meta.key, segment.meta.uid, ()),
-        owner=Owner(home.cluster, segment.meta.key, uid, segment.meta.uid),
-        place=Place(name, home.account, home.partition, home.region, aws.calls_per_second),
-        role_path=aws.role_path,
-        terms=Terms(frozenset(aws.allowed_managed_policy_arns), aws.deletion_policy == "Delete"),
-        restraint=Restraint.NONE,
-        paths={},
-        generation=segment.meta.generation,
-        asked=segment.meta.annotations.get(names.CHECK_ANNOTATION, ""),
-    )
 
 
 def _state(planned: CloudPlan, results: CloudResults, moment: Moment) -> CloudState:

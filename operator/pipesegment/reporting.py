@@ -25,7 +25,7 @@ from pipesegment.plan.sequence import Step
 from pipesegment.reach import governance
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import is_spared
-from pipesegment.report.audit import audit_line
+from pipesegment.report.audit import Called, audit_line
 from pipesegment.report.events import Event, events
 from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Failed, Outcome
@@ -87,20 +87,8 @@ class Reporter:
         because = _because(reach) if reach else {}
 
         def tell(step: Step, failed: Failed | None) -> None:
-            line = audit_line(
-                step,
-                failed,
-                time=_now(),
-                segment=owner,
-                generation=generation,
-                because=because.get(step.change.stage, ()),
-                user=self._identity,
-            )
-            _audit.info(line)
-            if failed is None:
-                (self._metrics.pruned if step.verb == "delete" else self._metrics.applied).labels(step.id.kind).inc()
-                if step.change.why is Why.DRIFT:
-                    self._metrics.drift.labels(step.id.kind).inc()
+            why = because.get(step.change.stage, ())
+            self._call(step, failed, owner, generation, deletes=step.verb == "delete", because=why)
 
         return tell
 
@@ -108,26 +96,39 @@ class Reporter:
         """Give who is told of every call that changes something in AWS for a segment."""
 
         def tell(step: CloudStep, failed: Failed | None) -> None:
-            line = audit_line(
-                step,
-                failed,
-                time=_now(),
-                segment=owner,
-                generation=generation,
-                because=(),
-                user=self._identity,
-                details=step.details,
-            )
-            _audit.info(line)
-            if failed is None:
-                kind = step.id.kind
-                (self._metrics.pruned if step.deletes else self._metrics.applied).labels(kind).inc()
-                if step.change.why is Why.DRIFT:
-                    self._metrics.drift.labels(kind).inc()
-                if step.revokes:
-                    self._metrics.revocations.inc()
+            self._call(step, failed, owner, generation, deletes=step.deletes, details=step.details)
+            if failed is None and step.revokes:
+                self._metrics.revocations.inc()
 
         return tell
+
+    def _call(
+        self,
+        step: Called,
+        failed: Failed | None,
+        owner: Key,
+        generation: int,
+        *,
+        deletes: bool,
+        because: Iterable[str] = (),
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write the audit line of one call, and count it when it was taken."""
+        line = audit_line(
+            step,
+            failed,
+            time=_now(),
+            segment=owner,
+            generation=generation,
+            because=because,
+            user=self._identity,
+            details=details,
+        )
+        _audit.info(line)
+        if failed is None:
+            (self._metrics.pruned if deletes else self._metrics.applied).labels(step.id.kind).inc()
+            if step.change.why is Why.DRIFT:
+                self._metrics.drift.labels(step.id.kind).inc()
 
     async def segment(self, segment: Segment, outcome: Outcome) -> frozenset[Key]:
         """Report one look at a segment; gives the grants that it concerns."""

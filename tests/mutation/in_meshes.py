@@ -52,8 +52,8 @@ MUTANTS: Final = (
     Mutant(
         "an ALLOW that admits nobody admits everybody",
         "compile.istio",
-        "_authorization",
-        "    if rules:\n",
-        "    rules = rules or [{}]\n    if rules:\n",
+        "allow",
+        '{"rules": rules} if rules else {}',
+        '{"rules": rules or [{}]}',
     ),
 )

@@ -4,7 +4,7 @@ import click
 
 from pipesegment import names
 from pipesegment.cli import endpoints, output
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Surroundings, refuse
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.iam.operator import needed, operator_policy
@@ -24,15 +24,7 @@ command.add_command(endpoints.command)
 @command.command("operator-policy", short_help="Print the operator's own IAM policy.")
 @surroundings()
 @click.option("--class", "name", help="The SegmentClass, where several have an account.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["json", "yaml"]),
-    default="json",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("json", "yaml")
 def policy(options: Options, name: str | None, style: str) -> None:
     """Print the operator's own IAM policy, as small as what a class lets stages have.
 

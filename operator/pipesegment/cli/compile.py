@@ -3,7 +3,7 @@
 import click
 
 from pipesegment.cli import output
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.canonical import sort_key, to_yaml
@@ -12,15 +12,7 @@ from pipesegment.compile.canonical import sort_key, to_yaml
 @click.command("compile", short_help="Print every Kubernetes object that the operator would own.")
 @surroundings()
 @click.option("--aws", is_flag=True, help="Print what is made in AWS too: managed roles and Pod Identity associations.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["yaml", "json", "text"]),
-    default="yaml",
-    show_default=True,
-    help="The format; text is YAML.",
-)
+@printed_as("yaml", "json", "text", meaning="The format; text is YAML.")
 def command(options: Options, aws: bool, style: str) -> None:
     """Print every Kubernetes object that the operator would own.
 

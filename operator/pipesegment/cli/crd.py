@@ -3,18 +3,11 @@
 import click
 
 from pipesegment.cli import output
+from pipesegment.cli.options import printed_as
 
 
 @click.command("crd", short_help="Print the CustomResourceDefinitions.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["yaml", "json", "text"]),
-    default="yaml",
-    show_default=True,
-    help="The format; text is YAML.",
-)
+@printed_as("yaml", "json", "text", meaning="The format; text is YAML.")
 def command(style: str) -> None:
     """Print the CustomResourceDefinitions of every kind, ready for `kubectl apply --server-side -f -`."""
     from pipesegment.spec.crd import crds, render  # noqa: PLC0415 - only this verb needs the converter

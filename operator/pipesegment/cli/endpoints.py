@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from pipesegment.cli import output
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.iam.endpoints import Need, needs
@@ -17,15 +17,7 @@ from pipesegment.findings import Refusal
 @click.command("endpoints", short_help="Print the VPC endpoints that the segments need and have.")
 @surroundings()
 @click.option("--apply", is_flag=True, help="Make what is missing, where the class has ensureEndpoints.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="The format; json and yaml have each endpoint's policy.",
-)
+@printed_as("text", "json", "yaml", meaning="The format; json and yaml have each endpoint's policy.")
 @click.pass_context
 def command(ctx: click.Context, options: Options, apply: bool, style: str) -> None:
     """Print the VPC endpoints that the segments need and have, and the policies that least privilege would give them.

@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 from pipesegment.cli import output
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.picture import Picture, draw
 from pipesegment.cli.walk import Walked, refuse, walk
 from pipesegment.cli.walk import surroundings as read
@@ -15,15 +15,7 @@ from pipesegment.errors import Usage
 @click.command("graph", short_help="Draw a segment.")
 @surroundings()
 @click.argument("segments", metavar="[SEGMENT]...", nargs=-1)
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["mermaid", "dot", "svg", "json"]),
-    default="mermaid",
-    show_default=True,
-    help="The language of the picture.",
-)
+@printed_as("mermaid", "dot", "svg", "json", meaning="The language of the picture.")
 def command(options: Options, segments: tuple[str, ...], style: str) -> None:
     """Draw segments: their stages, what they reach, what reaches them.
 

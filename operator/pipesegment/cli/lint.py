@@ -6,7 +6,7 @@ from dataclasses import replace
 import click
 
 from pipesegment.cli import output
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Surroundings, Walk, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.lint import actions, declared, endpoints
@@ -19,15 +19,7 @@ from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
 @surroundings()
 @click.option("--strict", is_flag=True, help="Exit 1 on warnings too.")
 @click.option("--aws", is_flag=True, help="Check actions against AWS's own reference; needs the extra `aws-lint`.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("text", "json", "yaml")
 @click.pass_context
 def command(ctx: click.Context, options: Options, strict: bool, aws: bool, style: str) -> None:
     """Find what is wrong, risky or missing in segments, grants and classes; exit 1 on errors.

@@ -73,6 +73,19 @@ def surroundings() -> Callable[[F], F]:
     return decorate
 
 
+def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
+    """Add `-o` with the styles that a verb prints, given to it as `style`; the first one is the default."""
+    return click.option(
+        "-o",
+        "--output",
+        "style",
+        type=click.Choice(styles),
+        default=styles[0],
+        show_default=True,
+        help=meaning,
+    )
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "-f",

@@ -9,7 +9,7 @@ import click
 from pipesegment.cli import inputs, output
 from pipesegment.cli.existing import Existing, inventories
 from pipesegment.cli.inputs import Object
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.plan import render
@@ -36,15 +36,7 @@ _COLOURS: Final[Mapping[render.Style, str]] = {
     multiple=True,
     help="Compare with these objects, as `kubectl get -o yaml` prints them, and ask no cluster. Repeatable.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("text", "json", "yaml")
 @click.pass_context
 def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: str) -> None:
     """Show what would be created, changed and deleted; exit 1 when anything would.

@@ -8,7 +8,7 @@ import click
 
 from pipesegment.cli import output
 from pipesegment.cli.advice import additions, nothing
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.verdicts import Matrix, Verdict
 from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
@@ -26,15 +26,7 @@ _MOST_COLUMNS: Final = 6
 @click.option("--from", "source", metavar="NS/POD|ADDRESS", help="Ask one question: from this pod or address…")
 @click.option("--to", "destination", metavar="NS/POD|ADDRESS", help="…to this pod or address…")
 @click.option("--port", "port", metavar="PORT", help="…at this port: TCP/443, UDP/53; 443 alone is TCP.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("text", "json", "yaml")
 @click.pass_context
 def command(
     ctx: click.Context, options: Options, source: str | None, destination: str | None, port: str | None, style: str

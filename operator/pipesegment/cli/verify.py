@@ -10,7 +10,7 @@ from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.existing import Existing, inventories
 from pipesegment.cli.inputs import Problem
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import CLUSTER, Surroundings, Walk, Walked, isolations, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.errors import Usage
@@ -56,15 +56,7 @@ _NO_DIFFERENCE: Final = frozenset({"Ungranted", "MeshIdle"})
     show_default=True,
     help="Seconds after which the pods of one segment are gone, whatever they have told.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml", "junit"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("text", "json", "yaml", "junit")
 @click.pass_context
 def command(
     ctx: click.Context,

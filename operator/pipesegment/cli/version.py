@@ -4,18 +4,11 @@ import click
 
 from pipesegment import __version__, names
 from pipesegment.cli import output
+from pipesegment.cli.options import printed_as
 
 
 @click.command("version", short_help="Print the version.")
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("text", "json", "yaml")
 def command(style: str) -> None:
     """Print the version of the program and of the API it speaks."""
     if style == "text":

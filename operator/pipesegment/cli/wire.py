@@ -4,7 +4,7 @@ import click
 
 from pipesegment.cli import output
 from pipesegment.cli.inputs import once, text_of
-from pipesegment.cli.options import Options, surroundings
+from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.findings import Finding
@@ -21,15 +21,7 @@ from pipesegment.wire.values import Piece, Wiring, render, wiring
     type=click.Path(exists=True, allow_dash=True, dir_okay=False),
     help="Tell what this file of the engine lacks instead; exit 1 if anything.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "style",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="The format.",
-)
+@printed_as("text", "json", "yaml")
 @click.pass_context
 def command(ctx: click.Context, options: Options, checked: str | None, style: str) -> None:
     """Show what has to change in the pipeline engine so that its pods become the stages' pods.

@@ -9,13 +9,12 @@ that a waypoint takes for the stage (callers with their requests). An edge with 
 ztunnel knows no dry run, so a stage in Observe gets nothing at all.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pipesegment import names
-from pipesegment.compile.capture import is_captured, numbers
-from pipesegment.compile.istio import SECURITY, distinct, of_combinations, operations, sources, strict
-from pipesegment.compile.objects import owned
+from pipesegment.compile.capture import admitted, numbers
+from pipesegment.compile.istio import allow, distinct, of_combinations, operations, rule, sources, strict
 from pipesegment.reach.graph import Edge, Front, Mesh, Mode, Principal, Reach, StageReach
 
 
@@ -28,33 +27,22 @@ def ambient_objects(reach: Reach) -> list[dict[str, Any]]:
 def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
     found = of_combinations(stage)
     for name, labels in found:
-        yield _authorization(reach, stage, name, {"selector": {"matchLabels": dict(labels)}}, _direct(reach, stage))
+        yield allow(reach, stage, name, {"selector": {"matchLabels": dict(labels)}}, _direct(reach, stage))
         if not stage.closed:
             yield strict(reach, stage, name, labels)
     for front in stage.fronts if found and not stage.closed else ():
         name = names.suffixed_name(stage.key.segment, stage.key.stage, f"at-{front.service}")
         target = {"targetRefs": [{"group": "", "kind": "Service", "name": front.service}]}
-        yield _authorization(reach, stage, name, target, _at_waypoint(reach, stage, front))
-
-
-def _authorization(
-    reach: Reach, stage: StageReach, name: str, about: Mapping[str, Any], rules: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Render an ALLOW; without rules it admits nobody."""
-    made = owned(reach, SECURITY, "AuthorizationPolicy", name, stage)
-    made["spec"] = {**about, "action": "ALLOW"}
-    if rules:
-        made["spec"]["rules"] = rules
-    return made
+        yield allow(reach, stage, name, target, _at_waypoint(reach, stage, front))
 
 
 def _direct(reach: Reach, stage: StageReach) -> list[dict[str, Any]]:
     """Give what ztunnel lets in: callers at pods' ports, and waypoints at the ports behind them that anybody may call."""
     domain = reach.governance.spec.mesh.trust_domain
-    straight = (edge for edge in _admitted(stage) if not edge.http)
-    found = [_rule(edge, domain, numbers(edge.ports, Mesh.AMBIENT)) for edge in straight]
+    straight = (edge for edge in admitted(stage) if not edge.http)
+    found = [rule(edge, domain, numbers(edge.ports, Mesh.AMBIENT)) for edge in straight]
     for front in stage.fronts:
-        called = sorted({target for edge in _admitted(stage) for own, target in front.ports if _means(edge, target)})
+        called = sorted({target for edge in admitted(stage) for own, target in front.ports if _means(edge, target)})
         if called:
             waypoint = Principal(front.waypoint.namespace, front.waypoint.account)
             found.append({"from": sources([waypoint], domain), "to": operations(called, ())})
@@ -65,22 +53,12 @@ def _at_waypoint(reach: Reach, stage: StageReach, front: Front) -> list[dict[str
     """Give what a waypoint lets pass to a Service: callers at the Service's own ports, with their requests."""
     domain = reach.governance.spec.mesh.trust_domain
     found = []
-    for edge in _admitted(stage):
+    for edge in admitted(stage):
         own = sorted({own for own, target in front.ports if _means(edge, target)})
         if own:
-            found.append(_rule(edge, domain, own))
+            found.append(rule(edge, domain, own))
     return distinct(found)
-
-
-def _admitted(stage: StageReach) -> list[Edge]:
-    return [e for e in stage.ingress if e.open and e.principals and is_captured(e.ports, Mesh.AMBIENT)]
 
 
 def _means(edge: Edge, port: int) -> bool:
     return not edge.ports or port in numbers(edge.ports, Mesh.AMBIENT)
-
-
-def _rule(edge: Edge, domain: str, ports: tuple[int, ...] | list[int]) -> dict[str, Any]:
-    rule: dict[str, Any] = {"from": sources(edge.principals, domain)}
-    found = operations(ports, edge.http)
-    return rule | ({"to": found} if found else {})

@@ -8,7 +8,7 @@ cases); Linkerd has a Server for each.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipesegment.reach.graph import Mesh, PortRange
+from pipesegment.reach.graph import Edge, Mesh, PortRange, StageReach
 
 #: Ports that a sidecar's redirection leaves out: Istio's own (merged metrics, health, Envoy's metrics); Linkerd's own (tap,
 #: metrics) and those that it skips unless told otherwise.
@@ -30,6 +30,11 @@ def captured(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> tuple[PortR
 def is_captured(ports: Sequence[PortRange], mesh: Mesh = Mesh.ISTIO) -> bool:
     """Tell whether any of an edge's ports is captured; no ports means every port."""
     return not ports or bool(captured(ports, mesh))
+
+
+def admitted(stage: StageReach) -> list[Edge]:
+    """Give the ingress edges that the policies of a stage's mesh let in: those that its proxy captures."""
+    return [e for e in stage.ingress if e.open and e.principals and is_captured(e.ports, stage.mesh)]
 
 
 def has_tcp(ports: Sequence[PortRange]) -> bool:

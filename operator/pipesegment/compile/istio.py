@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
-from pipesegment.compile.capture import has_tcp, is_captured, numbers
+from pipesegment.compile.capture import admitted, has_tcp, numbers
 from pipesegment.compile.objects import owned
 from pipesegment.compile.selecting import combinations
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, Principal, Reach, StageReach
@@ -50,6 +50,26 @@ def strict(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]
     made = owned(reach, SECURITY, "PeerAuthentication", name, stage)
     made["spec"] = {"selector": {"matchLabels": dict(labels)}, "mtls": {"mode": "STRICT"}}
     return made
+
+
+def allow(
+    reach: Reach,
+    stage: StageReach,
+    name: str,
+    about: Mapping[str, Any],
+    rules: Sequence[dict[str, Any]],
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Render an ALLOW about a selector or targets; without rules it admits nobody."""
+    made = owned(reach, SECURITY, "AuthorizationPolicy", name, stage, annotations=annotations)
+    made["spec"] = {**about, "action": "ALLOW", **({"rules": rules} if rules else {})}
+    return made
+
+
+def rule(edge: Edge, trust_domain: str, ports: Sequence[int]) -> dict[str, Any]:
+    """Render who may come by an edge, at which ports and with which requests."""
+    found = operations(ports, edge.http)
+    return {"from": sources(edge.principals, trust_domain), **({"to": found} if found else {})}
 
 
 def sources(principals: Sequence[Principal], trust_domain: str) -> list[dict[str, Any]]:
@@ -92,13 +112,10 @@ def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
 
 
 def _authorization(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    domain = reach.governance.spec.mesh.trust_domain
+    rules = distinct(rule(edge, domain, numbers(edge.ports)) for edge in admitted(stage))
     dry_run = _DRY_RUN if stage.mode is Mode.OBSERVE else None
-    made = owned(reach, SECURITY, "AuthorizationPolicy", name, stage, annotations=dry_run)
-    made["spec"] = {"selector": {"matchLabels": dict(labels)}, "action": "ALLOW"}
-    rules = _rules(stage.ingress, reach.governance.spec.mesh.trust_domain)
-    if rules:
-        made["spec"]["rules"] = rules
-    return made
+    return allow(reach, stage, name, {"selector": {"matchLabels": dict(labels)}}, rules, dry_run)
 
 
 def _sidecar(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -120,17 +137,3 @@ def _hosts(edge: Edge) -> Sequence[str]:
     reset, so their namespace is listed. The promise rests on NetworkPolicy, which names the pods.
     """
     return edge.hosts or [f"{peer.namespace}/*" for peer in edge.peers if isinstance(peer, PodPeer)]
-
-
-def _rules(edges: Sequence[Edge], trust_domain: str) -> list[dict[str, Any]]:
-    return distinct(
-        _rule(edge, trust_domain) for edge in edges if edge.open and edge.principals and is_captured(edge.ports)
-    )
-
-
-def _rule(edge: Edge, trust_domain: str) -> dict[str, Any]:
-    rule: dict[str, Any] = {"from": sources(edge.principals, trust_domain)}
-    found = operations(numbers(edge.ports), edge.http)
-    if found:
-        rule["to"] = found
-    return rule

@@ -18,10 +18,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from pipesegment import names
-from pipesegment.compile.capture import is_captured, numbers
+from pipesegment.compile.capture import admitted, numbers
 from pipesegment.compile.objects import owned
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import Edge, Mesh, Mode, Principal, Reach, StageReach
+from pipesegment.reach.graph import Mesh, Mode, Principal, Reach, StageReach
 
 GROUP: Final = "policy.linkerd.io"
 #: The first version in which a Server has an `accessPolicy`.
@@ -49,7 +49,7 @@ def identity(principal: Principal, trust_domain: str) -> str:
 
 def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
     callers: dict[int, set[Principal]] = {}
-    for edge in _admitted(stage):
+    for edge in admitted(stage):
         for port in numbers(edge.ports, Mesh.LINKERD):
             callers.setdefault(port, set()).update(edge.principals)
     domain = reach.governance.spec.mesh.trust_domain
@@ -71,10 +71,6 @@ def _authorization(reach: Reach, stage: StageReach, port: int, who: Principal) -
         "requiredAuthenticationRefs": [{"group": GROUP, "kind": AUTHENTICATION, "name": _from(stage, who, domain)}],
     }
     return made
-
-
-def _admitted(stage: StageReach) -> list[Edge]:
-    return [e for e in stage.ingress if e.open and e.principals and is_captured(e.ports, Mesh.LINKERD)]
 
 
 def _server(reach: Reach, stage: StageReach, port: int) -> dict[str, Any]:

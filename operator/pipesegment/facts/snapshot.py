@@ -251,6 +251,11 @@ class Snapshot:
         """Find a Service."""
         return self.services.get(namespace, {}).get(name)
 
+    def foreign_policies(self, namespace: str) -> tuple[NetworkPolicy, ...]:
+        """Give the NetworkPolicies of a namespace that are not ours, less those that go away, sorted by name."""
+        found = (p for _, p in sorted(self.policies.get(namespace, {}).items()))
+        return tuple(p for p in found if not p.owned and not p.meta.deleting)
+
     def slices_of(self, namespace: str, service: str) -> tuple[EndpointSlice, ...]:
         """Give the EndpointSlices of a Service, sorted by name."""
         found = (s for s in self.slices.get(namespace, {}).values() if s.service == service)

@@ -13,11 +13,13 @@ from pipesegment.facts.snapshot import Key, Service, ServicePort
 from pipesegment.reach import services
 from pipesegment.reach.graph import HttpRule, Mesh, PortRange
 from pipesegment.reach.ports import sort_key
-from pipesegment.reach.scene import Fronts, Scene
+from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 
 #: TCP ports of pods, by number; None for all, where a Service names its target and no pod is there to tell the number.
 _Served = frozenset[int] | None
+#: Services, and what each leads to.
+Fronts = list[tuple[Key, _Served]]
 
 
 class Part(NamedTuple):
@@ -66,11 +68,10 @@ def _holds(port: PortRange, number: int) -> bool:
 
 
 def _fronts(scene: Scene, target: View) -> Fronts:
-    found = scene.fronts.get(target.key)
-    if found is None:
-        found = [(service.meta.key, _served(scene, target, service)) for service in _in_front(scene, target)]
-        scene.fronts[target.key] = found
-    return found
+    def find() -> Fronts:
+        return [(service.meta.key, _served(scene, target, service)) for service in _in_front(scene, target)]
+
+    return scene.once(("fronts", target.key), find)
 
 
 def _parted(ports: tuple[PortRange, ...], fronts: Fronts) -> Iterator[Part]:

@@ -242,9 +242,7 @@ def _isolated(scene: Scene, isolate: str, peer: PodPeer) -> Iterator[tuple[Selec
 
 def isolating(snapshot: Snapshot, namespace: str) -> Iterator[NetworkPolicy]:
     """Give the policies of others that isolate pods of a namespace, sorted by name."""
-    for _, policy in sorted(snapshot.policies.get(namespace, {}).items()):
-        if not policy.owned and not policy.meta.deleting and "Ingress" in policy.policy_types:
-            yield policy
+    return (p for p in snapshot.foreign_policies(namespace) if "Ingress" in p.policy_types)
 
 
 def _without(selector: Selector, exception: Selector) -> Selector:

@@ -10,18 +10,13 @@ from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.facts.byselector import are_related
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key, Segment, Service, Snapshot
+from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach import governance, mesh, network
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey, Tunnel
-from pipesegment.reach.stages import Part, Stages, selector_of, stages_of
+from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
+from pipesegment.reach.stages import Part, Stages, parts, stages_of
 from pipesegment.reach.view import View, views_of
-from pipesegment.spec.segment import AcceptEntry, ReachEntry
 
-#: Services, and the TCP ports of the pods that each leads to; None for all of them.
-Fronts = list[tuple[Key, frozenset[int] | None]]
-
-E = TypeVar("E", ReachEntry, AcceptEntry)
 T = TypeVar("T")
 
 #: The most findings of one reason that are told of a segment: nobody reads more, and an author may cause any number.
@@ -42,14 +37,9 @@ class Scene:
     findings: dict[Finding, None] = field(default_factory=dict)
     covered: list[CoveredEdge] = field(default_factory=list)
     refusals: dict[Refusal, None] = field(default_factory=dict)
-    #: What each stage's Services lead to, found once: every edge to it asks (`fronts`).
-    fronts: dict[StageKey, Fronts] = field(default_factory=dict)
     _spent: int = 0
     _told: Counter[str] = field(default_factory=Counter)
     _once: dict[Hashable, Any] = field(default_factory=dict)
-    tunnels: dict[StageKey, Tunnel] = field(default_factory=dict)
-    _governed: dict[str, Governance] = field(default_factory=dict)
-    _providers: dict[tuple[str, int], Mesh] = field(default_factory=dict)
 
     @cached_property
     def governance(self) -> Governance:
@@ -121,10 +111,10 @@ class Scene:
     def view(self, namespace: str, segment: str, stage: str) -> View | None:
         """Find a stage of any segment; None when the segment or the stage is not there (yet)."""
         self.reads.add((names.SEGMENT, namespace, segment))
-        found = self.snapshot.segment(namespace, segment)
-        if found is None or found.spec is None or found.meta.deleting:
-            return None
-        return self.once(("staged", found.meta.key), lambda: {v.key.stage: v for v in self.views(found)}).get(stage)
+        staged = self.once(
+            ("staged", namespace, segment), lambda: {v.key.stage: v for v in self.views_of(namespace, segment)}
+        )
+        return staged.get(stage)
 
     def views_in(self, namespace: str) -> Iterator[View]:
         """Give the stages of every segment of a namespace, in the order of their names.
@@ -132,11 +122,13 @@ class Scene:
         The caller notes in `reads` or `watches` which of them matter: all of them would make every segment of a
         namespace due whenever one changes.
         """
-        segments = self.snapshot.segments.get(namespace, {})
-        for name in sorted(segments):
-            found = segments[name]
-            if found.spec is not None and not found.meta.deleting:
-                yield from self.views(found)
+        for name in sorted(self.snapshot.segments.get(namespace, {})):
+            yield from self.views_of(namespace, name)
+
+    def views_of(self, namespace: str, name: str) -> tuple[View, ...]:
+        """Give the stages of a segment; none of one that is not there, is refused, or goes away."""
+        found = self.snapshot.segment(namespace, name)
+        return self.views(found) if found is not None and found.spec is not None and not found.meta.deleting else ()
 
     def stages(self, namespace: str) -> Stages:
         """Give the stages of a namespace by whom they select; this segment's are among them in any case."""
@@ -151,7 +143,7 @@ class Scene:
         staged = self.stages(namespace)
         pods = self.snapshot.pods.get(namespace, {})
         found = ((name, frozenset(staged.matching(pod.labels))) for name, pod in pods.items() if pod.live)
-        return {name: parts for name, parts in found if parts}
+        return {name: whose for name, whose in found if whose}
 
     def seen_in(self, namespace: str, selector: Selector) -> frozenset[Part]:
         """Give whose pods are among those that a selector selects."""
@@ -219,7 +211,7 @@ class Scene:
         """Give the pods of a part."""
         found = self._segment(namespace, part.segment)
         assert found is not None
-        return selector_of(found, part)
+        return parts(found)[part]
 
     def _segment(self, namespace: str, name: str) -> Segment | None:
         mine = (namespace, name) == self.segment.meta.key
@@ -251,15 +243,12 @@ class Scene:
             namespace == self.namespace and mine.name and not mine.stalled
         ):
             return mine
-        if namespace not in self._governed:
-            self._governed[namespace] = governance.govern(namespace, self.snapshot)
-        return governance.of_segment(segment, self.snapshot, self._governed[namespace])
+        found = self.once(("governed", namespace), lambda: governance.govern(namespace, self.snapshot))
+        return governance.of_segment(segment, self.snapshot, found)
 
     def _provider(self, namespace: str, governing: Governance) -> Mesh:
-        key = (namespace, id(governing.spec))
-        if key not in self._providers:
-            self._providers[key] = mesh.provider(namespace, governing, self.snapshot)
-        return self._providers[key]
+        key = ("provider", namespace, id(governing.spec))
+        return self.once(key, lambda: mesh.provider(namespace, governing, self.snapshot))
 
 
 def _stages(parts: frozenset[Part]) -> frozenset[Part]:

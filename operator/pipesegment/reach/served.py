@@ -2,7 +2,7 @@
 
 from pipesegment.facts.ends import End
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach import covering
+from pipesegment.reach import covering, endpoints
 from pipesegment.reach.aws import services, unfit
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.members import Member
@@ -43,7 +43,4 @@ def _answers(rules: SegmentClassSpec, region: str, part: str, end: End, snapshot
             for e in mine
             for block in e.blocks or ()
         )
-    coarse = (
-        rules.network.inexact.aws_service == "Coarse" and rules.network.allow_internet and not rules.guardrails.cidrs
-    )
-    return coarse and covering.is_internet(end, rules, snapshot)
+    return endpoints.may_be_coarse(rules) and covering.is_internet(end, rules, snapshot)

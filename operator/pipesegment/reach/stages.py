@@ -53,22 +53,28 @@ def stages_of(snapshot: Snapshot, namespace: str, segment: Segment | None = None
     held = snapshot.segments.get(namespace, {})
     if segment is not None and held.get(segment.meta.name) is not segment:
         alone = Stages()
-        alone.follow({**held, segment.meta.name: segment}, parts)
+        alone.follow({**held, segment.meta.name: segment}, _entries)
         return alone
     stages = snapshot.memo.get(("stages", namespace))
     if stages is None:
         stages = snapshot.memo["stages", namespace] = Stages()
-    stages.follow(held, parts)
+    stages.follow(held, _entries)
     return cast("Stages", stages)
 
 
-def selector_of(segment: Segment, part: Part) -> Selector:
-    """Give the pods of a part of a segment."""
-    return next(selector for selector, found in parts(segment) if found == part)
-
-
-def parts(segment: Segment) -> Iterator[tuple[Selector, Part]]:
+def parts(segment: Segment) -> Mapping[Part, Selector]:
     """Give every selector of a segment; one that is refused or goes away counts for nothing."""
+    found = segment.memo.get("parts")
+    if found is None:
+        found = segment.memo["parts"] = {part: selector for selector, part in _parts(segment)}
+    return cast("Mapping[Part, Selector]", found)
+
+
+def _entries(segment: Segment) -> Iterator[tuple[Selector, Part]]:
+    return ((selector, part) for part, selector in parts(segment).items())
+
+
+def _parts(segment: Segment) -> Iterator[tuple[Selector, Part]]:
     if segment.spec is None or segment.meta.deleting:
         return
     name = segment.meta.name

@@ -34,10 +34,7 @@ def to_stage(scene: Scene, target: View) -> Tunnel | None:
     """Tell how calls to a stage travel; None where each port is called as it is."""
     if target.mesh not in {Mesh.AMBIENT, Mesh.LINKERD}:
         return None
-    found = scene.tunnels.get(target.key)
-    if found is None:
-        found = scene.tunnels[target.key] = _to_stage(scene, target)
-    return found
+    return scene.once(("tunnel", target.key), lambda: _to_stage(scene, target))
 
 
 def to_pods(scene: Scene, caller: View, peer: PodPeer) -> Tunnel | None:

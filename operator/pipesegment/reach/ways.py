@@ -173,8 +173,7 @@ def _named(scene: Scene, accept: AcceptEntry, target: View) -> Iterator[View]:
         if named.any_segment:
             yield from (v for v in scene.views_in(namespace) if named.any_stage or v.key.stage == named.name)
         elif named.any_stage:
-            segment = named.segment or target.key.segment
-            yield from (v for v in scene.views_in(namespace) if v.key.segment == segment)
+            yield from scene.views_of(namespace, named.segment or target.key.segment)
         elif named.name is not None:
             view = scene.view(namespace, named.segment or target.key.segment, named.name)
             if view is not None:

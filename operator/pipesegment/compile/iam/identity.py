@@ -11,12 +11,11 @@ from pipesegment.compile.iam.policy import inline
 from pipesegment.compile.iam.trust import trust
 from pipesegment.compile.iam.values import Association, Role
 from pipesegment.findings import Finding
-from pipesegment.reach.aws.values import CloudIdentity, Rights, Way
+from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Rights, Way
 from pipesegment.reach.graph import Reach, StageReach
 
 _EKS: Final = "eks.amazonaws.com"
-#: What IAM takes in characters, white space not counted: a role's inline policies together, and a trust policy.
-_INLINE: Final = 10_240
+#: What IAM takes of a trust policy, in characters; white space does not count.
 _TRUST: Final = 2_048
 
 
@@ -111,7 +110,13 @@ def _too_large(stage: StageReach, role: Role) -> Iterator[Finding]:
     trusting = len(canonical_bytes(role.trust).decode())
     assert stage.cloud is not None
     for place, what, size, most, fix in (
-        ("permissions", "the rights", rights, _INLINE, "use wildcards where they say the same, or a managed policy"),
+        (
+            "permissions",
+            "the rights",
+            rights,
+            INLINE_CHARACTERS,
+            "use wildcards where they say the same, or a managed policy",
+        ),
         ("forge.subjects", "the trust policy", trusting, _TRUST, "name fewer subjects, or part the stage in two"),
     ):
         if size > most:

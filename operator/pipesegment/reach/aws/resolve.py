@@ -9,7 +9,7 @@ from pipesegment.findings import Refusal
 from pipesegment.reach import endpoints
 from pipesegment.reach.aws import rights, trust
 from pipesegment.reach.aws.judge import Judge
-from pipesegment.reach.aws.values import CloudIdentity, Home, Rights, Way
+from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Home, Rights, Way
 from pipesegment.reach.graph import AddressPeer, Edge, PortRange, StageReach, Target
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
@@ -20,8 +20,6 @@ AGENT: Final = (AddressPeer("169.254.170.23/32"), AddressPeer("fd00:ec2::23/128"
 AGENT_PORT: Final = PortRange("TCP", 80)
 #: What the value of a tag may hold, and how long it may be.
 _TAG: Final = re.compile(r"[A-Za-z0-9 _.:/=+@-]{1,256}", re.ASCII)
-#: The most that all inline policies of a role hold; more is looked at by nobody.
-_MOST_CHARACTERS: Final = 10_240
 
 
 def identified(
@@ -120,7 +118,7 @@ def _foreign(judge: Judge, path: str, way: Way, aws: StageAws) -> str:
 def _rights(scene: Scene, judge: Judge, view: View, aws: StageAws) -> Rights | None:
     path = f"{view.path}.aws"
     told = sum(len(text) for p in aws.permissions for text in (*p.actions, *p.resources))
-    if told > _MOST_CHARACTERS:
+    if told > INLINE_CHARACTERS:
         _too_large(scene, view, told)
         return None
     statements = rights.statements(judge, view, aws)
@@ -164,7 +162,7 @@ def _too_large(scene: Scene, view: View, told: int) -> None:
         f"{view.path}.aws.permissions",
         "RoleTooLarge",
         f"stage {view.key.stage}",
-        f"actions and resources alone are {told} characters, and a role's policies hold {_MOST_CHARACTERS}; there is no role",
+        f"actions and resources alone are {told} characters, and a role's policies hold {INLINE_CHARACTERS}; there is no role",
         "use wildcards where they say the same, or a managed policy",
     )
 

@@ -6,7 +6,7 @@ The class's own ranges do not count: pods and endpoints share the subnets of a V
 from typing import Final
 
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach import addresses
+from pipesegment.reach import addresses, covering
 from pipesegment.reach.addresses import network
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
@@ -28,9 +28,8 @@ def why(rules: SegmentClassSpec, snapshot: Snapshot, block: str, *, gateway: boo
         return "a metadata or link-local address"
     if not rules.network.allow_internet and addresses.is_public(block):
         return "a public address, while the SegmentClass does not allow the internet"
-    servers = {ip for each in snapshot.slices_of("default", "kubernetes") for ip in each.addresses}
     nodes = {ip for node in snapshot.nodes.values() for ip in node.addresses}
-    for whose, theirs in (("the API server", servers), ("a node", nodes)):
+    for whose, theirs in (("the API server", map(str, covering.api_servers(snapshot))), ("a node", nodes)):
         if addresses.touching(block, (), (network(addresses.host(ip)) for ip in theirs)) is not None:
             return f"an address of {whose}"
     if snapshot.seen.first_in(network(block)) is not None:

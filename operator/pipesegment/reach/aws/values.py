@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pipesegment.spec.classaws import ClassAws
+
+#: What IAM takes of a role's inline policies together, in characters; white space does not count.
+INLINE_CHARACTERS: Final = 10_240
 
 
 class Way(StrEnum):

@@ -42,7 +42,11 @@ def check_observing(scene: Scene, view: View) -> Iterator[Finding]:
     namespace = view.key.namespace
     scene.reads.add(("NetworkPolicy", namespace, "*"))
     pods = tuple(scene.snapshot.pods_of(namespace, view.selector))
-    found = [p for p in _foreign(scene, namespace) if p.policy_types and selects(p.selector, view.selector, pods)]
+    found = [
+        p
+        for p in scene.snapshot.foreign_policies(namespace)
+        if p.policy_types and selects(p.selector, view.selector, pods)
+    ]
     if found:
         by = _listed(found)
         message = f"stage {view.key.stage} only observes, and its pods are blocked all the same: {by} isolates them"
@@ -71,11 +75,8 @@ def _closing(scene: Scene, view: View, edge: Edge, peer: PodPeer, granted: Colle
     namespace = peer.namespace
     scene.reads.update({("NetworkPolicy", namespace, "*"), ("Namespace", "", view.key.namespace)})
     scene.watches.add((namespace, peer.selector))
-    policies = [
-        p
-        for p in scene.once(("foreign", namespace), lambda: tuple(_foreign(scene, namespace)))
-        if direction in p.policy_types
-    ]
+    foreign = scene.once(("foreign", namespace), lambda: scene.snapshot.foreign_policies(namespace))
+    policies = [p for p in foreign if direction in p.policy_types]
     excepted = governance.isolation_of(namespace, scene.snapshot)
     if _is_own(scene, peer) or (not policies and excepted is None):
         return ""
@@ -103,12 +104,6 @@ def _is_own(scene: Scene, peer: PodPeer) -> bool:
     """Tell whether a peer is an enforced stage of this very segment, as most are: its own policy lets the edge through."""
     own = scene.views(scene.segment) if peer.namespace == scene.namespace else ()
     return any(view.selector == peer.selector and view.mode is Mode.ENFORCE for view in own)
-
-
-def _foreign(scene: Scene, namespace: str) -> Iterator[NetworkPolicy]:
-    for _, policy in sorted(scene.snapshot.policies.get(namespace, {}).items()):
-        if not policy.owned and not policy.meta.deleting:
-            yield policy
 
 
 def _listed(policies: Collection[NetworkPolicy], isolated: str = "") -> str:

@@ -6,7 +6,7 @@ from pipesegment import names
 from pipesegment.facts.others import LINKERD_PROXY, Foreign
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
-from pipesegment.reach.conformance.told import of_stage, selects
+from pipesegment.reach.conformance.told import NO_SIDECAR, of_stage, selects, unheld
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.mesh import DEFAULT_POLICY, annotation
@@ -16,11 +16,9 @@ from pipesegment.reach.view import View
 
 def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
     """Find what undoes a stage that is in Linkerd."""
-    bare = sorted(p.meta.name for p in pods if LINKERD_PROXY not in p.containers)
-    if bare:
-        message = f"{some(bare, f'of stage {view.key.stage}')} without a sidecar, so no policy of the mesh holds there"
-        fix = f"have Linkerd inject it (annotate namespace {view.key.namespace} linkerd.io/inject: enabled), or set the stage's mesh: None"
-        yield of_stage(scene, view, "NoSidecar", bare[0], message, fix)
+    bare = (p for p in pods if LINKERD_PROXY not in p.containers)
+    mend = f"have Linkerd inject it (annotate namespace {view.key.namespace} linkerd.io/inject: enabled)"
+    yield from unheld(scene, view, bare, NO_SIDECAR, mend)
     lax = sorted(p.meta.name for p in pods if p.meta.annotations.get(DEFAULT_POLICY, "deny") != "deny")
     if lax and annotation(DEFAULT_POLICY, view.key.namespace, scene.snapshot) == "deny":
         message = f"{some(lax, f'of stage {view.key.stage}')} annotated to let in more at ports that no Server names than its namespace does"

@@ -7,7 +7,7 @@ from pipesegment.facts.others import PROXY, Foreign, is_captured
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance import linkerd
-from pipesegment.reach.conformance.told import of_stage, selects
+from pipesegment.reach.conformance.told import NO_SIDECAR, of_stage, selects, unheld
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.graph import Mesh, StageReach
@@ -45,21 +45,17 @@ def check(scene: Scene, view: View, stage: StageReach, pods: tuple[Pod, ...]) ->
 
 
 def _without_sidecar(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
-    bare = sorted(p.meta.name for p in pods if PROXY not in p.containers)
-    if bare:
-        message = f"{some(bare, f'of stage {view.key.stage}')} without a sidecar, so no policy of the mesh holds there"
-        fix = f"have Istio inject it (label namespace {view.key.namespace} istio-injection=enabled), or set the stage's mesh: None"
-        yield of_stage(scene, view, "NoSidecar", bare[0], message, fix)
+    bare = (p for p in pods if PROXY not in p.containers)
+    mend = f"have Istio inject it (label namespace {view.key.namespace} istio-injection=enabled)"
+    yield from unheld(scene, view, bare, NO_SIDECAR, mend)
 
 
 def _not_captured(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
-    bare = sorted(p.meta.name for p in pods if not is_captured(p.meta.annotations))
-    if bare:
-        message = (
-            f"{some(bare, f'of stage {view.key.stage}')} not captured by ztunnel, so no policy of the mesh holds there"
-        )
-        fix = f"label namespace {view.key.namespace} {DATA_PLANE}=ambient and take a label that says otherwise off the pods, or set the stage's mesh: None"
-        yield of_stage(scene, view, "NotCaptured", bare[0], message, fix)
+    bare = (p for p in pods if not is_captured(p.meta.annotations))
+    mend = (
+        f"label namespace {view.key.namespace} {DATA_PLANE}=ambient and take a label that says otherwise off the pods"
+    )
+    yield from unheld(scene, view, bare, ("NotCaptured", "not captured by ztunnel"), mend)
 
 
 def _captured(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:

@@ -1,12 +1,16 @@
 """How the checks tell what they found, and whom a foreign object is about."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
+
+#: How `unheld` tells of pods without a sidecar.
+NO_SIDECAR: Final = ("NoSidecar", "without a sidecar")
 
 
 def of_stage(scene: Scene, view: View, reason: str, target: str, message: str, fix: str) -> Finding:
@@ -17,6 +21,15 @@ def of_stage(scene: Scene, view: View, reason: str, target: str, message: str, f
 def of_namespace(scene: Scene, reason: str, message: str, fix: str) -> Finding:
     """Tell something about the whole segment's surroundings."""
     return Finding("metadata.namespace", reason, scene.namespace, message, fix, scene.object)
+
+
+def unheld(scene: Scene, view: View, found: Iterable[Pod], how: tuple[str, str], mend: str) -> Iterator[Finding]:
+    """Tell of a stage's pods that no policy of the mesh holds; `how` are the finding's reason and what is amiss with them."""
+    bare = sorted(pod.meta.name for pod in found)
+    if bare:
+        reason, amiss = how
+        message = f"{pods(bare, f'of stage {view.key.stage}')} {amiss}, so no policy of the mesh holds there"
+        yield of_stage(scene, view, reason, bare[0], message, f"{mend}, or set the stage's mesh: None")
 
 
 def selects(theirs: Selector, mine: Selector, pods: Sequence[Pod]) -> bool:

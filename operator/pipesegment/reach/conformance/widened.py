@@ -25,10 +25,9 @@ def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
     """Find the NetworkPolicies of others and of Cilium that widen a stage."""
     namespace = view.key.namespace
     scene.reads.add(("NetworkPolicy", namespace, "*"))
-    for name, policy in sorted(scene.snapshot.policies.get(namespace, {}).items()):
-        ours = policy.owned or policy.meta.deleting
-        if not ours and _allows_anything(policy) and selects(policy.selector, view.selector, pods):
-            yield widened(scene, view, f"NetworkPolicy {namespace}/{name}", f"{namespace}/{name}", "podSelector")
+    for policy in scene.snapshot.foreign_policies(namespace):
+        if _allows_anything(policy) and selects(policy.selector, view.selector, pods):
+            yield widened(scene, view, f"NetworkPolicy {policy.meta.key}", str(policy.meta.key), "podSelector")
     for found in (f for kind in _CILIUM for f in scene.snapshot.others.of_kind(kind)):
         if found.opens and found.namespace in {"", namespace} and _cilium_selects(scene, view, found, pods):
             target = f"{found.namespace}/{found.name}".lstrip("/")

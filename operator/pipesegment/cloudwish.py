@@ -1,0 +1,87 @@
+"""What should be in AWS for a segment, and on whose word: what the corridor (`cloudwork`) then brings about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pipesegment import names
+from pipesegment.compile.desired import Desired
+from pipesegment.compile.iam.values import Role
+from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.plan.aws.look import Terms
+from pipesegment.plan.aws.ownership import Owner
+from pipesegment.plan.sequence import Restraint
+from pipesegment.reach import governance
+from pipesegment.reach.aws.values import Home
+from pipesegment.report.outcome import Outcome
+from pipesegment.spec.classaws import ClassAws
+from pipesegment.world.aws.port import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What should be in AWS for a segment, on whose word, and what holds it back. `asked`: by whom looks are asked for."""
+
+    desired: Desired
+    owner: Owner
+    place: Place
+    role_path: str
+    terms: Terms
+    restraint: Restraint
+    paths: Mapping[str, str]
+    generation: int
+    asked: str = ""
+
+    @property
+    def fingerprint(self) -> tuple[object, ...]:
+        """What makes it due when it is another one."""
+        hashes = tuple(obj["metadata"]["annotations"][names.HASH_ANNOTATION] for obj in self.desired.objects)
+        return hashes, self.owner, self.place, self.role_path, self.terms, self.restraint, self.asked
+
+
+def wished(segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish | None) -> Wish:
+    """Give what one look at a segment came to; the managed policies of before are still ours to take off."""
+    assert outcome.reach is not None
+    assert outcome.desired is not None
+    reach, desired = outcome.reach, outcome.desired.in_cloud
+    found = _on_the_word_of(segment, reach.governance.name, reach.governance.spec.aws, snapshot)
+    ours = {arn for obj in desired.objects if obj["kind"] == names.IAM_ROLE for arn in Role.of(obj).managed}
+    terms = replace(
+        found.terms, policies=found.terms.policies | ours | (before.terms.policies if before else frozenset())
+    )
+    return replace(
+        found,
+        desired=desired,
+        terms=terms,
+        restraint=outcome.restraint,
+        paths={stage.key.stage: stage.path for stage in reach.stages},
+    )
+
+
+def farewell(segment: Segment, snapshot: Snapshot, wish: Wish | None) -> Wish | None:
+    """Wish that nothing is left, on the word of the class; None while nobody knows where that would be."""
+    governing = governance.govern(segment.meta.namespace, snapshot)
+    known = governing.spec.aws.account_id is not None and not governing.stalled
+    if known:
+        told = _on_the_word_of(segment, governing.name, governing.spec.aws, snapshot)
+        policies = told.terms.policies | (wish.terms.policies if wish is not None else frozenset())
+        return replace(told, terms=replace(told.terms, policies=policies))
+    if wish is None or wish.owner.uid != segment.meta.uid:
+        return None
+    return replace(wish, desired=replace(wish.desired, objects=()), restraint=Restraint.NONE)
+
+
+def _on_the_word_of(segment: Segment, name: str, aws: ClassAws, snapshot: Snapshot) -> Wish:
+    """Give what a class says of roles, with nothing desired."""
+    home, namespace = Home.of(aws), snapshot.namespaces.get(segment.meta.namespace)
+    uid = namespace.meta.uid if namespace is not None else ""
+    return Wish(
+        desired=Desired(segment.meta.key, segment.meta.uid, ()),
+        owner=Owner(home.cluster, segment.meta.key, uid, segment.meta.uid),
+        place=Place(name, home.account, home.partition, home.region, aws.calls_per_second),
+        role_path=aws.role_path,
+        terms=Terms(frozenset(aws.allowed_managed_policy_arns), aws.deletion_policy == "Delete"),
+        restraint=Restraint.NONE,
+        paths={},
+        generation=segment.meta.generation,
+        asked=segment.meta.annotations.get(names.CHECK_ANNOTATION, ""),
+    )
