@@ -56,4 +56,18 @@ MUTANTS: Final = (
         "        if not stage.closed:\n            yield strict(",
         "        if False:\n            yield strict(",
     ),
+    Mutant(
+        "other pods of a namespace are let in beside those that are meant",
+        "compile.callers",
+        "_lets_in_more",
+        "_passes_waypoint(stage, edge) or ",
+        "_passes_waypoint(stage, edge) and ",
+    ),
+    Mutant(
+        "whoever passes a waypoint is taken for those that are meant",
+        "compile.callers",
+        "_lets_in_more",
+        "_passes_waypoint(stage, edge) or ",
+        "",
+    ),
 )

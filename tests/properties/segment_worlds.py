@@ -378,7 +378,7 @@ def meshed_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
         if obj["kind"] == "Pod" and obj["metadata"]["namespace"] in {"ci", "cd"}:
             obj["spec"]["containers"].append({"name": "istio-proxy"})
             if draw(st.integers(0, 3)):
-                objects.append(_front(obj))
+                objects.append(front(obj))
     objects.append(pod("istio-system", "istiod", {"app": "istiod"}, "10.0.8.1"))
     return objects
 
@@ -401,17 +401,17 @@ def ambient_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
         if obj["kind"] == "Pod" and meta["namespace"] in ambient:
             meta["annotations"] = {"ambient.istio.io/redirection": "enabled"}
             if draw(st.integers(0, 2)) == 0:
-                front = _front(obj)
-                front["metadata"]["labels"] = {
+                before = front(obj)
+                before["metadata"]["labels"] = {
                     "istio.io/use-waypoint": draw(st.sampled_from(("gate", "gate", "pods", "none")))
                 }
-                front["spec"]["clusterIP"] = "10.96.1.1"
-                objects.append(front)
+                before["spec"]["clusterIP"] = "10.96.1.1"
+                objects.append(before)
         for stage in obj["spec"]["stages"] if obj["kind"] == "PipelineSegment" else ():
             if draw(st.integers(0, 7)) == 0:
                 stage["mesh"] = "None"
     for namespace in sorted(ambient):
-        objects += [_gate(namespace, "gate", "service"), _gate(namespace, "pods", "all")]
+        objects += [gate(namespace, "gate", "service"), gate(namespace, "pods", "all")]
     return objects
 
 
@@ -441,14 +441,14 @@ def linkerd_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [*objects, {"apiVersion": "apiextensions.k8s.io/v1", **crd}]
 
 
-def _gate(namespace: str, name: str, handles: str) -> dict[str, Any]:
+def gate(namespace: str, name: str, handles: str) -> dict[str, Any]:
     """Make a waypoint, which runs where nothing closes it."""
     meta = {"namespace": namespace, "name": name, "labels": {"istio.io/waypoint-for": handles}}
     api = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
     return api | {"metadata": meta, "spec": {"gatewayClassName": "istio-waypoint", "listeners": [{"name": "mesh"}]}}
 
 
-def _front(behind: dict[str, Any]) -> dict[str, Any]:
+def front(behind: dict[str, Any]) -> dict[str, Any]:
     """Put a Service with every port in front of a pod's like."""
     served = behind["spec"]["containers"][0]["ports"]
     listed = [

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from pipesegment.compile.isolation import isolation
@@ -23,6 +23,7 @@ from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
+from tests.properties import tunnel_worlds
 from tests.properties.segment_worlds import (
     ADDRESSES,
     NAMES,
@@ -177,6 +178,9 @@ def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
 
     @THOROUGH
     @given(raw=ambient_worlds())
+    @example(raw=tunnel_worlds.unguarded())
+    @example(raw=tunnel_worlds.two_ports_of_one_namespace())
+    @example(raw=tunnel_worlds.some_pods_by_a_waypoint())
     def no_wider(raw: list[Object]) -> None:
         found = disagreements(raw, met, exactly=False)
         if not found:
@@ -201,6 +205,8 @@ def test_objects_allow_no_more_than_declared_in_linkerd() -> None:
 
     @THOROUGH
     @given(raw=linkerd_worlds())
+    @example(raw=tunnel_worlds.unguarded(linkerd=True))
+    @example(raw=tunnel_worlds.two_ports_of_one_namespace(linkerd=True))
     def no_wider(raw: list[Object]) -> None:
         found = disagreements(raw, met, exactly=False)
         if not found:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
+from pipesegment.compile import callers
 from pipesegment.compile.addresses import Style, complement, style_of
 from pipesegment.compile.ambient_rules import wider_than_declared, withheld
 from pipesegment.compile.mesh_rules import problem, selector_problem
@@ -69,7 +70,8 @@ def split(reach: Reach) -> Expressed:
     tunnelled = {
         place: found
         for place, half in halves.items()
-        if edge_of[place] not in closed and (found := wider_than_declared(half.stage, half.edge))
+        if edge_of[place] not in closed
+        and (found := wider_than_declared(half.stage, half.edge) or callers.wider(half.stage, half.edge))
     }
     named = {
         place: stands_for_names(half.edge)
@@ -100,6 +102,7 @@ def _problem(reach: Reach, half: _Half) -> Problem | None:
         network_problem(reach.network, half.edge, _beside(half))
         or problem(half.stage, half.edge, reach.network)
         or withheld(reach, half.stage, half.edge)
+        or callers.unheld(half.stage, half.edge)
     )
 
 

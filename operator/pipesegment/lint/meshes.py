@@ -28,8 +28,10 @@ ENTRIES: Final = (
         "warning",
         "The ambient mesh opens more than the ports that are declared",
         "ztunnel carries calls to one port, whatever port is called. Towards pods that no AuthorizationPolicy of ours guards, "
-        "and Services behind a waypoint that none guards, every port is open; what a grant limits to ports stays closed.",
-        "Declare those pods as a stage, or take either side out of the ambient mesh.",
+        "and Services behind a waypoint that none guards, every port is open; what a grant limits to ports stays closed. Callers "
+        "are known by their accounts there, or by their whole namespace where none is named: an entry of accepts by which "
+        "others of that namespace would come in stays closed too.",
+        "Declare those pods as a stage, name the callers' serviceAccounts, or take either side out of the mesh.",
     ),
     Entry(
         "PS615",
