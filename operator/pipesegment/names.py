@@ -62,6 +62,8 @@ PART_LABEL: Final = f"{GROUP}/part"
 WIRED_LABEL: Final = f"{GROUP}/wired"
 #: The class closes exec, attach and port-forward where the stage is.
 LOCKDOWN_LABEL: Final = f"{GROUP}/lockdown"
+#: The class lets nobody else open anything at the stage's pods.
+EXCLUSIVE_LABEL: Final = f"{GROUP}/exclusive"
 #: `named`: the class says who may create the stage's pods, and CONTROLLERS_ANNOTATION who that is.
 CONTROLLERS_LABEL: Final = f"{GROUP}/controllers"
 #: The stage's account, where it is not called like the policy.

@@ -22,6 +22,7 @@ from tests.cluster.attempts import (
     debug,
     labels,
     marked,
+    opening,
     pod,
     token,
 )
@@ -32,7 +33,12 @@ TEKTON = ("tekton-pipelines", "controller")
 #: Who may do everything but change admission: what RBAC says must not be what refuses.
 _RIGHTS = [
     {"apiGroups": [""], "resources": ["*"], "verbs": ["*"]},
-    {"apiGroups": ["networking.k8s.io", "pipesegment.dev", "security.istio.io"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": ["networking.k8s.io", "pipesegment.dev"], "resources": ["*"], "verbs": ["*"]},
+    {
+        "apiGroups": ["security.istio.io", "networking.istio.io", "policy.linkerd.io", "cilium.io"],
+        "resources": ["*"],
+        "verbs": ["*"],
+    },
     {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]},
 ]
 
@@ -66,6 +72,7 @@ class Scene:
             "stage-bypass": (create(pod("ci", "shop-build", build, hostPID=True)), "Deny stage-bypass"),
             "stage-debugging": (debug("ci", "build-1"), "Deny stage-debugging"),
             "lockdown": (connect("ci-locked", "deploy-1", "exec"), "Deny lockdown"),
+            "exclusive": (create(opening("ci-own")), "Deny exclusive"),
             "stage-tokens": (token("ci", "shop-build"), "Deny stage-tokens"),
             "pod-status": (
                 change("Pod", "ci", "plain-1", {"metadata": {"labels": build}}, "status"),
@@ -168,6 +175,10 @@ _NAMESPACES: dict[str, dict[str, str]] = {
     "ci": {},
     "ci-locked": {"lab.example.com/locked": "yes"},
     "ci-mesh": {"istio-injection": "enabled"},
+    "ci-own": {"lab.example.com/own": "yes"},
+    "ci-own-istio": {"lab.example.com/own": "yes", "istio-injection": "enabled"},
+    "ci-own-ambient": {"lab.example.com/own": "yes", "istio.io/dataplane-mode": "ambient"},
+    "ci-own-linkerd": {"lab.example.com/own": "linkerd"},
     "quiet": {},
     "kube-system": {},
     NAMESPACE: {},
@@ -193,6 +204,13 @@ SEGMENTS = [
     ),
     segment("rel", "ci-locked", stage("deploy")),
     segment("shop", "ci-mesh", stage("build")),
+    segment(
+        "shop",
+        "ci-own",
+        stage("build"),
+        stage("image", podSelector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "b"]}]}),
+    ),
+    *(segment("shop", f"ci-own-{mesh}", stage("build")) for mesh in ("istio", "ambient", "linkerd")),
 ]
 
 _TEKTON_LABELS = {"tekton.dev/pipeline": "tk", "tekton.dev/pipelineTask": "lint"}
@@ -224,9 +242,18 @@ def _facts() -> list[Object]:
         "priority": 10,
         "guardrails": {"lockdown": True, "controllers": ["/".join(TEKTON)]},
     }
+    own = {
+        "namespaceSelector": {"matchLabels": {"lab.example.com/own": "yes"}},
+        "priority": 10,
+        "guardrails": {"exclusive": True},
+    }
+    linkerd = own | {
+        "namespaceSelector": {"matchLabels": {"lab.example.com/own": "linkerd"}},
+        "mesh": {"provider": "Linkerd"},
+    }
     classes = [
         {"apiVersion": version, "kind": "SegmentClass", "metadata": {"name": name}, "spec": spec}
-        for name, spec in (("open", open_class), ("locked", locked))
+        for name, spec in (("open", open_class), ("locked", locked), ("own", own), ("own-linkerd", linkerd))
     ]
     return [*spaces, *classes, *_running()]
 
@@ -257,6 +284,7 @@ def _others() -> Iterator[Object]:
         "metadata": {"namespace": "ci", "name": "somebodys"},
         "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]},
     }
+    yield opening("ci-own", {"app": "web"}, name="from-before")
     yield {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "PipelineSegment"} | {
         "metadata": {"namespace": "quiet", "name": "late"},
         "spec": {"stages": [{"name": "build"}]},

@@ -93,6 +93,13 @@ _PATHS = {
     "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "PipelineSegment": ("/apis/pipesegment.dev/v1alpha1", "pipelinesegments"),
     "SegmentClass": ("/apis/pipesegment.dev/v1alpha1", "segmentclasses"),
+    "AuthorizationPolicy": ("/apis/security.istio.io/v1", "authorizationpolicies"),
+    "PeerAuthentication": ("/apis/security.istio.io/v1", "peerauthentications"),
+    "Sidecar": ("/apis/networking.istio.io/v1", "sidecars"),
+    "CiliumNetworkPolicy": ("/apis/cilium.io/v2", "ciliumnetworkpolicies"),
+    "Server": ("/apis/policy.linkerd.io/v1beta3", "servers"),
+    "ServerAuthorization": ("/apis/policy.linkerd.io/v1beta1", "serverauthorizations"),
+    "policy.linkerd.io/AuthorizationPolicy": ("/apis/policy.linkerd.io/v1alpha1", "authorizationpolicies"),
     "ValidatingAdmissionPolicyBinding": (
         "/apis/admissionregistration.k8s.io/v1",
         "validatingadmissionpolicybindings",
@@ -110,7 +117,8 @@ def path(kind: str, namespace: str = "", name: str = "", subresource: str = "") 
 
 def create(obj: Object) -> Request:
     """Make an object."""
-    return Request("POST", path(obj["kind"], obj["metadata"].get("namespace", "")), obj)
+    kind = f"{obj['apiVersion'].partition('/')[0]}/{obj['kind']}"
+    return Request("POST", path(kind if kind in _PATHS else obj["kind"], obj["metadata"].get("namespace", "")), obj)
 
 
 def change(kind: str, namespace: str, name: str, patch: Mapping[str, Any], subresource: str = "") -> Request:
@@ -180,3 +188,13 @@ def debug(namespace: str, name: str) -> Request:
     return Request(
         "PATCH", path("Pod", namespace, name, "ephemeralcontainers"), added, "application/strategic-merge-patch+json"
     )
+
+
+def opening(namespace: str, marks: dict[str, str] | None = None, *, name: str = "attempt", **spec: Any) -> Object:
+    """A NetworkPolicy that opens everything to the pods with some labels; `spec` wins."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"podSelector": {"matchLabels": marks or {}}, "policyTypes": ["Egress"], "egress": [{}], **spec},
+    }

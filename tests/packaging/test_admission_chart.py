@@ -17,6 +17,7 @@ ACTIONS = {
     "stage-bypass": ("bypass", "Deny"),
     "stage-debugging": ("ephemeralContainers", "Deny"),
     "lockdown": ("lockdown", "Deny"),
+    "exclusive": ("exclusive", "Deny"),
     "stage-tokens": ("tokens", "Deny"),
     "pod-status": ("podStatus", "Deny"),
     "managed-objects": ("managedObjects", "Deny"),
@@ -26,6 +27,7 @@ ACTIONS = {
 SELECTED = {
     "stage-pods-wired": {names.WIRED_LABEL: "true"},
     "lockdown": {names.LOCKDOWN_LABEL: "true"},
+    "exclusive": {names.EXCLUSIVE_LABEL: "true"},
     "stage-creators": {names.CONTROLLERS_LABEL: "named"},
 }
 SPARED = {"kube-system", "kube-public", "kube-node-lease", "pipesegment-system"}

@@ -27,6 +27,8 @@ def labels(reach: Reach, stage: StageReach) -> dict[str, str]:
         found[names.CONTROLLERS_LABEL] = "named"
     if rails.lockdown:
         found[names.LOCKDOWN_LABEL] = "true"
+    if rails.exclusive:
+        found[names.EXCLUSIVE_LABEL] = "true"
     return found
 
 

@@ -163,7 +163,9 @@ class Guardrails(Model):
         "Refuse", description="Two segments that select one pod: Refuse the younger, or Union. Refuse when absent."
     )
     exclusive: Bool = Field(
-        False, description="Whether foreign policies that widen a stage are refused. False when absent."
+        False,
+        description="Whether admission refuses policies of others that may open anything at an enforced stage's pods. False when"
+        " absent.",
     )
     lockdown: Bool = Field(
         False,

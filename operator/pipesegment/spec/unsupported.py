@@ -52,7 +52,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
-        (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
     ):
         if value != default:
             yield place, value

@@ -83,6 +83,5 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
             "spec.breakGlass",
             "spec.gates",
             "spec.evidenceKeys",
-            "spec.guardrails.exclusive",
         ],
     }

@@ -59,7 +59,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
         ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
         ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
-        ({"guardrails": {"exclusive": True}}, "spec.guardrails.exclusive"),
     ],
 )
 def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
@@ -77,7 +76,7 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
             "mesh": {"provider": "Istio"},
         },
         {"aws": {"region": "eu-west-1", "backend": "Direct", "deletionPolicy": "Delete"}},
-        {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
+        {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": []},
         {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
         {"guardrails": {"lockdown": True, "controllers": ["tekton-pipelines/tekton-pipelines-controller"]}},
         {"guardrails": {"exemptions": [{"allow": ["Privileged"], "reason": "builds images"}]}},
