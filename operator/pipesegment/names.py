@@ -22,6 +22,8 @@ KINDS: Final = {
     SEGMENT: ("pipelinesegments", "pseg", True),
     GRANT: ("segmentgrants", "psgrant", True),
     CLASS: ("segmentclasses", "psclass", False),
+    EXCEPTION: ("segmentexceptions", "psexc", True),
+    APPROVAL: ("segmentapprovals", "psappr", True),
 }
 
 FIELD_MANAGER: Final = "pipesegment"

@@ -82,6 +82,15 @@ class Reason(StrEnum):
     GOVERNING = "Governing"
     ISOLATION_FAILED = "IsolationFailed"
 
+    # Exceptions and approvals; SEALED, SUSPENDED, INVALID, UNRESOLVED and the two about classes are said of them, too.
+    OPEN = "Open"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    UNGUARDED = "Unguarded"
+    NOT_ALLOWED = "NotAllowed"
+    EXPIRED = "Expired"
+    COUNTED = "Counted"
+    NOT_COUNTED = "NotCounted"
+
 
 Count = Annotated[Int, between(0, 1_000_000)]
 Generation = Annotated[Int, Field(ge=0)]
@@ -201,4 +210,32 @@ class SegmentClassStatus(Model):
     observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
     namespaces: Count = Field(0, description="How many namespaces it governs.")
     segments: Count = Field(0, description="How many segments it governs.")
+    conditions: Conditions = Field((), description="Ready.")
+
+
+Moment = Annotated[str, text(32, 1), Field(json_schema_extra={"format": "date-time"})]
+
+
+class SegmentExceptionStatus(Model):
+    """What became of an exception."""
+
+    observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
+    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"] | None = Field(
+        None,
+        description="Where it is: Pending waits for others; Open and Sealed are in force; Expired and Refused are not.",
+    )
+    reason: Line | None = Field(None, description="Why, in one word: Ready's reason.")
+    spec_hash: Line | None = Field(None, description="The hash of the spec: what an approval has to name.")
+    approvals: Count = Field(0, description="How many people have approved, counting those alone whose approval holds.")
+    approvals_needed: Count = Field(0, description="How many have to, as class and state of the stage are now.")
+    approvers: Annotated[tuple[Message, ...], size(64)] = Field((), description="Their names.")
+    opens_at: Moment | None = Field(None, description="When it took effect.")
+    expires_at: Moment | None = Field(None, description="When it ends by itself.")
+    conditions: Conditions = Field((), description="Ready.")
+
+
+class SegmentApprovalStatus(Model):
+    """What became of an approval."""
+
+    observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
     conditions: Conditions = Field((), description="Ready.")

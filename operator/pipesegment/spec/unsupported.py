@@ -49,7 +49,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     for place, value, default in (
         (("aws", "backend"), spec.aws.backend, "Direct"),
         (("aws", "ensureEndpoints"), spec.aws.ensure_endpoints, False),
-        (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
     ):
@@ -65,8 +64,14 @@ def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn
 
 
+def _nothing(_: Model) -> Iterator[tuple[_Place, Any]]:
+    return iter(())
+
+
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {
     names.SEGMENT: _segment,
     names.GRANT: _grant,
     names.CLASS: _class,
+    names.EXCEPTION: _nothing,
+    names.APPROVAL: _nothing,
 }

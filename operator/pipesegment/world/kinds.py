@@ -75,6 +75,16 @@ AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy"
 PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
 
+ADMISSION_POLICY: Final = Kind(
+    "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+ADMISSION_BINDING: Final = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
+
 SERVER: Final = Kind("policy.linkerd.io/v1beta3", "Server", "servers")
 LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy", "authorizationpolicies")
 MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
@@ -89,6 +99,8 @@ def _ours(kind: str) -> Kind:
 SEGMENT: Final = _ours(names.SEGMENT)
 GRANT: Final = _ours(names.GRANT)
 CLASS: Final = _ours(names.CLASS)
+EXCEPTION: Final = _ours(names.EXCEPTION)
+APPROVAL: Final = _ours(names.APPROVAL)
 
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
 OWNED: Final = (
@@ -102,6 +114,7 @@ KNOWN: Final = {
     for kind in (
         *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
         *OWNED,
-        *(SEGMENT, GRANT, CLASS),
+        *(SEGMENT, GRANT, CLASS, EXCEPTION, APPROVAL),
+        *(ADMISSION_POLICY, ADMISSION_BINDING),
     )
 }

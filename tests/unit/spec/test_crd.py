@@ -147,6 +147,8 @@ def test_lists_with_names_are_keyed_by_them():
         "SegmentClass.spec.gates.ignore": "id",
         "SegmentClass.spec.evidenceKeys": "name",
         "SegmentClass.status.conditions": "type",
+        "SegmentException.status.conditions": "type",
+        "SegmentApproval.status.conditions": "type",
     }
 
 
@@ -194,6 +196,8 @@ def test_names_scopes_and_subresources():
         "PipelineSegment": ("pipelinesegments.pipesegment.dev", "Namespaced", ["pseg"], ["pipesegment"]),
         "SegmentGrant": ("segmentgrants.pipesegment.dev", "Namespaced", ["psgrant"], ["pipesegment"]),
         "SegmentClass": ("segmentclasses.pipesegment.dev", "Cluster", ["psclass"], ["pipesegment"]),
+        "SegmentException": ("segmentexceptions.pipesegment.dev", "Namespaced", ["psexc"], ["pipesegment"]),
+        "SegmentApproval": ("segmentapprovals.pipesegment.dev", "Namespaced", ["psappr"], ["pipesegment"]),
     }
     assert all(d["spec"]["versions"][0]["subresources"] == {"status": {}} for d in CRDS.values())
 
