@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
-from lab.controlplane import ControlPlane
+from lab.controlplane import ControlPlane, EmbeddedControlPlane
 from pipesegment.cli import program
+from tests.cluster import emergencies
 from tests.cluster.attempts import (
     Answer,
     Object,
@@ -53,8 +54,10 @@ def policies() -> list[Object]:
 class Scene:
     """The cluster, and who is there."""
 
-    plane: ControlPlane
+    plane: EmbeddedControlPlane
     people: dict[str, Person] = field(default_factory=dict)
+    #: uids of classes and exceptions, by name
+    uids: dict[str, str] = field(default_factory=dict)
 
     def tries(self, who: str, request: Request) -> Answer:
         """Have somebody try something."""
@@ -84,6 +87,8 @@ class Scene:
                 "Deny account-roles",
             ),
             "declarations": (marked("PipelineSegment", "quiet", "late", forged), "Deny declarations"),
+            "segmentexceptions": (create(emergencies.exception(by="bob")), "Deny segmentexceptions"),
+            "segmentapprovals": (create(emergencies.approval(self.uids, by="alice")), "Deny segmentapprovals"),
         }
         return {f"pipesegment-{name}": proof for name, proof in proofs.items()}
 
@@ -110,7 +115,7 @@ def compiled(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(result.stdout))
 
 
-def settle(plane: ControlPlane, folder: Path) -> Scene:
+def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
     """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`."""
     install(plane)
     admin = Person(plane.admin)
@@ -136,7 +141,10 @@ def settle(plane: ControlPlane, folder: Path) -> Scene:
         "collector": Person(plane.access(service_account=("kube-system", "generic-garbage-collector"))),
         "node": Person(plane.access(user="system:node:one", groups=["system:nodes"])),
         "bot": Person(plane.access(service_account=("quiet", "bot"))),
+        "namespaces": Person(plane.access(service_account=("kube-system", "namespace-controller"))),
+        **emergencies.people(plane),
     }
+    emergencies.prepare(plane, admin, operator, scene.uids)
     return scene
 
 
@@ -150,7 +158,7 @@ def _bind(plane: ControlPlane) -> None:
     role = {"name": "lab-everything"}
     subjects = [
         {"kind": "Group", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
-        for name in ("dev", "system:nodes", "system:serviceaccounts")
+        for name in ("dev", "oidc:staff", "system:nodes", "system:serviceaccounts")
     ]
     items = [
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": role, "rules": _RIGHTS},
@@ -164,7 +172,12 @@ def _bind(plane: ControlPlane) -> None:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEKTON[0]}},
         *(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": space, "name": name}}
-            for space, name in (TEKTON, ("kube-system", "job-controller"), ("kube-system", "generic-garbage-collector"))
+            for space, name in (
+                TEKTON,
+                ("kube-system", "job-controller"),
+                ("kube-system", "generic-garbage-collector"),
+                ("kube-system", "namespace-controller"),
+            )
         ),
     ]
     listed = {"apiVersion": "v1", "kind": "List", "items": items}

@@ -12,7 +12,8 @@ from lab.access import Access
 Object = dict[str, Any]
 
 _MERGE = "application/merge-patch+json"
-_FORBIDDEN = 403
+#: How policies refuse: as they say themselves, or as what is wrong with them or their parameters.
+_DENIED = frozenset({403, 422})
 #: What the API server says when it is not about admission policies.
 _REFUSED = frozenset({401, 403, 404, 405, 409, 422})
 
@@ -38,7 +39,7 @@ class Answer:
     @property
     def verdict(self) -> str:
         """`Deny <policy>`, `Warn <policy>`, `Allow`; anything else the API server refused for reasons of its own."""
-        if self.status == _FORBIDDEN and "ValidatingAdmissionPolicy '" in self.message:
+        if self.status in _DENIED and "ValidatingAdmissionPolicy '" in self.message:
             return f"Deny {_policy(self.message)}"
         warned = [w for w in self.warnings if "ValidatingAdmissionPolicy '" in w]
         if self.status in _REFUSED:
@@ -92,6 +93,8 @@ _PATHS = {
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
     "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "PipelineSegment": ("/apis/pipesegment.dev/v1alpha1", "pipelinesegments"),
+    "SegmentException": ("/apis/pipesegment.dev/v1alpha1", "segmentexceptions"),
+    "SegmentApproval": ("/apis/pipesegment.dev/v1alpha1", "segmentapprovals"),
     "SegmentClass": ("/apis/pipesegment.dev/v1alpha1", "segmentclasses"),
     "AuthorizationPolicy": ("/apis/security.istio.io/v1", "authorizationpolicies"),
     "PeerAuthentication": ("/apis/security.istio.io/v1", "peerauthentications"),

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipesegment.spec.base import Model, Rule, unless
 from pipesegment.spec.entries import ReachEntry
-from pipesegment.spec.units import Duration, Grammar, Label, Word, size, text
+from pipesegment.spec.units import Duration, Grammar, Label, Subdomain, Word, size, text
 
 UserName = Annotated[
     str,
@@ -29,6 +29,10 @@ Why = Annotated[
 _NEVER: Final = "is never changed: what was approved is what is open"
 
 
+def _uid(where: str) -> Grammar:
+    return Grammar("[0-9a-zA-Z-]+", "is not a uid", f"copy it from {where}")
+
+
 def _required(name: str, fix: str) -> Rule:
     return Rule(
         cel=f"has(self.{name}) || self.effect != 'Open'",
@@ -46,6 +50,10 @@ class User(Model):
     uid: Annotated[str, text(512)] = Field(
         "", description="The user's uid; absent or empty when the authentication gives none."
     )
+
+    def is_same(self, other: "User") -> bool:
+        """Tell whether both are one: by their names, or by a uid, which a person keeps whose name changes."""
+        return self.username == other.username or bool(self.uid and self.uid == other.uid)
 
 
 class SegmentExceptionSpec(Model):
@@ -89,21 +97,45 @@ class ApprovedException(Model):
     """The exception that is approved: this object with this spec, and no other of the same name."""
 
     name: Label = Field(description="Its name, in this namespace.")
-    uid: Annotated[
-        str, text(64, 1), Grammar("[0-9a-zA-Z-]+", "is not a uid", "copy it from the exception's metadata.uid")
-    ] = Field(description="Its metadata.uid.")
+    uid: Annotated[str, text(64, 1), _uid("the exception's metadata.uid")] = Field(description="Its metadata.uid.")
     spec_hash: Annotated[
         str, text(64, 64), Grammar("[0-9a-f]+", "is not a hash", "copy it from the exception's status.specHash")
     ] = Field(description="The hash of its spec, as its status.specHash tells it: what the approver has read.")
+    requested_by: User = Field(description="Who asked, as its spec.requestedBy says: somebody else than who approves.")
+
+
+class ApprovingClass(Model):
+    """The class by whose word somebody approves; admission looks there whether he may."""
+
+    name: Subdomain = Field(description="Its name.")
+    uid: Annotated[str, text(64, 1), _uid("the exception's status.class.uid")] = Field(description="Its metadata.uid.")
 
 
 class SegmentApprovalSpec(Model):
     """The spec of a SegmentApproval; it never changes."""
 
     exception: ApprovedException = Field(description="What is approved.")
+    class_: ApprovingClass = Field(
+        description="The class that governs the namespace, as the exception's status.class tells it: it says who may approve."
+    )
     approved_by: User = Field(description="Who approves: the user who creates it.")
 
-    rules = (Rule(cel="self == oldSelf", problem=_NEVER, fix="delete it and approve anew", offences=lambda _: ()),)
+    rules = (
+        Rule(cel="self == oldSelf", problem=_NEVER, fix="delete it and approve anew", offences=lambda _: ()),
+        Rule(
+            cel="self.approvedBy.username != self.exception.requestedBy.username && !(has(self.approvedBy.uid)"
+            " && has(self.exception.requestedBy.uid) && self.approvedBy.uid != ''"
+            " && self.approvedBy.uid == self.exception.requestedBy.uid)",
+            problem="is who asked for the exception",
+            fix="have somebody else approve it",
+            offences=unless(
+                lambda a: not a.approved_by.is_same(a.exception.requested_by),
+                "approvedBy",
+                value=lambda a: a.approved_by.username,
+            ),
+            field=".approvedBy",
+        ),
+    )
 
 
 def spec_hash(spec: Mapping[str, Any]) -> str:

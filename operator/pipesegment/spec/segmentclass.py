@@ -198,11 +198,14 @@ class Cautious(Model):
 class BreakGlass(Model):
     """Who may open and seal in an emergency."""
 
-    approver_groups: Groups = Field((), description="Groups whose members may approve.")
-    sealer_groups: Groups = Field((), description="Groups whose members may seal, and lift a seal.")
+    approver_groups: Groups = Field((), description="Groups whose members may approve; nobody when absent or empty.")
+    sealer_groups: Groups = Field((), description="Groups whose members may lift a seal.")
     approvals: Annotated[Int, between(1, 16)] = Field(1, description="How many approvals are needed; 1 when absent.")
     max_duration: Duration = Field("4h", description="The longest exception; 4h when absent.")
-    mfa: Mfa | None = Field(None, description="How a second factor is proved.")
+    mfa: Mfa | None = Field(
+        None,
+        description="How a second factor is proved, without which nobody approves; when absent, by mfa or hwk under example.com/amr.",
+    )
     when_not_conforming: Cautious = Field(
         Cautious(), description="What holds for exceptions while the segment's condition Conforming is False."
     )

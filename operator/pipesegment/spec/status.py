@@ -226,6 +226,12 @@ class SegmentExceptionStatus(Model):
     )
     reason: Line | None = Field(None, description="Why, in one word: Ready's reason.")
     spec_hash: Line | None = Field(None, description="The hash of the spec: what an approval has to name.")
+    class_: ClassRef | None = Field(
+        None, description="The class that governs the namespace: what an approval has to name, too."
+    )
+    sealers: Annotated[tuple[Line, ...], size(64)] = Field(
+        (), description="The class's sealerGroups: whoever is in one of them may delete a seal."
+    )
     approvals: Count = Field(0, description="How many people have approved, counting those alone whose approval holds.")
     approvals_needed: Count = Field(0, description="How many have to, as class and state of the stage are now.")
     approvers: Annotated[tuple[Message, ...], size(64)] = Field((), description="Their names.")
