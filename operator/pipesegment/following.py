@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.others import DaemonSet
+from pipesegment.facts.others import DaemonSet, Foreign
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
 from pipesegment.facts.vpc import Known
 from pipesegment.reach.conformance.engine import Agent, agent
@@ -242,7 +242,7 @@ class Following:
 
 
 def _meta(value: Any) -> Meta:
-    if isinstance(value, DaemonSet):
+    if isinstance(value, (DaemonSet, Foreign)):
         return Meta(value.namespace, value.name)
     return value if isinstance(value, Meta) else value.meta
 

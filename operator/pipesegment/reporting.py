@@ -5,7 +5,7 @@ The rooms `report/*` decide what is said; here it is sent, and remembered what w
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -31,8 +31,16 @@ from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.report.owners import Covered, class_status, grant_status
 from pipesegment.report.status import segment_status
+from pipesegment.report.tally import Tally
+from pipesegment.report.widening import Widening
 from pipesegment.spec.base import Model
-from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, SegmentGrantStatus
+from pipesegment.spec.status import (
+    Condition,
+    ConditionType,
+    PipelineSegmentStatus,
+    SegmentClassStatus,
+    SegmentGrantStatus,
+)
 from pipesegment.world.port import Cluster, Json
 
 _audit = logging.getLogger("pipesegment.audit")
@@ -56,8 +64,9 @@ class Reporter:
         self._identity = identity
         #: (uid, what was written last); a namesake made anew has a status of its own.
         self._statuses: dict[tuple[str, Key], tuple[str, bytes]] = {}
-        self._verdicts: dict[Key, tuple[str, str]] = {}
-        self._with_verdict: Counter[tuple[str, str]] = Counter()
+        self._verdicts = Tally(metrics.count_segments)
+        self._not_conforming = Tally(metrics.count_not_conforming)
+        self._widening = Widening()
         self._covered: defaultdict[Key, dict[Key, frozenset[Covered]]] = defaultdict(dict)
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MAX_WAITING)
         self._posters: list[asyncio.Task[None]] = []
@@ -134,12 +143,11 @@ class Reporter:
         """Report one look at a segment; gives the grants that it concerns."""
         previous = PipelineSegmentStatus.model_validate(self._last(names.SEGMENT, segment.meta, segment.status))
         status = segment_status(outcome, previous, _now())
-        ready = next((c for c in status.conditions if c.type == "Ready"), None)
-        if ready is not None:
-            self._verdict(segment.meta.key, (ready.status, ready.reason))
+        self._count(segment.meta.key, {c.type: c for c in status.conditions})
         grants = self._note_covered(segment.meta.key, outcome.reach)
         await self._write(names.SEGMENT, segment.meta, status, segment.status)
-        for event in events(previous.conditions, status.conditions, outcome.changes, outcome.done):
+        told = events(previous.conditions, status.conditions, outcome.changes, outcome.done)
+        for event in (*told, *self._widening.news(outcome, previous.conditions)):
             self._tell(segment.meta, event)
         return grants
 
@@ -170,7 +178,8 @@ class Reporter:
     def gone(self, key: Key) -> frozenset[Key]:
         """Forget a segment; gives the grants that covered it."""
         self.forget(names.SEGMENT, key)
-        self._verdict(key, None)
+        self._count(key, {})
+        self._widening.forget(key)
         return self._note_covered(key, None)
 
     def forget(self, kind: str, key: Key) -> None:
@@ -220,16 +229,12 @@ class Reporter:
             return
         self._statuses[kind, meta.key] = (meta.uid, text)
 
-    def _verdict(self, key: Key, verdict: tuple[str, str] | None) -> None:
-        before = self._verdicts.pop(key, None)
-        if verdict is not None:
-            self._verdicts[key] = verdict
-        if before == verdict:
-            return
-        for changed, by in ((before, -1), (verdict, 1)):
-            if changed is not None:
-                self._with_verdict[changed] += by
-                self._metrics.count_segments(changed, self._with_verdict[changed])
+    def _count(self, key: Key, told: Mapping[str, Condition]) -> None:
+        """Count a segment by what its conditions say; nothing for one that is gone."""
+        ready, conforming = told.get(ConditionType.READY), told.get(ConditionType.CONFORMING)
+        self._verdicts.note(key, (ready.status, ready.reason) if ready else None)
+        amiss = conforming is not None and conforming.status == "False"
+        self._not_conforming.note(key, conforming.reason if conforming and amiss else None)
 
     def _note_covered(self, key: Key, reach: Reach | None) -> frozenset[Key]:
         """Keep which edges which grant covers; gives the grants concerned."""

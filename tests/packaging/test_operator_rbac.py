@@ -31,6 +31,8 @@ CLUSTER = {
     ("apps", "daemonsets"): FOLLOW,
     ("gateway.networking.k8s.io", "gateways"): FOLLOW,
     ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
+    ("policy.linkerd.io", "serverauthorizations"): FOLLOW,
+    ("cilium.io", "ciliumclusterwidenetworkpolicies"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,
     ("rbac.authorization.k8s.io", "rolebindings"): WRITE,

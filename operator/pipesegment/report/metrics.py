@@ -49,6 +49,7 @@ class Metrics:
         self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop runs what is due.")
         self.leader = gauge("leader", "1 on the replica that writes.")
         self.segments = gauge("segments", "Segments by Ready's status and reason.", "ready", "reason")
+        self.not_conforming = gauge("not_conforming", "Segments that something around them undoes, by why.", "reason")
 
     def api_called(self, verb: str, kind: str, code: int, seconds: float) -> None:
         """Count one exchange with the API server."""
@@ -71,6 +72,13 @@ class Metrics:
             self.segments.labels(*verdict).set(number)
         else:
             self.segments.remove(*verdict)
+
+    def count_not_conforming(self, reason: str, number: int) -> None:
+        """Set how many segments something undoes for this reason."""
+        if number:
+            self.not_conforming.labels(reason).set(number)
+        else:
+            self.not_conforming.remove(reason)
 
     def render(self) -> bytes:
         """Give the exposition format."""

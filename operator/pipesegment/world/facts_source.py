@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
+from pipesegment import names
+from pipesegment.facts import others
 from pipesegment.facts.bylabel import ByLabel
-from pipesegment.facts.others import Others
+from pipesegment.facts.others import Foreign, Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
@@ -21,10 +24,12 @@ from pipesegment.world.port import EVERYTHING, Cluster, Json, Selection
 _SELECTIONS: Final[Mapping[Kind, Selection]] = {
     kinds.POD: Selection(fields="status.phase!=Succeeded,status.phase!=Failed"),
     kinds.CRD: Selection(metadata_only=True),
+    **dict.fromkeys(kinds.FOREIGN, Selection(labels=f"{names.MANAGED_BY_LABEL}!={names.MANAGED_BY}")),
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
     *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.GATEWAY, kinds.DAEMON_SET, kinds.CRD),
+    *kinds.FOREIGN,
 )
 
 
@@ -60,12 +65,14 @@ class Surroundings(Fleet):
             kinds.CRD: self._crd_changed,
             kinds.POD: self._pod_changed,
             kinds.SERVICE: self._addresses_changed,
+            **{kind: partial(self._foreign_changed, _key(kind)) for kind in kinds.FOREIGN},
         }
+        readers = {kind: others.FOREIGN[_key(kind)] for kind in kinds.FOREIGN}
         self._by_kind = {
             kind: Informer(
                 cluster,
                 kind,
-                parsers.get(kind.kind, _crd),
+                readers.get(kind) or parsers.get(kind.kind, _crd),
                 listeners.get(kind, on_change),
                 selection=_SELECTIONS.get(kind, EVERYTHING),
                 relist_every=segment_refresh if kind is kinds.SEGMENT else None,
@@ -75,6 +82,7 @@ class Surroundings(Fleet):
             )
             for kind in _FOLLOWED
         }
+        self._foreign = {_key(kind): self._store(kind) for kind in kinds.FOREIGN}
         super().__init__(tuple(self._by_kind.values()))
 
     def put_segment(self, obj: Json) -> None:
@@ -126,7 +134,7 @@ class Surroundings(Fleet):
             crds=self._crds,
             labelled=self._labelled,
             memo=self._memo,
-            others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
+            others=Others(daemon_sets=self._store(kinds.DAEMON_SET), foreign=self._foreign),
             vpc_endpoints=self.endpoints.endpoints,
             read_vpcs=self.endpoints.vpcs,
             old_vpcs=self.endpoints.old,
@@ -149,11 +157,19 @@ class Surroundings(Fleet):
             self._seen.remove(had)
         self._on_change(kind, old, new)
 
+    def _foreign_changed(self, key: str, _kind: str, old: Foreign | None, new: Foreign | None) -> None:
+        # Two groups have kinds of the same name.
+        self._on_change(key, old, new)
+
     def _crd_changed(self, kind: str, old: Any, new: Any) -> None:
         self._crds = None
         for fleet in self._followers:
             fleet.crd_changed((new or old).name)
         self._on_change(kind, old, new)
+
+
+def _key(kind: Kind) -> str:
+    return f"{kind.group}/{kind.kind}"
 
 
 def _crd(obj: Json) -> Any:

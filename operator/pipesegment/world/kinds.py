@@ -88,7 +88,11 @@ ADMISSION_BINDING: Final = Kind(
 SERVER: Final = Kind("policy.linkerd.io/v1beta3", "Server", "servers")
 LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy", "authorizationpolicies")
 MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
+SERVER_AUTHORIZATION: Final = Kind("policy.linkerd.io/v1beta1", "ServerAuthorization", "serverauthorizations")
 CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+CILIUM_CLUSTERWIDE: Final = Kind(
+    "cilium.io/v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
+)
 
 
 def _ours(kind: str) -> Kind:
@@ -109,11 +113,19 @@ OWNED: Final = (
     *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
 )
 
+#: Policies of others that may widen a stage, beside NetworkPolicies.
+FOREIGN: Final = (
+    *(AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
+    *(SERVER, LINKERD_POLICY, SERVER_AUTHORIZATION),
+    *(CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE),
+)
+
 KNOWN: Final = {
     (kind.api_version, kind.kind): kind
     for kind in (
         *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
         *OWNED,
+        *FOREIGN,
         *(SEGMENT, GRANT, CLASS, EXCEPTION, APPROVAL),
         *(ADMISSION_POLICY, ADMISSION_BINDING),
     )

@@ -221,6 +221,7 @@ class TestMetrics:
             "pipesegment_event_loop_lag_seconds",
             "pipesegment_leader",
             "pipesegment_segments",
+            "pipesegment_not_conforming",
         }
         assert all(f.documentation.endswith(".") for f in families if not f.name.endswith("_created"))
 

@@ -82,6 +82,8 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
         thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
         thing(kinds.CRD, "authorizationpolicies.security.istio.io"),
         thing(kinds.GATEWAY, "waypoint", spec={"gatewayClassName": "istio-waypoint"}),
+        *(thing(kind, "theirs", spec={}) for kind in kinds.FOREIGN),
+        thing(kinds.SERVER, "mine", spec={}, labels={"app.kubernetes.io/managed-by": "pipesegment"}),
         segment("pay"),
     )
     assert not view.surroundings.synced
@@ -101,7 +103,10 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert found.crds == {"authorizationpolicies.security.istio.io"}
     assert found.others.daemon_sets is not None
     assert set(found.others.daemon_sets["shop"]) == {"agent"}
-    assert {kind for kind, _ in view.told} == {kind.kind for kind in view.surroundings._by_kind}
+    assert set(found.others.foreign["policy.linkerd.io/Server"]["shop"]) == {"theirs"}
+    assert set(found.others.foreign["cilium.io/CiliumClusterwideNetworkPolicy"][""]) == {"theirs"}
+    own = {kind.kind for kind in view.surroundings._by_kind if kind not in kinds.FOREIGN}
+    assert {kind for kind, _ in view.told} == own | set(found.others.foreign)
     view.cluster.seed(thing(kinds.POD, "q"), thing(kinds.CRD, "sidecars.networking.istio.io"))
     await settle(50)
     assert set(found.pods["shop"]) == {"p", "q"}
