@@ -77,6 +77,9 @@ EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
 #: The mesh's data plane, where the stage is in a mesh.
 MESH_ANNOTATION: Final = f"{GROUP}/mesh"
 
+#: What the names of the chart's admission policies begin with, as long as the release says nothing else.
+ADMISSION: Final = "pipesegment"
+
 DEFAULT_DENY: Final = "pipesegment-default-deny"
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"
 

@@ -70,7 +70,8 @@ class Corridor:
         restraint = _restraint(segment, reach, snapshot)
         ours = desired.in_cluster
         live = self._live(ours)
-        changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment)
+        sealed = frozenset(stage.key.stage for stage in reach.stages if stage.sealed)
+        changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment, sealed)
         failed = tuple(f.told for f in results.failures)
         return Outcome(
             generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done, restraint
@@ -146,6 +147,7 @@ class Corridor:
         restraint: Restraint,
         told: OnCall,
         segment: Segment | None = None,
+        sealed: frozenset[str] = frozenset(),
     ) -> tuple[ChangeSet, Results, tuple[ObjectID, ...]]:
         known = self._applier.remembered
         hinted = [e.id for e in inventory if e.id not in live and self._owned.follows(e.id)]
@@ -163,7 +165,7 @@ class Corridor:
         whole = await self._read(needs(changes, restraint))
         around = await self._around(changes)
         withdrawn = elsewhere.withdrawn(segment, self._surroundings.snapshot, changes, whole)
-        sequence = safe_sequence(changes, whole, around, restraint, withdrawn)
+        sequence = safe_sequence(changes, whole, around, restraint, withdrawn, sealed)
         return changes, await self._applier.run(sequence, told), sequence.withheld
 
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:

@@ -161,6 +161,7 @@ async def _pulse(operator: Operator, metrics: Metrics) -> None:
         due = loop.time() + _PULSE
         await asyncio.sleep(_PULSE)
         metrics.loop_lag.set(max(0.0, loop.time() - due))
+        operator.measure()
         metrics.queue_depth.set(operator.queue.depth)
         metrics.aws_queue_depth.set(operator.roles.queue.depth)
         metrics.aws_failing.set(operator.roles.queue.failing)

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.cli import output
-from pipesegment.cli.gather import FACTS, connected
+from pipesegment.cli.gather import FACTS, GUARDS, connected
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options
 from pipesegment.errors import Rejected
@@ -67,6 +67,8 @@ async def examined(cluster: Cluster) -> Examined:
         if _exists(kind, served)
     ]
     found = await asyncio.gather(*(look.at(kind, selection) for kind, selection in [*whole, (_CONFIG_MAP, auto_mode)]))
+    if any(obj["kind"] == kinds.EXCEPTION.kind for each in found for obj in each):
+        found += await asyncio.gather(*(look.at(kind, Selection()) for kind in GUARDS))
     tiers = [kind for kind in _TIERS if served is not None and kind.crd in served]
     listed = await asyncio.gather(*(look.at(kind, _METADATA) for kind in tiers))
     told = tuple(

@@ -73,13 +73,14 @@ def safe_sequence(
     surroundings: Iterable[Object] = (),
     restraint: Restraint = Restraint.NONE,
     withdrawn: Container[ObjectID] = frozenset(),
+    sealed: Container[str] = frozenset(),
 ) -> Sequence:
     """Order the writes of a ChangeSet, with the steps between that safety needs.
 
     `live_objects` holds what `needs` names, None for an object that has gone meanwhile; raises KeyError for one that is
     missing. `surroundings` are the policies of the namespaces concerned that are not of this ChangeSet: every
     NetworkPolicy unless it provably selects none of these pods, and as many AuthorizationPolicies as are known.
-    `withdrawn` are deletions in other namespaces that nothing may hold back.
+    `withdrawn` are deletions in other namespaces that nothing may hold back, `sealed` stages whose closing nothing may.
     """
     passages = _passages(changes, live_objects, list(surroundings), restraint, withdrawn)
     released = [p for p in passages if p.move.change.id in withdrawn and p.way is not Way.NARROW]
@@ -92,7 +93,7 @@ def safe_sequence(
         else:
             steps += _steps(passage, passage in turning)
     steps += _guards(passages, turning, taken)
-    allowed = [step for step in steps if _allowed(step, restraint, withdrawn)]
+    allowed = [step for step in steps if _allowed(step, restraint, withdrawn) or _seals(step, sealed)]
     ends = {step.change.id for step in allowed if step.final}
     held = {p.move.change.id for p in passages if p.move.held}
     withheld = {change.id for change in changes.writes if change.id not in ends} | held
@@ -270,6 +271,11 @@ def _allowed(step: Step, restraint: Restraint, withdrawn: Container[ObjectID]) -
             live = step.change.live
             elsewhere = live is not None and bool(live.segment_uid) and step.change.desired is not None
             return step.wave is Wave.RELEASE or (narrows and (elsewhere or step.id in withdrawn))
+
+
+def _seals(step: Step, sealed: Container[str]) -> bool:
+    """Tell whether a step closes a sealed stage: it is made, and repaired, where nothing else would be."""
+    return step.change.stage in sealed and step.wave <= Wave.NARROW
 
 
 def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:

@@ -48,6 +48,10 @@ class Metrics:
         self.informer_relists = counter("informer_relists_total", "Lists that had to be made anew.", "kind")
         self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop runs what is due.")
         self.leader = gauge("leader", "1 on the replica that writes.")
+        self.exceptions = gauge("exceptions", "SegmentExceptions by phase; Open and Sealed are in force.", "phase")
+        self.exceptions_overdue = gauge(
+            "exceptions_overdue", "SegmentExceptions whose time is over and that are still in force: look at once."
+        )
         self.segments = gauge("segments", "Segments by Ready's status and reason.", "ready", "reason")
         self.not_conforming = gauge("not_conforming", "Segments that something around them undoes, by why.", "reason")
 

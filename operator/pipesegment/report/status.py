@@ -45,7 +45,11 @@ def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) 
         observed_generation=outcome.generation,
         class_=_class(reach.governance, previous),
         summary=Summary(
-            stages=len(reach.stages), edges=opened[1], open=f"{opened[0]}/{opened[1]}", gaps=len(told), sealed=0
+            stages=len(reach.stages),
+            edges=opened[1],
+            open=f"{opened[0]}/{opened[1]}",
+            gaps=len(told),
+            sealed=sum(bool(stage.sealed) for stage in reach.stages),
         ),
         stages=tuple(_stage(stage, edges, told, role_arn(outcome, stage.key.stage)) for stage in reach.stages),
         gaps=shown,
@@ -103,7 +107,7 @@ def _stage(stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Fin
         name=stage.key.stage,
         service_account=clean(stage.account.name, LINE),
         role_arn=clean(role, MESSAGE) if role else None,
-        sealed=False,
+        sealed=bool(stage.sealed),
         edges=sum(1 for owner, _ in edges if owner == stage.path),
         gaps=sum(1 for finding in told if finding.path.startswith(stage.path)),
         pods=stage.pods,

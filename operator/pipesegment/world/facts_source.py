@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.facts import others
 from pipesegment.facts.bylabel import ByLabel
+from pipesegment.facts.emergency import Guards
 from pipesegment.facts.others import Foreign, Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
 from pipesegment.facts.vpc import Known
 from pipesegment.world import kinds
-from pipesegment.world.clock import Clock
+from pipesegment.world.clock import Clock, utc
 from pipesegment.world.fleet import Fleet
 from pipesegment.world.informer import Informer, OnChange
 from pipesegment.world.kinds import Kind
@@ -30,6 +32,7 @@ _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
     *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.GATEWAY, kinds.DAEMON_SET, kinds.CRD),
     *kinds.FOREIGN,
+    *(kinds.EXCEPTION, kinds.APPROVAL, kinds.ADMISSION_POLICY, kinds.ADMISSION_BINDING),
 )
 
 
@@ -51,8 +54,12 @@ class Surroundings(Fleet):
         segment_refresh: float = 600.0,
         parsers: Mapping[str, Callable[[Json], Any]] = PARSERS,
         clock: Clock | None = None,
+        now: Callable[[], datetime] = utc,
+        admission_name: str = names.ADMISSION,
     ) -> None:
         self._on_change = on_change
+        self._now = now
+        self._admission_name = admission_name
         self._followers = (self, *followers)
         self._crds: frozenset[str] | None = None
         self._governed: dict[str, Class] = {}
@@ -89,12 +96,17 @@ class Surroundings(Fleet):
         """Take in a PipelineSegment as a watch brought it."""
         self._by_kind[kinds.SEGMENT].put(obj)
 
-    def record_class(self, segment: Segment, uid: str) -> None:
-        """Take in which class a status of ours names: to the neighbours it counts like what a watch brings, and is no news."""
+    def record(self, segment: Segment, class_uid: str, *, unfit: bool) -> bool:
+        """Take in what a status of ours says: to the neighbours it counts like what a watch brings, and is no news.
+
+        Tells whether the segment conforms and did not, or the other way round.
+        """
         held = self._store(kinds.SEGMENT).get(segment.meta.namespace, {})
         known = held.get(segment.meta.name)
-        if known is not None and known.meta.uid == segment.meta.uid and known.class_uid != uid:
-            held[segment.meta.name] = replace(known, class_uid=uid)
+        if known is None or known.meta.uid != segment.meta.uid or (known.class_uid, known.unfit) == (class_uid, unfit):
+            return False
+        held[segment.meta.name] = replace(known, class_uid=class_uid, unfit=unfit)
+        return known.unfit is not unfit
 
     def drop_segment(self, namespace: str, name: str, version: str = "") -> None:
         """Take out a PipelineSegment that was deleted at this resourceVersion."""
@@ -134,6 +146,12 @@ class Surroundings(Fleet):
             crds=self._crds,
             labelled=self._labelled,
             memo=self._memo,
+            exceptions=self._store(kinds.EXCEPTION),
+            approvals=self._store(kinds.APPROVAL),
+            guards=Guards(
+                self._store(kinds.ADMISSION_POLICY)[""], self._store(kinds.ADMISSION_BINDING)[""], self._admission_name
+            ),
+            now=self._now(),
             others=Others(daemon_sets=self._store(kinds.DAEMON_SET), foreign=self._foreign),
             vpc_endpoints=self.endpoints.endpoints,
             read_vpcs=self.endpoints.vpcs,
