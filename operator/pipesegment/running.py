@@ -195,7 +195,10 @@ class Operator:
         # Our own last status may say which class governed while its watch event is still on the way.
         found = replace(found, class_uid=self._reporter.recorded_class(found), unfit=self._reporter.is_unfit(found))
         inventory = self._reporter.inventory(found)
-        outcome = await self._corridor.segment(found, inventory, self._following.note, self._following.note_refused)
+        ended = self._witness.ended(found, self._following.snapshot)
+        outcome = await self._corridor.segment(
+            found, inventory, self._following.note, self._following.note_refused, ended
+        )
         taken = [change.id for change in outcome.changes.of(Action.CONFLICT)]
         if outcome.reach is not None and taken:
             self._following.note(outcome.reach, taken)

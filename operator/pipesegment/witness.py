@@ -7,13 +7,14 @@ deleted leaves a line, too.
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.snapshot import Key, Segment, Snapshot
-from pipesegment.reach import exceptions
+from pipesegment.reach import exceptions, governance
 from pipesegment.reach.graph import Standing, Verdict
 from pipesegment.report import exceptions as report
 from pipesegment.report.metrics import Metrics
@@ -36,17 +37,42 @@ class Witness:
 
     async def segment(self, segment: Segment, outcome: Outcome, snapshot: Snapshot) -> None:
         """Report every exception of a segment after one look at it."""
-        reach = outcome.reach
-        if reach is None:
-            return
         held = snapshot.exceptions.get(segment.meta.namespace, {})
-        for standing in reach.exceptions:
+        judged = outcome.reach.exceptions if outcome.reach is not None else self._of_refused(segment, snapshot)
+        for standing in judged:
             exception = held.get(standing.name)
             if exception is not None and exception.meta.uid == standing.uid:
                 await self._exception(segment, exception, standing, report.effect(standing, outcome))
                 await self._approvals(exception, standing, snapshot)
         if not outcome.failures:
-            self._note_gone(segment, {standing.uid for standing in reach.exceptions})
+            self._note_gone(segment, {standing.uid for standing in judged})
+
+    def ended(self, segment: Segment, snapshot: Snapshot) -> frozenset[str]:
+        """Name the stages that have to close whatever becomes of the segment: sealed, or opened by what is in force no more."""
+        known = self._in_force.get(segment.meta.key, {})
+        if not known and segment.meta.namespace not in snapshot.exceptions:
+            return frozenset()
+        judged = exceptions.standings(segment, snapshot, governance.of_segment(segment, snapshot))
+        in_force = {standing.uid for standing in judged if standing.in_force}
+        over = {standing.stage for standing in judged if not standing.in_force and self._was_open(standing, snapshot)}
+        gone = {record["stage"] for record in known.values() if record["uid"] not in in_force}
+        return frozenset({s.stage for s in judged if s.phase == "Sealed"} | over | gone)
+
+    def _was_open(self, standing: Standing, snapshot: Snapshot) -> bool:
+        exception = snapshot.exceptions[standing.key.namespace][standing.name]
+        last = self._reporter.last(names.EXCEPTION, exception.meta, exception.status)
+        return last.get("phase") in {"Open", "Sealed"}
+
+    def _of_refused(self, segment: Segment, snapshot: Snapshot) -> tuple[Standing, ...]:
+        """Judge the exceptions of a segment that is refused: what is open stands as it is, and nothing more opens."""
+        judged = exceptions.standings(segment, snapshot, governance.of_segment(segment, snapshot))
+        told = f"segment {segment.meta.key} is refused, so nothing of it is widened"
+        return tuple(
+            replace(s, phase="Pending", reason="Unresolved", message=told, begun=None)
+            if s.phase == "Open" and not self._was_open(s, snapshot)
+            else s
+            for s in judged
+        )
 
     async def unplaced(self, exception: SegmentException, snapshot: Snapshot) -> None:
         """Report an exception that no segment can speak for; of every other its segment's look tells."""

@@ -284,7 +284,6 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "status": {
             "class": dict.fromkeys(("name", "uid"), TEXT),
             "inventory": [_ENTRY],
-            "conditions": [dict.fromkeys(("type", "status"), TEXT)],
         }
     },
     names.GRANT: {"status": {"namespaces": [dict.fromkeys(("namespace", "uid"), Must(TEXT))]}},

@@ -176,9 +176,15 @@ def segment(obj: Raw) -> Segment:
     """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
     status = obj.get("status") or {}
     recorded = (status.get("class") or {}).get("uid", "")
-    unfit = any(c.get("type") == "Conforming" and c.get("status") == "False" for c in status.get("conditions") or ())
+    unfit = any(_does_not_conform(c) for c in status.get("conditions") or ())
     spec, refusals = _spec(parse_segment, obj)
     return Segment(meta(obj), spec, recorded, refusals, unfit, _status(obj))
+
+
+def _does_not_conform(condition: Any) -> bool:
+    # Nobody holds the conditions of a file to their shape: nothing else is read of them.
+    read = condition if isinstance(condition, Mapping) else {}
+    return read.get("type") == "Conforming" and read.get("status") == "False"
 
 
 def grant(obj: Raw) -> Grant:

@@ -161,7 +161,7 @@ def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain, 
         return move
     limits = {plane: intended.after(old.selector, plane, old.namespace) for plane in old.planes}
     allows = {plane: within(rules, limits[plane], intended.words) for plane, rules in old.allows.items()}
-    kept = with_rules(_bare(move.old_object), allows)
+    kept = with_rules(bare(move.old_object), allows)
     return replace(move, new=read(kept), new_object=kept, held=True)
 
 
@@ -191,7 +191,7 @@ def _steps(passage: Passage, turns: bool) -> Iterator[Step]:
         return
     if passage.way is Way.MIXED and passage.stops:
         verb: Verb = "create" if change.live is None else "apply"
-        yield Step(Wave.NARROW, verb, change.id, change, _bare(passage.middle()), final=False)
+        yield Step(Wave.NARROW, verb, change.id, change, bare(passage.middle()), final=False)
         end = replace(end, verb="apply" if end.verb == "create" else end.verb)
     yield end
 
@@ -216,7 +216,7 @@ def _guards(passages: list[Passage], turning: list[Passage], taken: set[ObjectID
         change, obj = passage.move.change, passage.move.new_object
         assert obj is not None
         for number in count():
-            guard = shut(_bare(obj), _guard_name(obj, number))
+            guard = shut(bare(obj), _guard_name(obj, number))
             target = ObjectID.of(guard)
             if target not in taken:
                 taken.add(target)
@@ -290,7 +290,7 @@ def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:
         seen.add(step.id)
 
 
-def _bare(obj: Object) -> dict[str, Any]:
+def bare(obj: Object) -> dict[str, Any]:
     """Leave of an object what we may write: a live one carries the server's fields and perhaps other people's."""
     meta = obj["metadata"]
     ours = {key: meta[key] for key in ("name", "namespace") if key in meta}

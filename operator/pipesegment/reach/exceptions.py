@@ -37,14 +37,17 @@ def path(name: str) -> str:
 
 
 def standings(segment: Segment, snapshot: Snapshot, governing: Governance) -> tuple[Standing, ...]:
-    """Judge every exception of a segment, by name; those that are being deleted are gone."""
+    """Judge every exception of a segment, by name; those that are being deleted are gone.
+
+    Of a segment that is refused nobody knows which stages it has.
+    """
     held = snapshot.exceptions.get(segment.meta.namespace)
-    if not held or segment.spec is None:
+    if not held:
         return ()
     every = ((e, e.spec) for _, e in sorted(held.items()) if e.spec is not None and not e.meta.deleting)
     mine = [(e, spec) for e, spec in every if spec.segment == segment.meta.name]
     approvals = _approvals(segment.meta.namespace, snapshot) if mine else {}
-    stages = {stage.name for stage in segment.spec.stages}
+    stages = {stage.name for stage in segment.spec.stages} if segment.spec is not None else None
     judged = [
         _Judge(e, spec, snapshot, governing, segment.unfit).judge(approvals.get(e.meta.name, ()), stages)
         for e, spec in mine
@@ -81,17 +84,15 @@ def of_segment(segment: Segment, snapshot: Snapshot, governing: Governance) -> M
 
 
 def unplaced(exception: SegmentException, snapshot: Snapshot) -> Standing | None:
-    """Judge an exception whose segment cannot speak for it: it is refused itself, or there is no such segment."""
+    """Judge an exception for which no segment can speak: it is refused itself, or there is no such segment."""
     meta = exception.meta
     if exception.spec is None:
         told = "; ".join(map(str, exception.refusals))
         return Standing(meta.key, meta.uid, "", "Open", "Refused", "Invalid", told, hash=exception.hash)
     found = snapshot.segment(meta.namespace, exception.spec.segment)
-    if found is not None and found.spec is not None and not found.meta.deleting:
+    if found is not None and not found.meta.deleting:
         return None
     lacking = f"there is no segment {meta.namespace}/{exception.spec.segment}"
-    if found is not None and found.spec is None:
-        lacking = f"segment {meta.namespace}/{exception.spec.segment} is refused, so nothing of it changes"
     ends = exception.ends
     over = exception.is_over(snapshot.now)
     return Standing(
@@ -128,7 +129,7 @@ class _Judge:
     governing: Governance
     unfit: bool
 
-    def judge(self, approvals: Sequence[SegmentApproval], stages: set[str]) -> Standing:
+    def judge(self, approvals: Sequence[SegmentApproval], stages: set[str] | None) -> Standing:
         unguarded = self.snapshot.guards.missing(namespace_labels(self.exception.meta.namespace, self.snapshot))
         verdicts = tuple(self._verdicts(approvals, unguarded))
         counted = [v for v in verdicts if v.counts]
@@ -164,12 +165,12 @@ class _Judge:
         return min((d for d in (rules.max_duration, cautious) if d), key=seconds)
 
     def _phase(
-        self, counted: int, unguarded: Sequence[str], stages: set[str]
+        self, counted: int, unguarded: Sequence[str], stages: set[str] | None
     ) -> tuple[Literal["Pending", "Open", "Sealed", "Expired", "Refused"], str, str]:
         spec, now = self.spec, self.snapshot.now
         if self.exception.is_over(now):
             return "Expired", "Expired", "its time is over"
-        if spec.stage not in stages:
+        if stages is not None and spec.stage not in stages:
             return "Pending", "Unresolved", f"segment {spec.segment} has no stage {spec.stage}"
         if spec.effect == "Seal":
             return "Sealed", "Sealed", f"stage {spec.stage} reaches nothing, accepts nothing and has no rights"

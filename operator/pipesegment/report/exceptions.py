@@ -9,7 +9,6 @@ from pipesegment import names
 from pipesegment.facts.emergency import SegmentException
 from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Refusal
-from pipesegment.plan.sequence import Restraint
 from pipesegment.reach import exceptions
 from pipesegment.reach.graph import StageReach, Standing, Verdict
 from pipesegment.report.conditions import settled
@@ -39,17 +38,17 @@ class Effect:
     closed: tuple[str, ...] = ()
     refused: bool = False
     stuck: str = ""
+    #: The segment is refused: nobody knows what is open, only that it is what was open before.
+    unknown: bool = False
     held: Literal["", "Suspended", "AmbiguousClass", "ClassLost"] = ""
 
 
 def effect(standing: Standing, outcome: Outcome) -> Effect:
     """Find what an exception came to."""
     stuck = listing(map(failure, outcome.failures)) if outcome.failures else ""
-    if outcome.restraint is Restraint.HELD and outcome.withheld:
-        stuck = stuck or "what the class that governed said is not known any more, so nothing of the segment changes"
     reach = outcome.reach
     if reach is None or not standing.in_force:
-        return Effect(stuck=stuck)
+        return Effect(stuck=stuck, unknown=reach is None)
     lead = f"{exceptions.path(standing.name)} "
     told = [*reach.findings, *(outcome.desired.gaps if outcome.desired else ())]
     mine = [finding for finding in told if finding.path.startswith(lead)]
@@ -100,6 +99,8 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
         return "Pending", Reason(found.held), "nothing of the segment is widened"
     if standing.phase == "Open" and found.refused:
         return "Refused", Reason.NOT_ALLOWED, listing(found.closed)
+    if standing.phase == "Open" and found.unknown:
+        return "Open", Reason.OPEN, clean(f"stands as it did, for the segment is refused, until {_time(standing.ends)}")
     if standing.phase == "Open":
         opens = f"stage {standing.stage} reaches {', '.join(found.opened)}" if found.opened else "it opens nothing"
         but = listing(found.closed, "; but ") if found.closed else ""

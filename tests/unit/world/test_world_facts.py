@@ -80,6 +80,10 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
         thing(kinds.DAEMON_SET, "agent", spec={"template": {"spec": {"containers": [{"name": "calico-node"}]}}}),
         thing(kinds.CLASS, "default", spec={}),
         thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
+        thing(kinds.EXCEPTION, "hotfix", spec={"segment": "pay"}),
+        thing(kinds.APPROVAL, "hotfix-ada", spec={}),
+        thing(kinds.ADMISSION_POLICY, "pipesegment-segmentapprovals", spec={"failurePolicy": "Fail"}),
+        thing(kinds.ADMISSION_BINDING, "pipesegment-segmentapprovals", spec={"policyName": "p"}),
         thing(kinds.CRD, "authorizationpolicies.security.istio.io"),
         thing(kinds.GATEWAY, "waypoint", spec={"gatewayClassName": "istio-waypoint"}),
         *(thing(kind, "theirs", spec={}) for kind in kinds.FOREIGN),
@@ -98,6 +102,11 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert found.gateways["shop"]["gate"].class_name == "istio-waypoint"
     assert set(found.classes) == {"default"}
     assert set(found.grants["shop"]) == {"g"}
+    assert set(found.exceptions["shop"]) == {"hotfix"}
+    assert set(found.approvals["shop"]) == {"hotfix-ada"}
+    assert found.guards.policies["pipesegment-segmentapprovals"].fails
+    assert found.guards.bindings["pipesegment-segmentapprovals"].policy == "p"
+    assert found.now is not None
     assert found.gateways["shop"]["waypoint"].class_name == "istio-waypoint"
     assert found.segment("shop", "pay").spec is not None
     assert found.crds == {"authorizationpolicies.security.istio.io"}
