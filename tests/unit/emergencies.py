@@ -61,12 +61,18 @@ def seal(
 
 
 def approval(
-    of: dict[str, Any], by: str = "grace", created: str = BEGIN, name: str = "", **over: str
+    of: dict[str, Any],
+    by: str = "grace",
+    created: str = BEGIN,
+    name: str = "",
+    cls: tuple[str, str] = ("default", "u-default"),
+    **over: Any,
 ) -> dict[str, Any]:
-    """A SegmentApproval of an exception; `over` replaces what it names."""
+    """A SegmentApproval of an exception by the word of a class (name, uid); `over` replaces what it names."""
     meta = of["metadata"]
-    named = {"name": meta["name"], "uid": meta["uid"], "specHash": spec_hash(of["spec"]), **over}
-    spec = {"exception": named, "approvedBy": {"username": by}}
+    named = {"name": meta["name"], "uid": meta["uid"], "specHash": spec_hash(of["spec"])}
+    named |= {"requestedBy": of["spec"]["requestedBy"], **over}
+    spec = {"exception": named, "class": {"name": cls[0], "uid": cls[1]}, "approvedBy": {"username": by}}
     return _ours(names.APPROVAL, name or f"{meta['name']}-{by}", meta["namespace"], created, spec)
 
 

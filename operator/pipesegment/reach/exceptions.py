@@ -12,7 +12,7 @@ from typing import Final, Literal
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException, moment
 from pipesegment.facts.snapshot import Segment, Snapshot
-from pipesegment.reach.governance import namespace_labels
+from pipesegment.reach.governance import govern, namespace_labels
 from pipesegment.reach.graph import Governance, Standing, Verdict
 from pipesegment.spec.exception import SegmentExceptionSpec, User
 from pipesegment.spec.segment import ReachEntry
@@ -83,12 +83,18 @@ def of_segment(segment: Segment, snapshot: Snapshot, governing: Governance) -> M
     return emergencies(segment, snapshot, standings(segment, snapshot, governing))
 
 
+def _by_class(governing: Governance) -> tuple[str, str] | None:
+    """Give the class by whose word approvals count; nobody's while it is not clear which one governs."""
+    return (governing.name, governing.uid) if governing.uid and not governing.stalled else None
+
+
 def unplaced(exception: SegmentException, snapshot: Snapshot) -> Standing | None:
     """Judge an exception for which no segment can speak: it is refused itself, or there is no such segment."""
     meta = exception.meta
     if exception.spec is None:
         told = "; ".join(map(str, exception.refusals))
         return Standing(meta.key, meta.uid, "", "Open", "Refused", "Invalid", told, hash=exception.hash)
+    governing = govern(meta.namespace, snapshot)
     found = snapshot.segment(meta.namespace, exception.spec.segment)
     if found is not None and not found.meta.deleting:
         return None
@@ -105,6 +111,8 @@ def unplaced(exception: SegmentException, snapshot: Snapshot) -> Standing | None
         "its time is over" if over else lacking,
         hash=exception.hash,
         ends=ends,
+        by_class=_by_class(governing),
+        sealers=governing.spec.break_glass.sealer_groups,
     )
 
 
@@ -150,6 +158,8 @@ class _Judge:
             needed=self._needed if self.spec.effect == "Open" else 0,
             begun=moment(begun) if phase in {"Open", "Sealed"} else None,
             ends=self.exception.ends,
+            by_class=_by_class(self.governing),
+            sealers=self.governing.spec.break_glass.sealer_groups,
         )
 
     @property
@@ -222,15 +232,12 @@ class _Judge:
             return f"it names another exception that was called {named.name}"
         if named.spec_hash != self.exception.hash:
             return "it names another spec than the exception has"
-        if _is_same(who, seen[0]):
+        if approval.spec.class_.uid != self.governing.uid:
+            return f"it is by the word of SegmentClass {approval.spec.class_.name}, which is not the one that governs"
+        if who.is_same(seen[0]):
             return f"{who.username} asked for the exception"
-        if any(_is_same(who, other) for other in seen[1:]):
+        if any(who.is_same(other) for other in seen[1:]):
             return f"{who.username} has approved already"
         if not moment(approval.meta.created):
             return "it does not exist yet"
         return ""
-
-
-def _is_same(one: User, other: User) -> bool:
-    """Tell whether two names may be one person's: by either of what the API server knows of them."""
-    return one.username == other.username or (bool(one.uid) and one.uid == other.uid)

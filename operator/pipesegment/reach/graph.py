@@ -320,7 +320,8 @@ class Verdict:
 class Standing:
     """Where a SegmentException stands: in force (Open, Sealed), or why it is not.
 
-    `hash` is its spec's; `begun` when it took effect, `ends` when it ends by itself, None when not known or never.
+    `hash` is its spec's; `begun` when it took effect, `ends` when it ends by itself, None when not known or never;
+    `by_class` the class that governs, as (name, uid), None when it cannot be said; `sealers` its sealerGroups.
     """
 
     key: Key
@@ -335,6 +336,8 @@ class Standing:
     needed: int = 0
     begun: datetime | None = None
     ends: datetime | None = None
+    by_class: tuple[str, str] | None = None
+    sealers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

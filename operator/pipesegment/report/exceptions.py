@@ -17,7 +17,7 @@ from pipesegment.report.findings import failure, sentence
 from pipesegment.report.outcome import Outcome
 from pipesegment.report.text import LINE, MESSAGE, clean, fitted, listing
 from pipesegment.spec.exception import SegmentExceptionSpec
-from pipesegment.spec.status import ConditionType, Reason, SegmentApprovalStatus, SegmentExceptionStatus
+from pipesegment.spec.status import ClassRef, ConditionType, Reason, SegmentApprovalStatus, SegmentExceptionStatus
 
 #: How many approvers a status names; more people never have to approve.
 _MAX_APPROVERS: Final = 64
@@ -80,6 +80,8 @@ def exception_status(
         phase=phase,
         reason=reason.value,
         spec_hash=exception.hash or None,
+        class_=ClassRef(name=standing.by_class[0], uid=standing.by_class[1]) if standing.by_class else None,
+        sealers=standing.sealers,
         approvals=len(approvers),
         approvals_needed=standing.needed,
         approvers=tuple(approvers[:_MAX_APPROVERS]),
