@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from pipesegment.errors import Usage
-from pipesegment.facts.emergency import moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +78,30 @@ def surroundings() -> Callable[[F], F]:
     return decorate
 
 
+def of_cluster() -> Callable[[F], F]:
+    """Add `-n`, `--context`, `--kubeconfig`, given as `options`, to a verb that knows nothing but the cluster."""
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def wrapped(namespace: str | None, context: str | None, kubeconfig: str | None, **rest: Any) -> Any:
+            source = click.get_current_context().get_parameter_source("kubeconfig")
+            asked = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
+            if namespace and not _NAME.fullmatch(namespace):
+                raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
+            named = asked or context is not None
+            options = Options(
+                (), (), namespace or "", cluster=True, context=context or "", kubeconfig=kubeconfig or "", named=named,
+                file_named=asked,
+            )  # fmt: skip
+            return function(options=options, **rest)
+
+        for option in reversed(_OF_CLUSTER):
+            wrapped = option(wrapped)
+        return wrapped  # type: ignore[return-value] # as above
+
+    return decorate
+
+
 def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
     """Add `-o` with the styles that a verb prints, given to it as `style`; the first one is the default."""
     return click.option(
@@ -95,6 +118,8 @@ def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
 def _moment(at: str | None) -> datetime | None:
     if at is None:
         return None
+    from pipesegment.facts.emergency import moment  # noqa: PLC0415 - it brings the models, and small verbs need none
+
     found = moment(at)
     if found is None:
         raise Usage(f"--at: is no time: '{at}': write it as 2030-01-31T12:00:00Z")
@@ -137,4 +162,10 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "[env: KUBECONFIG]",
     ),
     click.option("--at", "at", metavar="TIME", help="What time it is for SegmentExceptions.  [default: now]"),
+)
+
+_OF_CLUSTER: tuple[Callable[[Any], Any], ...] = (
+    click.option("-n", "--namespace", "namespace", help="The namespace, where it is not said otherwise."),
+    click.option("--context", "context", help="The kubeconfig's context.  [default: the current one]"),
+    click.option("--kubeconfig", "kubeconfig", envvar="KUBECONFIG", help="The kubeconfig.  [env: KUBECONFIG]"),
 )

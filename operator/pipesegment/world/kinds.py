@@ -63,6 +63,7 @@ LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
 )
+SELF_REVIEW: Final = Kind("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 CRD: Final = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 GATEWAY: Final = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -123,7 +124,20 @@ FOREIGN: Final = (
 KNOWN: Final = {
     (kind.api_version, kind.kind): kind
     for kind in (
-        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
+        *(
+            NAMESPACE,
+            NODE,
+            POD,
+            SERVICE,
+            ENDPOINT_SLICE,
+            DAEMON_SET,
+            GATEWAY,
+            EVENT,
+            LEASE,
+            ACCESS_REVIEW,
+            SELF_REVIEW,
+            CRD,
+        ),
         *OWNED,
         *FOREIGN,
         *(SEGMENT, GRANT, CLASS, EXCEPTION, APPROVAL),
