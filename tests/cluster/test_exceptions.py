@@ -96,13 +96,18 @@ async def approved(api, asked, by="grace"):
         meta["namespace"],
         until=lambda o: o.get("status", {}).get("specHash"),
     )
-    named = {"name": meta["name"], "uid": found["metadata"]["uid"], "specHash": found["status"]["specHash"]}
+    named = {
+        "name": meta["name"],
+        "uid": found["metadata"]["uid"],
+        "specHash": found["status"]["specHash"],
+        "requestedBy": found["spec"]["requestedBy"],
+    }
     return await api.create(
         {
             "apiVersion": VERSION,
             "kind": "SegmentApproval",
             "metadata": {"name": f"{meta['name']}-{by}", "namespace": meta["namespace"]},
-            "spec": {"exception": named, "approvedBy": {"username": by}},
+            "spec": {"exception": named, "class": found["status"]["class"], "approvedBy": {"username": by}},
         }
     )
 

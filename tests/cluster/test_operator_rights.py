@@ -156,8 +156,8 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
         "requestedBy": {"username": "ada"},
     }
     await api.apply({"apiVersion": VERSION, "kind": "SegmentException", "metadata": metadata, "spec": sealing})
-    named = {"name": "rights", "uid": "u", "specHash": "0" * 64}
-    approving = {"exception": named, "approvedBy": {"username": "grace"}}
+    named = {"name": "rights", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}}
+    approving = {"exception": named, "class": {"name": "c", "uid": "c"}, "approvedBy": {"username": "grace"}}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentApproval", "metadata": metadata, "spec": approving})
     opened = to_cidr("198.51.100.0/24", 443)
     bound = stage("build", opened, serviceAccount={"roleRefs": [role]})
