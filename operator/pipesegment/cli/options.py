@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from pipesegment.errors import Usage
-from pipesegment.facts.emergency import moment
+from pipesegment.facts.moments import moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 

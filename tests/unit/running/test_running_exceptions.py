@@ -8,7 +8,7 @@ import pytest
 
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Unreachable
-from pipesegment.facts.emergency import moment
+from pipesegment.facts.moments import moment
 from pipesegment.world.memory import MemoryCluster
 from tests.unit.emergencies import BEGIN, approval, exception, guards, seal
 from tests.unit.running.twin import (

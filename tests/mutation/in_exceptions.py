@@ -1,0 +1,148 @@
+"""Faults in exceptions: whose word is believed, how long it lasts, what a seal leaves."""
+
+from typing import Final
+
+from tests.mutation.mutant import Mutant
+
+MUTANTS: Final = (
+    Mutant(
+        "an exception never ends",
+        "facts.emergency",
+        "is_over",
+        "ends is not None and now is not None and now >= ends",
+        "False",
+    ),
+    Mutant(
+        "an exception lasts a moment longer than it says",
+        "facts.emergency",
+        "is_over",
+        "now >= ends",
+        "now > ends",
+    ),
+    Mutant(
+        "who asked may approve",
+        "reach.exceptions",
+        "_verdicts",
+        "seen: list[User] = [self.spec.requested_by]",
+        'seen: list[User] = [User(username="nobody")]',
+    ),
+    Mutant(
+        "one person approves for two",
+        "reach.exceptions",
+        "_problem",
+        "any(_is_same(who, other) for other in seen[1:])",
+        "False",
+    ),
+    Mutant(
+        "an approval of another object counts",
+        "reach.exceptions",
+        "_problem",
+        "named.uid != self.exception.meta.uid",
+        "False",
+    ),
+    Mutant(
+        "an approval of another spec counts",
+        "reach.exceptions",
+        "_problem",
+        "named.spec_hash != self.exception.hash",
+        "False",
+    ),
+    Mutant(
+        "approvals are believed without the admission policies",
+        "reach.exceptions",
+        "judge",
+        "self.snapshot.guards.missing(namespace_labels(self.exception.meta.namespace, self.snapshot))",
+        "()",
+    ),
+    Mutant(
+        "a policy that gives way counts as a guard",
+        "facts.emergency",
+        "_is_in_force",
+        "or not found.fails ",
+        "",
+    ),
+    Mutant(
+        "a policy that passes over the namespace counts as a guard",
+        "facts.emergency",
+        "_is_in_force",
+        " or not found.namespaces.matches(namespace)",
+        "",
+    ),
+    Mutant(
+        "a binding that only warns counts",
+        "facts.emergency",
+        "_is_in_force",
+        "b.policy == name and b.denies and not b.meta.deleting",
+        "b.policy == name and not b.meta.deleting",
+    ),
+    Mutant(
+        "as long as anybody asks for",
+        "reach.exceptions",
+        "_not_allowed",
+        "seconds(wanted) > seconds(longest)",
+        "False",
+    ),
+    Mutant(
+        "one approval is always enough",
+        "reach.exceptions",
+        "_phase",
+        "counted < self._needed",
+        "counted < 1",
+    ),
+    Mutant(
+        "nobody is more careful with a segment that does not conform",
+        "reach.exceptions",
+        "_needed",
+        "(self.unfit and rules.when_not_conforming.approvals) or 0",
+        "0",
+    ),
+    Mutant(
+        "an exception is a way round the guardrails",
+        "reach.guardrails",
+        "allows",
+        "declared.because.startswith(names.CLASS)",
+        'declared.because.startswith("Segment")',
+    ),
+    Mutant(
+        "a sealed stage keeps what it reaches",
+        "reach.view",
+        "_sealed",
+        "reaches=(),",
+        "reaches=_declared('spec.reaches', stage.reaches),",
+    ),
+    Mutant(
+        "a seal spares what only observes",
+        "reach.view",
+        "_sealed",
+        "mode=Mode.ENFORCE",
+        "mode=Mode.OBSERVE",
+    ),
+    Mutant(
+        "others still reach a sealed stage",
+        "reach.ways",
+        "ways",
+        "if target.sealed:",
+        "if False:",
+    ),
+    Mutant(
+        "a sealed stage keeps its rights in AWS",
+        "reach.resolve",
+        "_sealed",
+        "closed=True",
+        "closed=False",
+    ),
+    Mutant(
+        "an exception opens beside a seal",
+        "reach.exceptions",
+        "standings",
+        's.stage in sealed and s.phase == "Open"',
+        "False",
+    ),
+    Mutant(
+        "a suspended segment is not sealed",
+        "plan.order",
+        "_seals",
+        "step.change.stage in sealed and step.wave <= Wave.NARROW",
+        "False",
+    ),
+)
