@@ -73,7 +73,7 @@ def _provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mes
             return _data_plane(namespace, governance, snapshot)
         case "Auto":
             inject = annotation(INJECT, namespace, snapshot)
-            if _labelled(namespace, snapshot):
+            if is_labelled(namespace, snapshot):
                 return _data_plane(namespace, governance, snapshot)
             if inject in INJECTED:
                 return Mesh.LINKERD
@@ -137,6 +137,7 @@ def is_captured(namespace: str, snapshot: Snapshot) -> bool:
     return namespace_labels(namespace, snapshot).get(DATA_PLANE) == "ambient"
 
 
-def _labelled(namespace: str, snapshot: Snapshot) -> bool:
+def is_labelled(namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether a namespace's labels put its pods into Istio's mesh."""
     labels = namespace_labels(namespace, snapshot)
     return labels.get("istio-injection") == "enabled" or "istio.io/rev" in labels or is_captured(namespace, snapshot)
