@@ -31,8 +31,7 @@ def ambient():
     found = []
     for obj in surroundings():
         if obj["kind"] == "Namespace":
-            labels = {**obj["metadata"].get("labels", {}), "istio.io/dataplane-mode": "ambient"}
-            obj = {**obj, "metadata": {**obj["metadata"], "labels": labels}}
+            obj["metadata"]["labels"] = {"istio.io/dataplane-mode": "ambient"}
         found.append(obj)
     return found
 
