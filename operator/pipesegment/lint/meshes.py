@@ -58,4 +58,13 @@ ENTRIES: Final = (
         "ztunnel carries their calls to pods in the mesh to a port that the stage's policies do not open.",
         "Label these pods istio.io/dataplane-mode: none.",
     ),
+    Entry(
+        "PS617",
+        "Bypassed",
+        "warning",
+        "Pods of a stage let ports past their proxy",
+        "An annotation takes these ports out of the mesh: whoever the network lets in there is asked for no identity and for no "
+        "method or path.",
+        "Take the annotation off the pods' template, and for Linkerd off the namespace.",
+    ),
 )

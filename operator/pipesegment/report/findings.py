@@ -44,6 +44,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
     "LaxMutualTLS": Reason.WIDENED,
+    "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
     "NotCaptured": Reason.UNWIRED,
     "Captured": Reason.UNWIRED,
@@ -62,7 +63,7 @@ _READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers", "PrivateDnsOff", 
 _MESH: Final = frozenset(
     {
         *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
-        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen", "GrantUnheld"),
     }
 )
 
