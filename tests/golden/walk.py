@@ -22,7 +22,7 @@ from pipesegment.cli.walk import Walked, surroundings
 from pipesegment.cli.walk import walk as resolved
 from pipesegment.compile.desired import ObjectID
 from pipesegment.compile.segment import compile_segment
-from pipesegment.facts.emergency import moment
+from pipesegment.facts.moments import moment
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.plan.changes import plan
 from pipesegment.plan.order import safe_sequence

@@ -70,4 +70,32 @@ MUTANTS: Final = (
         "_passes_waypoint(stage, edge) or ",
         "",
     ),
+    Mutant(
+        "a grant's callers are denied nothing",
+        "compile.granted",
+        "_objects",
+        '{"notPorts": at}',
+        '{"notPorts": [*at, "80"]}',
+    ),
+    Mutant(
+        "a DENY spares the ports of edges that were closed",
+        "compile.granted",
+        "left",
+        "(c.stage, c.because, c.meant, c.ports) in opened",
+        "True",
+    ),
+    Mutant(
+        "pods that two entries mean in part are taken for held",
+        "reach.calls",
+        "_unheld",
+        "not peer.selector.implies(other.selector)",
+        "False",
+    ),
+    Mutant(
+        "a grant for everyone keeps nobody out",
+        "compile.granted",
+        "_objects",
+        "if said.everyone:",
+        "if False:",
+    ),
 )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.errors import Refused
-from pipesegment.facts.emergency import moment
+from pipesegment.facts.moments import moment
 from pipesegment.facts.parse import snapshot
 from tests.properties import segment_worlds
 from tests.properties.segment_worlds import NAMES, STAGES, classes, reaches

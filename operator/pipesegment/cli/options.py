@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from pipesegment.errors import Usage
+from pipesegment.facts.moments import moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,8 +119,6 @@ def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
 def _moment(at: str | None) -> datetime | None:
     if at is None:
         return None
-    from pipesegment.facts.emergency import moment  # noqa: PLC0415 - it brings the models, and small verbs need none
-
     found = moment(at)
     if found is None:
         raise Usage(f"--at: is no time: '{at}': write it as 2030-01-31T12:00:00Z")

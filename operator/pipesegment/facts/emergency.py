@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from pipesegment import names
+from pipesegment.facts.moments import moment
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
@@ -106,15 +107,6 @@ class Guards:
         if name.removeprefix(f"{self.prefix}-") not in found.resources:
             return False
         return any(b.policy == name and b.denies and not b.meta.deleting for b in self.bindings.values())
-
-
-def moment(text: str) -> datetime | None:
-    """Read a time as the API prints it; None for what is none, as a document from a file may have."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
 
 
 def prefix(policies: Mapping[str, AdmissionPolicy]) -> str:

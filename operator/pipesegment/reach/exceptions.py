@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pipesegment import names
-from pipesegment.facts.emergency import SegmentApproval, SegmentException, moment
+from pipesegment.facts.emergency import SegmentApproval, SegmentException
+from pipesegment.facts.moments import moment
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.reach.governance import govern, namespace_labels
 from pipesegment.reach.graph import Governance, Standing, Verdict

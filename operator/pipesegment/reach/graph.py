@@ -276,6 +276,28 @@ class GrantedIngress:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantedCalls:
+    """What a grant says of the calls that one edge means to pods in Istio's mesh: one per (edge, pods that a grant gives).
+
+    Those of one stage and the same `pods` belong together: callers are held to all of their `ports` at once. `meant` are the
+    edge's pods, of which `pods` are all or some. `principal` is None for a stage that has no identity there. `everyone`: nobody else may call these pods. `unheld` says why no policy of
+    Istio's can hold the stage to them ('' when one can). Objects are the grant's, or the namespace's.
+    """
+
+    because: str
+    stage: StageKey
+    principal: Principal | None
+    grant: Key
+    grant_uid: str
+    namespace_uid: str
+    pods: PodPeer
+    meant: PodPeer
+    ports: tuple[PortRange, ...]
+    everyone: bool = False
+    unheld: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CoveredEdge:
     """An edge that a grant covers, whether an object had to be written for it or not."""
 
@@ -362,6 +384,8 @@ class Reach:
     #: The engine's pipeline-wide selectors: the first is the policy `<segment>`, further ones get a suffix.
     closing: tuple[Selector, ...] = ()
     granted: tuple[GrantedIngress, ...] = ()
+    #: What holds its calls to pods in other namespaces, in Istio's mesh.
+    calls: tuple[GrantedCalls, ...] = ()
     covered: tuple[CoveredEdge, ...] = ()
     suspended: bool = False
     findings: tuple[Finding, ...] = ()

@@ -45,6 +45,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
     "LaxMutualTLS": Reason.WIDENED,
+    "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
     "NotCaptured": Reason.UNWIRED,
     "Captured": Reason.UNWIRED,
@@ -67,7 +68,7 @@ _ELSEWHERE: Final = frozenset({"ExceptionIdle"})
 _MESH: Final = frozenset(
     {
         *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
-        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen", "GrantUnheld"),
     }
 )
 

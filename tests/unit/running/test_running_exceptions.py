@@ -8,7 +8,7 @@ import pytest
 
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Unreachable
-from pipesegment.facts.emergency import moment
+from pipesegment.facts.moments import moment
 from pipesegment.world.memory import MemoryCluster
 from tests.unit.emergencies import BEGIN, approval, exception, guards, seal
 from tests.unit.running.twin import (
@@ -195,6 +195,35 @@ async def test_taking_an_approval_back_closes_and_so_does_deleting_the_exception
         assert ready(cluster, given)[:2] == ("False", "NotCounted")
     assert [line["action"] for line in trail(audited)] == ["open", "close", "open", "close"]
     assert ("PipelineSegment", "ExceptionRevoked") in told(cluster)
+
+
+async def test_an_approval_counts_by_the_word_of_the_class_that_governs_and_of_no_other(audited):
+    """Admission looks at the class that the approval names: another one, or one made anew, may let anybody approve."""
+    lenient = approval(HOTFIX, cls=("default", "u-lenient"))
+    cluster = seeded([*WORLD, HOTFIX, lenient])
+    async with leading(cluster) as twin:
+        assert opened(cluster) == {"192.0.2.0/24"}
+        assert status(cluster, HOTFIX)["class"] == {"name": "default", "uid": "u-default"}
+        assert ready(cluster, lenient) == (
+            "False",
+            "NotCounted",
+            "does not count, for it is by the word of SegmentClass default, which is not the one that governs",
+        )
+
+        change(twin, None, approval(HOTFIX, by="heidi"))
+        await twin.quiet()
+        assert opened(cluster) == {"192.0.2.0/24", "198.51.100.7/32"}
+
+
+async def test_who_may_lift_a_seal_is_told_and_follows_the_class():
+    incident = seal()
+    cluster = seeded([*WORLD, incident])
+    async with leading(cluster) as twin:
+        assert status(cluster, incident)["sealers"] == []
+        rules = {**GOVERNING["spec"]["breakGlass"], "sealerGroups": ["security"]}
+        change(twin, GOVERNING, {**GOVERNING, "spec": {**GOVERNING["spec"], "breakGlass": rules}})
+        await twin.quiet()
+        assert status(cluster, incident)["sealers"] == ["security"]
 
 
 async def test_an_exception_made_anew_under_its_old_name_has_to_be_approved_anew():
