@@ -30,6 +30,7 @@ class Emergency:
 
 #: A stage that no exception speaks of.
 CALM: Final = Emergency()
+NO_EMERGENCIES: Final[Mapping[str, Emergency]] = {}
 
 
 def path(name: str) -> str:
@@ -80,7 +81,7 @@ def emergencies(segment: Segment, snapshot: Snapshot, judged: Sequence[Standing]
 def of_segment(segment: Segment, snapshot: Snapshot, governing: Governance) -> Mapping[str, Emergency]:
     """Give what a segment's exceptions make of its stages now; empty for nearly every segment."""
     if segment.meta.namespace not in snapshot.exceptions:
-        return {}
+        return NO_EMERGENCIES
     return emergencies(segment, snapshot, standings(segment, snapshot, governing))
 
 

@@ -88,7 +88,9 @@ class Member:
         if not self.runner:
             parts = (self.stage.reaches, self.spec.common.reaches, self.governance.spec.baseline.reaches)
             yield from self._said("reaches", *parts)
-            yield from (Said(f"{self.namespace} {because}", entry) for because, entry in self.emergency.opened)
+            yield from (
+                Said(f"{self.namespace}/{self.segment} {because}", entry) for because, entry in self.emergency.opened
+            )
 
     def _accepts(self) -> Iterator["Said[AcceptEntry]"]:
         if not self.runner:

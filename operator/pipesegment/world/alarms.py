@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from pipesegment.facts.snapshot import Key
 from pipesegment.world.clock import Clock, Handle
+
+#: The time of day may be set, and a machine may sleep, while the clock that wakes us stands still: seconds until it is noticed.
+_LONGEST: Final = 30.0
 
 
 class Alarms:
@@ -35,7 +39,7 @@ class Alarms:
             self._handle = None
         if self._times:
             left = (min(self._times.values()) - self._now()).total_seconds()
-            self._handle = self._clock.call_later(max(left, 0.0), self._wake)
+            self._handle = self._clock.call_later(min(max(left, 0.0), _LONGEST), self._wake)
 
     def _wake(self) -> None:
         # The clock that wakes us and the one that tells the time need not agree to the moment: who is early waits on.
