@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ from tests.properties.segment_worlds import (
     worlds,
 )
 
+pytestmark = pytest.mark.thorough
 Object = dict[str, Any]
 
 
