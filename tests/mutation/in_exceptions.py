@@ -41,6 +41,20 @@ MUTANTS: Final = (
         "False",
     ),
     Mutant(
+        "what was approved before anything denied is believed",
+        "reach.exceptions",
+        "_problem",
+        "self.snapshot.guards.came_before(approval.meta.created)",
+        "False",
+    ),
+    Mutant(
+        "what was asked for before anything denied is believed",
+        "reach.exceptions",
+        "_phase",
+        "self.snapshot.guards.came_before(self.exception.meta.created)",
+        "False",
+    ),
+    Mutant(
         "policies of others wake nobody",
         "reach.conformance.told",
         "foreign",

@@ -9,7 +9,7 @@ from pipesegment.spec.exception import spec_hash
 BEGIN = "2030-01-01T10:00:00Z"
 
 
-def guards(prefix: str = names.ADMISSION) -> list[dict[str, Any]]:
+def guards(prefix: str = names.ADMISSION, created: str = "2029-01-01T00:00:00Z") -> list[dict[str, Any]]:
     """The two admission policies and their bindings, as the chart has them in what matters here."""
     found = []
     for plural in ("segmentexceptions", "segmentapprovals"):
@@ -18,6 +18,8 @@ def guards(prefix: str = names.ADMISSION) -> list[dict[str, Any]]:
         found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", spec))
         binding = {"policyName": f"{prefix}-{plural}", "validationActions": ["Deny", "Audit"]}
         found.append(_admission("ValidatingAdmissionPolicyBinding", f"{prefix}-{plural}", binding))
+    for obj in found:
+        obj["metadata"]["creationTimestamp"] = created
     return found
 
 

@@ -21,6 +21,8 @@ Raw = Mapping[str, Any]
 
 #: The admission policies without which no approval is believed, by whose word each is: who asked, who approved.
 _GUARDED: Final = tuple(names.KINDS[kind][0] for kind in (names.EXCEPTION, names.APPROVAL))
+#: The API server takes notice of a policy within a second or so.
+_NOTICE: Final = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,22 @@ class Guards:
     def missing(self, namespace: Mapping[str, str]) -> tuple[str, ...]:
         """Name the policies that are not in force for a namespace with these labels."""
         return tuple(name for name in self._names() if not self._is_in_force(name, namespace))
+
+    def came_before(self, created: str) -> bool:
+        """Tell whether something was made before the policies looked at it: nothing is known of who made that.
+
+        The chart's bindings are others where they only warn, so that those that deny are as old as their denying.
+        """
+        made = moment(created)
+        since = [begun for name in self._names() if (begun := self._begun(name)) is not None]
+        return made is not None and any(made <= begun + _NOTICE for begun in since)
+
+    def _begun(self, name: str) -> datetime | None:
+        """Give when a policy and the first of its bindings that deny were there; None where nobody says so."""
+        policy = moment(self.policies[name].meta.created) if name in self.policies else None
+        bound = [moment(b.meta.created) for b in self.bindings.values() if b.policy == name and b.denies]
+        times = [time for time in bound if time is not None]
+        return max(policy, min(times)) if policy is not None and times else None
 
     def _names(self) -> Iterable[str]:
         return (f"{self.prefix}-{plural}" for plural in _GUARDED)

@@ -194,6 +194,9 @@ class _Judge:
                 f"no approval is believed, for these admission policies are not in force here: {', '.join(unguarded)}"
             )
             return "Pending", "Unguarded", told
+        if self.snapshot.guards.came_before(self.exception.meta.created):
+            told = "it was asked for before the admission policies denied anything, so nobody knows by whom: ask anew"
+            return "Pending", "Unguarded", told
         if self.exception.ends is None or now is None:
             return "Pending", "AwaitingApproval", "it does not exist yet, so that nobody can have approved it"
         if counted < self._needed:
@@ -242,4 +245,6 @@ class _Judge:
             return f"{who.username} has approved already"
         if not moment(approval.meta.created):
             return "it does not exist yet"
+        if self.snapshot.guards.came_before(approval.meta.created):
+            return "it was made before the admission policies denied anything, so nobody knows by whom"
         return ""

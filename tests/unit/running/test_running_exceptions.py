@@ -215,6 +215,39 @@ async def test_an_approval_counts_by_the_word_of_the_class_that_governs_and_of_n
         assert opened(cluster) == {"192.0.2.0/24", "198.51.100.7/32"}
 
 
+@pytest.mark.parametrize(
+    ("since", "told"),
+    [
+        ("2030-01-01T09:59:57Z", "Open"),
+        ("2030-01-01T09:59:58Z", "Unguarded"),
+        ("2030-01-01T10:00:10Z", "Unguarded"),
+    ],
+)
+async def test_what_was_asked_for_before_anything_denied_is_not_believed(since, told):
+    """While admission only warned, or had not taken notice yet, anybody could ask in anybody's name."""
+    later = approval(HOTFIX, created="2030-01-01T10:05:00Z")
+    cluster = seeded([*surroundings(), GOVERNING, SHOP, *guards(created=since), HOTFIX, later])
+    async with leading(cluster, after=600):
+        assert ready(cluster, HOTFIX)[1] == told
+
+
+async def test_what_was_approved_before_anything_denied_is_not_believed():
+    """A binding that was bound anew is as old as that: what was approved before has to be approved again."""
+    anew = guards(created="2029-01-01T00:00:00Z")
+    late = exception(VENDOR, created="2030-01-01T10:10:00Z")
+    early = approval(late, created="2030-01-01T10:11:00Z")
+    for obj in anew:
+        if obj["metadata"]["name"].endswith("segmentapprovals") and obj["kind"].endswith("Binding"):
+            obj["metadata"]["creationTimestamp"] = "2030-01-01T10:11:00Z"
+    cluster = seeded([*surroundings(), GOVERNING, SHOP, *anew, late, early])
+    async with leading(cluster, after=900):
+        # The exception itself is older than that binding, too: nobody knows who asked.
+        assert ready(cluster, late)[1] == "Unguarded"
+        assert ready(cluster, early)[2] == (
+            "does not count, for it was made before the admission policies denied anything, so nobody knows by whom"
+        )
+
+
 async def test_who_may_lift_a_seal_is_told_and_follows_the_class():
     incident = seal()
     cluster = seeded([*WORLD, incident])
