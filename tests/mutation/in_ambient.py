@@ -73,16 +73,16 @@ MUTANTS: Final = (
     Mutant(
         "a grant's callers are denied nothing",
         "compile.granted",
-        "_objects",
-        '{"notPorts": at}',
-        '{"notPorts": [*at, "80"]}',
+        "_but",
+        "for n in ports)",
+        "for n in (*ports, 80))",
     ),
     Mutant(
         "a DENY spares the ports of edges that were closed",
         "compile.granted",
         "left",
-        "(c.stage, c.because, c.meant, c.ports) in opened",
-        "True",
+        "call.meant, call.ports))",
+        "call.meant, call.ports), call.http)",
     ),
     Mutant(
         "pods that two entries mean in part are taken for held",
@@ -97,5 +97,19 @@ MUTANTS: Final = (
         "_objects",
         "if said.everyone:",
         "if False:",
+    ),
+    Mutant(
+        "a DENY of other requests asks for another method and another path",
+        "compile.granted",
+        "_choices",
+        "product(*ways) if ways else ()",
+        "[tuple(way for each in ways for way in each)] if ways else ()",
+    ),
+    Mutant(
+        "a class makes a grant's requests wider",
+        "compile.expressible",
+        "_problem",
+        "half.edge.by_grant",
+        "False",
     ),
 )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,7 @@ from tests.properties.segment_worlds import (
     worlds,
 )
 
+pytestmark = pytest.mark.thorough
 Object = dict[str, Any]
 
 

@@ -72,7 +72,11 @@ def split(reach: Reach) -> Expressed:
         place: found
         for place, half in halves.items()
         if edge_of[place] not in closed
-        and (found := wider_than_declared(half.stage, half.edge) or callers.wider(half.stage, half.edge))
+        and (
+            found := wider_than_declared(half.stage, half.edge)
+            or callers.wider(half.stage, half.edge)
+            or granted.by_identity(reach, half.stage, half.edge)
+        )
     }
     named = {
         place: stands_for_names(half.edge)
@@ -99,6 +103,14 @@ def split(reach: Reach) -> Expressed:
 
 
 def _problem(reach: Reach, half: _Half) -> Problem | None:
+    found = _first_problem(reach, half)
+    if found and found.reason == HTTP_NOT_ENFORCED and half.edge.by_grant:
+        # Its owners' word: no class of ours makes it wider.
+        return granted.unread(reach, half.stage, half.edge, found)
+    return found
+
+
+def _first_problem(reach: Reach, half: _Half) -> Problem | None:
     return (
         network_problem(reach.network, half.edge, _beside(half))
         or problem(half.stage, half.edge, reach.network)

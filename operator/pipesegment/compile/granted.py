@@ -8,9 +8,11 @@ operator has closed the caller's side, and while the operator is down nobody wou
 content is another object, which comes first, and the old one goes last, so that neither is ever missing (docs/adr/0062).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import product
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from pipesegment import names
@@ -20,9 +22,11 @@ from pipesegment.compile.capture import MAX_PORTS, count, has_tcp, numbers
 from pipesegment.compile.istio import SECURITY, operations, sources
 from pipesegment.compile.problem import Problem
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, GrantedCalls, Mesh, PodPeer, PortRange, Reach, StageKey, StageReach
+from pipesegment.reach.graph import Edge, GrantedCalls, HttpRule, Mesh, PodPeer, PortRange, Reach, StageKey, StageReach
 
 KIND: Final = "AuthorizationPolicy"
+#: The most operations that one port's requests may become in a DENY.
+MAX_CHOICES: Final = 16
 
 
 class _Pods(NamedTuple):
@@ -33,21 +37,38 @@ class _Pods(NamedTuple):
 
 
 def marked(reach: Reach) -> Reach:
-    """Say of every edge that the mesh carries to one port whether a DENY of ours holds the stage to some there."""
+    """Say of every edge whether what is written on a grant's strength holds it: to ports in a tunnel, to its requests."""
     if not reach.calls:
         return reach
-    held = {key for key, calls in _grouped(reach.calls).items() if calls[0].principal and not _unsayable(calls)}
+    held = {key: calls for key, calls in _grouped(reach.calls).items() if calls[0].principal and not _unsayable(calls)}
     return replace(reach, stages=tuple(_marked(stage, held) for stage in reach.stages))
 
 
-def _marked(stage: StageReach, held: set[_Pods]) -> StageReach:
+def _marked(stage: StageReach, held: Mapping[_Pods, Sequence[GrantedCalls]]) -> StageReach:
     def mark(edge: Edge) -> Edge:
         pods = [peer for peer in edge.peers if isinstance(peer, PodPeer)]
-        if edge.tunnel is None or not pods or not all(_Pods(stage.key, peer) in held for peer in pods):
+        if not pods or not all(_Pods(stage.key, peer) in held for peer in pods):
             return edge
-        return replace(edge, tunnel=replace(edge.tunnel, guarded=True))
+        tunnel = edge.tunnel and replace(edge.tunnel, guarded=True)
+        sidecars = all(c.sidecar for peer in pods for c in held[_Pods(stage.key, peer)])
+        return replace(edge, tunnel=tunnel, held=sidecars)
 
     return replace(stage, egress=tuple(map(mark, stage.egress)))
+
+
+def by_identity(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
+    """Tell that a DENY holds callers with an identity to their requests, and that sidecars may let in others too."""
+    if not edge.http or not edge.held:
+        return None
+    calls = [c for c in reach.calls if c.stage == stage.key and c.pods in edge.peers]
+    if all(c.everyone for c in calls):
+        return None
+    return Problem(
+        "HttpByIdentity",
+        f"stage {stage.key.stage} is held to these requests to {edge.described} by its identity, and pods that take plaintext "
+        "too, Istio's default, do not know who calls in plaintext",
+        "have the owners set a PeerAuthentication there to STRICT, or the grant to `isolate: Everyone`",
+    )
 
 
 def problem(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
@@ -75,19 +96,33 @@ def problem(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
     return None
 
 
+def unread(reach: Reach, stage: StageReach, edge: Edge, found: Problem) -> Problem:
+    """Say why requests that a grant gives cannot be told from others."""
+    calls = [c for c in reach.calls if c.stage == stage.key and c.pods in edge.peers]
+    why = (_unsayable(calls) if calls else "") or found.message
+    return Problem(
+        "GrantUnheld",
+        f"a SegmentGrant gives some requests to {edge.described} alone, and {why}; the edge stays closed",
+        "give both sides sidecars of Istio and have the Service declare the port as HTTP, or have the owners leave `http` out of the grant",
+    )
+
+
 def left(reach: Reach) -> Reach:
-    """Leave out the calls of edges that have been closed: a DENY must not spare their ports."""
+    """Leave out the calls of edges that have been closed: a DENY must not spare their ports.
+
+    An edge whose requests nothing could tell apart may have been opened to all of them meanwhile.
+    """
     if not reach.calls:
         return reach
     opened = {
-        (stage.key, edge.because, peer, edge.ports)
+        (stage.key, edge.because, peer, edge.ports): edge.http
         for stage in reach.stages
         for edge in stage.egress
         if edge.open
         for peer in edge.peers
     }
-    kept = (c for c in reach.calls if (c.stage, c.because, c.meant, c.ports) in opened)
-    return replace(reach, calls=tuple(kept))
+    meant = ((call, opened.get((call.stage, call.because, call.meant, call.ports))) for call in reach.calls)
+    return replace(reach, calls=tuple(replace(call, http=http) for call, http in meant if http is not None))
 
 
 def granted_calls(reach: Reach) -> list[dict[str, Any]]:
@@ -97,14 +132,13 @@ def granted_calls(reach: Reach) -> list[dict[str, Any]]:
 
 def _objects(reach: Reach, key: _Pods, calls: Sequence[GrantedCalls]) -> Iterator[dict[str, Any]]:
     said, caller = calls[0], calls[0].principal
-    at = [str(number) for number in numbers(_ports(calls), Mesh.AMBIENT)]
+    at = _requests(calls)
     if caller is None or not at or _unsayable(calls):
         return
     froms = sources([caller], reach.governance.spec.mesh.trust_domain)
     for labels in combinations(key.pods.selector) or ():
         about = {"selector": {"matchLabels": labels}}
-        denied = [{"from": froms, "to": [{"operation": {"notPorts": at}}]}]
-        spec = {**about, "action": "DENY", "rules": denied}
+        spec = {**about, "action": "DENY", "rules": [{"from": froms, "to": _but(at)}]}
         owner = objects.owners("Namespace", key.pods.namespace, said.namespace_uid, controller=False)
         made = objects.elsewhere(reach, key.stage, key.pods.namespace, _discriminator(spec), owner, SECURITY, KIND)
         made["metadata"]["labels"][names.PART_LABEL] = names.DENIAL
@@ -113,8 +147,51 @@ def _objects(reach: Reach, key: _Pods, calls: Sequence[GrantedCalls]) -> Iterato
             spec = {**about, "action": "ALLOW"}
             owner = objects.owners(names.GRANT, said.grant.name, said.grant_uid, controller=False)
             made = objects.elsewhere(reach, key.stage, key.pods.namespace, _discriminator(spec), owner, SECURITY, KIND)
-            rules = [{"from": froms, "to": operations([int(n) for n in at], ())}]
-            yield made | {"spec": {**spec, "rules": rules}}
+            to = [operation for rules, ports in at.items() for operation in operations(ports, rules)]
+            yield made | {"spec": {**spec, "rules": [{"from": froms, "to": to}]}}
+
+
+def _requests(calls: Sequence[GrantedCalls]) -> dict[tuple[HttpRule, ...], list[int]]:
+    """Give the ports at which a stage may call, by the requests that it may make there (none: every one)."""
+    rules: dict[int, list[tuple[HttpRule, ...]]] = {}
+    for each in calls:
+        for number in numbers(each.ports, Mesh.AMBIENT):
+            rules.setdefault(number, []).append(each.http)
+    found: dict[tuple[HttpRule, ...], list[int]] = {}
+    for number, said in sorted(rules.items()):
+        every = () in said
+        union = () if every else tuple(sorted({rule for one in said for rule in one}))
+        found.setdefault(union, []).append(number)
+    return dict(sorted(found.items()))
+
+
+def _but(at: Mapping[tuple[HttpRule, ...], Sequence[int]]) -> list[dict[str, Any]]:
+    """Render every call but these: at other ports, and at theirs with other requests.
+
+    No request fits any rule where for each rule its method is another or its path is; so there is one operation for
+    each way to choose that.
+    """
+    found: list[dict[str, Any]] = [{"operation": {"notPorts": _texts(n for ports in at.values() for n in ports)}}]
+    for rules, ports in at.items():
+        for chosen in _choices(rules):
+            other = {
+                field: sorted({text for name, texts in chosen if name == field for text in texts})
+                for field, _ in chosen
+            }
+            found.append({"operation": {"ports": _texts(ports), **dict(sorted(other.items()))}})
+    return found
+
+
+def _choices(rules: Sequence[HttpRule]) -> Iterator[tuple[tuple[str, tuple[str, ...]], ...]]:
+    ways = [
+        [(field, texts) for field, texts in (("notMethods", rule.methods), ("notPaths", rule.paths)) if texts]
+        for rule in rules
+    ]
+    yield from product(*ways) if ways else ()
+
+
+def _texts(ports: Iterable[int]) -> list[str]:
+    return [str(number) for number in sorted(ports)]
 
 
 def _discriminator(spec: dict[str, Any]) -> str:
@@ -142,6 +219,8 @@ def _unsayable(calls: Sequence[GrantedCalls]) -> str:
         return f"policies of the mesh know ports by number, and '{named}' is a name"
     if count(ports, Mesh.AMBIENT) > MAX_PORTS:
         return f"they name ports one by one, and these are {count(ports, Mesh.AMBIENT)}"
+    if any(prod(max(1, bool(r.methods) + bool(r.paths)) for r in rules) > MAX_CHOICES for rules in _requests(calls)):
+        return f"to deny all other requests takes more than {MAX_CHOICES} operations"
     if combinations(calls[0].pods.selector) is None:
         return (
             f"Istio selects pods by matchLabels alone, and '{calls[0].pods.selector}' is more than that or needs more than "

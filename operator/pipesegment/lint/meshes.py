@@ -43,6 +43,15 @@ ENTRIES: Final = (
         "Name the ports by number, reach pods that no other entry means, or declare them as a stage that accepts this one.",
     ),
     Entry(
+        "PS317",
+        "HttpByIdentity",
+        "warning",
+        "Requests that a grant gives are held by the caller's identity alone",
+        "Pods that take plaintext beside mutual TLS, as Istio's default is, do not know who calls in plaintext. A caller that passes by its "
+        "own sidecar is held to the granted ports by the network, and to no request.",
+        "Set a PeerAuthentication there to STRICT, or the grant to isolate: Everyone.",
+    ),
+    Entry(
         "PS615",
         "NotCaptured",
         "warning",

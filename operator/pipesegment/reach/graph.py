@@ -177,7 +177,8 @@ class Edge:
     for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
     engines translate before they judge, or after. `tunnel`: the mesh carries it to a port of its own, as far as it is TCP.
     `names`: the host names or services of AWS that are meant, where the peers are all that they might stand for.
-    `through` is None for what is no service of AWS.
+    `through` is None for what is no service of AWS. `by_grant`: its `http` is a grant's word, which nothing may widen. `held`: what is
+    written on a grant's strength holds it to its `http`.
     """
 
     because: str
@@ -197,6 +198,8 @@ class Edge:
     tunnel: Tunnel | None = None
     names: tuple[str, ...] = ()
     through: Through | None = None
+    by_grant: bool = False
+    held: bool = False
 
     @property
     def other_meshed(self) -> bool | None:
@@ -279,8 +282,8 @@ class GrantedIngress:
 class GrantedCalls:
     """What a grant says of the calls that one edge means to pods in Istio's mesh: one per (edge, pods that a grant gives).
 
-    Those of one stage and the same `pods` belong together: callers are held to all of their `ports` at once. `meant` are the
-    edge's pods, of which `pods` are all or some. `principal` is None for a stage that has no identity there. `everyone`: nobody else may call these pods. `unheld` says why no policy of
+    Those of one stage and the same `pods` belong together: callers are held to all of their `ports`, with `http`, at once. `meant` are the
+    edge's pods, of which `pods` are all or some. `sidecar`: these have one, which reads requests. `principal` is None for a stage that has no identity there. `everyone`: nobody else may call these pods. `unheld` says why no policy of
     Istio's can hold the stage to them ('' when one can). Objects are the grant's, or the namespace's.
     """
 
@@ -293,6 +296,8 @@ class GrantedCalls:
     pods: PodPeer
     meant: PodPeer
     ports: tuple[PortRange, ...]
+    http: tuple[HttpRule, ...] = ()
+    sidecar: bool = True
     everyone: bool = False
     unheld: str = ""
 
