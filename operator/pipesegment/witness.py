@@ -49,14 +49,16 @@ class Witness:
 
     def ended(self, segment: Segment, snapshot: Snapshot) -> frozenset[str]:
         """Name the stages that have to close whatever becomes of the segment: sealed, or opened by what is in force no more."""
-        known = self._in_force.get(segment.meta.key, {})
-        if not known and segment.meta.namespace not in snapshot.exceptions:
+        stages = self._reporter.last(names.SEGMENT, segment.meta, segment.status).get("stages") or ()
+        recorded = {
+            stage["name"]: {e["uid"] for e in stage["exceptions"]} for stage in stages if stage.get("exceptions")
+        }
+        if not recorded and segment.meta.namespace not in snapshot.exceptions:
             return frozenset()
         judged = exceptions.standings(segment, snapshot, governance.of_segment(segment, snapshot))
         in_force = {standing.uid for standing in judged if standing.in_force}
-        over = {standing.stage for standing in judged if not standing.in_force and self._was_open(standing, snapshot)}
-        gone = {record["stage"] for record in known.values() if record["uid"] not in in_force}
-        return frozenset({s.stage for s in judged if s.phase == "Sealed"} | over | gone)
+        over = {stage for stage, uids in recorded.items() if not uids <= in_force}
+        return frozenset({standing.stage for standing in judged if standing.phase == "Sealed"} | over)
 
     def _was_open(self, standing: Standing, snapshot: Snapshot) -> bool:
         exception = snapshot.exceptions[standing.key.namespace][standing.name]
@@ -132,7 +134,8 @@ class Witness:
         key, known = exception.meta.key, self._in_force[segment]
         was, is_now = before.phase in {"Open", "Sealed"}, after.phase in {"Open", "Sealed"}
         if is_now:
-            known[key] = report.record(exception, exception.spec, found, after)
+            if key not in known or not found.stuck:
+                known[key] = report.record(exception, exception.spec, found, after)
             if not was:
                 self._trail("seal" if after.phase == "Sealed" else "open", known[key], "in force from now on")
         elif was:

@@ -70,9 +70,12 @@ def test_a_cluster_may_decide_that_editors_are_authors(render):
     }
 
 
-def test_without_the_admission_policies_authors_take_no_exception_back(render):
+@pytest.mark.parametrize(
+    "values", [{"enabled": False}, {"actions": {"segmentExceptions": "Warn"}}], ids=["absent", "warning"]
+)
+def test_where_no_admission_policy_denies_it_authors_take_no_exception_back(render, values):
     """One of them may be a seal, and nothing else would tell its lifting by those who may from any other."""
-    author = people(render({"admission": {"enabled": False}}))["pipesegment-author"]
+    author = people(render({"admission": values}))["pipesegment-author"]
     verbs = {resource: set(rule["verbs"]) for rule in author["rules"] for resource in rule["resources"]}
 
     assert verbs["segmentexceptions"] == READ | {"create"}

@@ -21,6 +21,8 @@ from tests.properties.segment_worlds import NAMES, STAGES, classes, reaches
 from tests.properties.test_evaluator_against_declaration import KNOWN, THOROUGH, compiled, disagreements
 from tests.unit.emergencies import approval, exception, guards, seal
 
+pytestmark = pytest.mark.thorough
+
 Object = dict[str, Any]
 
 DURING, AFTER = moment("2030-01-01T10:30:00Z"), moment("2030-01-01T11:00:00Z")

@@ -16,6 +16,7 @@ from pipesegment.report.events import Event
 from pipesegment.report.findings import failure, sentence
 from pipesegment.report.outcome import Outcome
 from pipesegment.report.text import LINE, MESSAGE, clean, fitted, listing
+from pipesegment.spec.base import shown
 from pipesegment.spec.exception import SegmentExceptionSpec
 from pipesegment.spec.status import ClassRef, ConditionType, Reason, SegmentApprovalStatus, SegmentExceptionStatus
 
@@ -182,7 +183,10 @@ def gone(record: Mapping[str, Any]) -> Event:
 def record(
     exception: SegmentException, spec: SegmentExceptionSpec, found: Effect, status: SegmentExceptionStatus
 ) -> dict[str, Any]:
-    """Give what the audit trail says of an exception in force: who, why, what, from when to when."""
+    """Give what the audit trail says of an exception in force: who, why, what, from when to when.
+
+    `opens` is what of its `reaches` was open when it was last seen; nothing for one that was over before we began.
+    """
     return {
         "kind": names.EXCEPTION,
         "namespace": exception.meta.namespace,
@@ -196,6 +200,7 @@ def record(
         "approvedBy": list(status.approvers),
         "reason": clean(spec.reason),
         "ticket": clean(spec.ticket or "", LINE),
+        "reaches": [clean(shown(entry), MESSAGE) for entry in spec.reaches[:_MAX_TARGETS]],
         "opens": [clean(target, MESSAGE) for target in found.opened[:_MAX_TARGETS]],
         "opensAt": status.opens_at or "",
         "expiresAt": status.expires_at or "",

@@ -131,6 +131,13 @@ class Summary(Model):
     sealed: Count = Field(description="How many stages are sealed.")
 
 
+class ExceptionRef(Model):
+    """A SegmentException that is in force for a stage."""
+
+    name: Line = Field(description="Its name.")
+    uid: Line = Field(description="Its uid.")
+
+
 class StageStatus(Model):
     """One stage as it is."""
 
@@ -138,6 +145,9 @@ class StageStatus(Model):
     service_account: Line = Field(description="The account that its pods must run as.")
     role_arn: Message | None = Field(None, description="Its role in AWS.")
     sealed: bool = Field(False, description="Whether it is sealed.")
+    exceptions: Annotated[tuple[ExceptionRef, ...], size(64), Unique("name")] | None = Field(
+        None, description="The SegmentExceptions that open or seal it now."
+    )
     edges: Count = Field(0, description="How many edges it declares.")
     gaps: Count = Field(0, description="How many gaps it has.")
     pods: Count = Field(0, description="How many live pods it selects.")

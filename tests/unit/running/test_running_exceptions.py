@@ -119,6 +119,7 @@ async def test_it_opens_once_approved_and_closes_at_its_end_without_anybodys_doi
         assert (line["reason"], line["ticket"]) == ("the mirror is down", "INC-1")
         assert line["opens"] == ["cidr 198.51.100.7/32"]
         assert (line["segment"], line["stage"], line["expiresAt"]) == ("ci/shop", "a", "2030-01-01T11:00:00Z")
+    assert lines[0]["reaches"] == ['{"cidr":{"block":"198.51.100.7/32"},"ports":[{"port":443}]}']
     reasons = [reason for kind, reason in told(cluster) if kind == "SegmentException"]
     assert reasons == ["ExceptionRequested", "ExceptionOpened", "ExceptionExpired"]
 
@@ -449,3 +450,19 @@ async def test_while_nobody_knows_what_the_class_said_what_is_over_is_shut_with_
         assert opened(cluster) == set()
         assert status(cluster, HOTFIX)["phase"] == "Expired"
         assert cluster.peek(POLICY._replace(name="shop-c"))["spec"]["egress"] != []
+
+
+async def test_what_was_deleted_while_its_segment_was_broken_and_no_operator_ran_is_shut():
+    """The exception is gone, and the segment says nothing: what was in force is known from the segment's own status."""
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
+    async with leading(cluster):
+        assert "198.51.100.7/32" in opened(cluster)
+        (shown, _) = status(cluster, SHOP)["stages"]
+        assert shown["exceptions"] == [{"name": "hotfix", "uid": "u-hotfix"}]
+    cluster.edit(target_of(SHOP), lambda obj: obj.update(spec=BROKEN["spec"]))
+    cluster.drop(cluster.existing(target_of(HOTFIX)), orphan=True)
+    async with leading(cluster, after=60) as twin:
+        assert opened(cluster) == set()
+        change(twin, BROKEN, SHOP)
+        await twin.quiet()
+        assert opened(cluster) == {"192.0.2.0/24"}
