@@ -221,6 +221,7 @@ async def governed(pipeline: World, api: Api) -> AsyncIterator[World]:
     made = [governing, *emergency.guards()]
     for obj in made:
         await api.apply(obj)
+    await asyncio.sleep(emergency.NOTICE)
     yield pipeline
     for obj in made:
         await api.delete(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
