@@ -1,5 +1,6 @@
 """The operator at work, seen from the kernel: what it opens, closes and leaves alone while traffic flows."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
