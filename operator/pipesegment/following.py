@@ -12,6 +12,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.facts.others import DaemonSet
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
 from pipesegment.facts.vpc import Known
+from pipesegment.reach.aws import groups
 from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
@@ -32,7 +33,7 @@ _TELLING_DELAY: Final = 5.0
 
 _NAMESPACE: Final = kinds.NAMESPACE.kind
 #: Kinds of others that decide which policies are made.
-_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io")
+_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io", groups.CRD)
 
 
 class Work(NamedTuple):

@@ -35,6 +35,7 @@ CLUSTER = {
     ("policy.linkerd.io", "authorizationpolicies"): WRITE,
     ("policy.linkerd.io", "meshtlsauthentications"): WRITE,
     ("cilium.io", "ciliumnetworkpolicies"): WRITE,
+    ("vpcresources.k8s.aws", "securitygrouppolicies"): WRITE,
     ("events.k8s.io", "events"): {"create"},
 }
 OWN_NAMESPACE = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}

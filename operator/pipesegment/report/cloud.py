@@ -12,8 +12,8 @@ from pipesegment.report.outcome import CloudState, Outcome
 from pipesegment.report.text import counted, listing
 from pipesegment.spec.status import Reason
 
-#: Findings that say why a stage has no role.
-_GAPS: Final = frozenset({"EndpointUnknown", "RoleTooLarge"})
+#: Findings that say why a stage has no role, or no security groups.
+_GAPS: Final = frozenset({"EndpointUnknown", "RoleTooLarge", "GroupsUnserved"})
 
 
 def unread(desired: Desired, paths: dict[str, str]) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def refused(outcome: Outcome) -> list[Finding]:
 
 
 def gaps(outcome: Outcome) -> list[Finding]:
-    """Give the reasons why a stage has no role though its class allows one."""
+    """Give the reasons why a stage has no role, or no groups, though its class allows them."""
     told = (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
     return [finding for finding in told if finding.reason in _GAPS]
 

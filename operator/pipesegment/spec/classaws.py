@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Unique
-from pipesegment.spec.cloud import Action, ARNs, Issuer, Permissions, SecurityGroups
+from pipesegment.spec.cloud import Action, ARNs, Issuer, Permissions, SecurityGroup
 from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Label, Word, between, size, text
 
 AccountID = Annotated[str, text(12, 12), Grammar("[0-9]{12}", "is not an account id", "give its 12 digits, in quotes")]
@@ -58,7 +58,9 @@ class ClassAws(Model):
     )
     allowed_managed_policy_arns: ARNs = Field((), description="Managed policies that stages may attach.")
     allowed_role_arns: ARNs = Field((), description="Roles that stages may use as they are.")
-    allowed_security_group_ids: SecurityGroups = Field((), description="Security groups that stages may ask for.")
+    allowed_security_group_ids: Annotated[tuple[SecurityGroup, ...], size(64), Unique()] = Field(
+        (), description="Security groups that stages may ask for."
+    )
     permission_sets: Annotated[tuple[PermissionSet, ...], size(64), Unique("name")] = Field(
         (), description="Statements that segments use by name."
     )

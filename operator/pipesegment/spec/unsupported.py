@@ -33,8 +33,6 @@ def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
-    if stage.aws.security_group_ids:
-        yield ("aws", "securityGroupIDs"), stage.aws.security_group_ids
     if stage.gates:
         yield ("gates",), stage.gates
 

@@ -18,10 +18,6 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
     ("stage", "line"),
     [
         (
-            {"aws": {"securityGroupIDs": ["sg-0123"]}},
-            "spec.stages[0].aws.securityGroupIDs: is not supported by this version '[\"sg-0123\"]': remove it",
-        ),
-        (
             {"gates": [{"name": "a", "policyReports": {}}]},
             'spec.stages[0].gates: is not supported by this version \'[{"name":"a","policyReports":{}}]\': remove it',
         ),

@@ -14,6 +14,7 @@ from pipesegment.reach.conformance import (
     engine,
     escaped,
     exempt,
+    groups,
     mesh,
     unselected,
     unwired,
@@ -47,6 +48,7 @@ def findings(
             yield from escaped.check(scene, view, pods)
             yield from mesh.check(scene, view, stage, pods)
             yield from amazon.check_stage(scene, agents, view, stage, pods)
+            yield from groups.check(scene, agents, view, stage, pods)
             yield from deadend.check(scene, view, stage, granted)
             yield from exempt.check(scene, view)
         else:
