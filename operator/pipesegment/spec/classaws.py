@@ -73,7 +73,10 @@ class ClassAws(Model):
         ]
         | None
     ) = Field(None, description="The VPC of the cluster.")
-    ensure_endpoints: Bool = Field(False, description="Whether missing VPC endpoints are made. False when absent.")
+    ensure_endpoints: Bool = Field(
+        False,
+        description="Whether `pipesegment aws endpoints --apply` may make missing VPC endpoints. False when absent.",
+    )
     deletion_policy: Literal["Retain", "Delete"] = Field(
         "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
     )
