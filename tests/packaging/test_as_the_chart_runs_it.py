@@ -68,17 +68,23 @@ ROLE = {
 LISTED = {"kind": "ClusterRole", "name": "lab-nothing"}
 BOUND = {"roleRefs": [LISTED]}
 
+GROUPED = {"securityGroupIDs": ["sg-0123456789abcdef0"]}
+
 SHOP = segment(
     "shop",
     "ci-shop",
     stage(
-        "build", to_stage("test", 8080), {"service": {"name": "web", "namespace": "shop-prod"}}, serviceAccount=BOUND
+        "build",
+        to_stage("test", 8080),
+        {"service": {"name": "web", "namespace": "shop-prod"}},
+        serviceAccount=BOUND,
+        aws=GROUPED,
     ),
     stage(
         "test",
         to_cidr("198.51.100.0/24", 443),
         serviceAccount=BOUND,
-        aws={"securityGroupIDs": ["sg-0123456789abcdef0"]},
+        aws=GROUPED,
     ),
 )
 SHOP["metadata"] |= {
@@ -140,7 +146,7 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
                 LABEL,
                 network={"isolation": {"mode": "Namespace"}},
                 guardrails=rails,
-                aws={"allowedSecurityGroupIDs": ["sg-0123456789abcdef0"]},
+                aws={"allowedSecurityGroupIDs": GROUPED["securityGroupIDs"]},
             )
             for obj in (ROLE, isolating, WEB, GRANT, SHOP):
                 await api.apply(obj, manager=ARGO)

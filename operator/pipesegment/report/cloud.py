@@ -73,7 +73,11 @@ def role_arn(outcome: Outcome, stage: str) -> str | None:
     identity = next((s.cloud for s in reach.stages if s.key.stage == stage), None) if reach else None
     if identity is None or identity.role_arn:
         return identity.role_arn if identity else None
-    for change in outcome.cloud.changes.changes if outcome.cloud else ():
-        if change.id.kind == names.IAM_ROLE and change.stage == stage and change.desired is not None and change.live:
+    state = outcome.cloud or CloudState()
+    for change in state.changes.changes:
+        if change.id.by_controller and state.trouble is not None:
+            # Its custom resource is there; whether the role is, its controller has not said.
+            continue
+        if change.id.is_role and change.stage == stage and change.desired is not None and change.live:
             return str(change.desired["metadata"]["annotations"][names.ARN_ANNOTATION])
     return None

@@ -45,7 +45,6 @@ def _grant(spec: SegmentGrantSpec) -> Iterator[tuple[_Place, Any]]:
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     yield from _network(spec)
     for place, value, default in (
-        (("aws", "backend"), spec.aws.backend, "Direct"),
         (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),

@@ -82,6 +82,21 @@ CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "cili
 SECURITY_GROUP_POLICY: Final = Kind("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy", "securitygrouppolicies")
 
 
+#: By which other controllers make things in AWS, by what a class calls the controller.
+CONTROLLED: Final = {
+    "ACK": (
+        Kind(names.ACK_IAM, names.CONTROLLED_ROLE, "roles"),
+        Kind(names.ACK_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations"),
+    ),
+    "Crossplane": (
+        Kind(names.CROSSPLANE_IAM, names.CONTROLLED_ROLE, "roles", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicy", "rolepolicies", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicyAttachment", "rolepolicyattachments", namespaced=False),
+        Kind(names.CROSSPLANE_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations", namespaced=False),
+    ),
+}
+
+
 def _ours(kind: str) -> Kind:
     plural, _, namespaced = names.KINDS[kind]
     return Kind(names.API_VERSION, kind, plural, namespaced)
@@ -103,6 +118,7 @@ KNOWN: Final = {
     for kind in (
         *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
         *OWNED,
+        *(kind for found in CONTROLLED.values() for kind in found),
         *(SEGMENT, GRANT, CLASS),
     )
 }

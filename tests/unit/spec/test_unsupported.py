@@ -52,7 +52,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
     [
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
         ({"network": {"inexact": {"fqdn": "Resolve"}}}, "spec.network.inexact.fqdn"),
-        ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
         ({"guardrails": {"exclusive": True}}, "spec.guardrails.exclusive"),
     ],
