@@ -73,6 +73,8 @@ class CloudWork:
         self._wishes: dict[Key, Wish] = {}
         self._states: dict[Key, CloudState] = {}
         self._held: set[str] = set()
+        #: What was wished when all was found to be so, and nothing had to be written.
+        self._rested: dict[Key, tuple[object, ...]] = {}
         self.queue: WorkQueue[Key] = WorkQueue(
             self._look,
             workers=settings.aws_workers,
@@ -129,6 +131,7 @@ class CloudWork:
         """Forget a segment that is gone."""
         self._wishes.pop(key, None)
         self._states.pop(key, None)
+        self._rested.pop(key, None)
 
     async def _look(self, key: Key) -> float | None:
         segment = self._snapshot().segment(*key)
@@ -206,8 +209,16 @@ class CloudWork:
         if account := await self._sights.stranger(wish.place):
             return replace(self._state(segment.meta.key), trouble=_elsewhere(account, wish.place)), CloudResults()
         everything = segment.meta.deleting or not wish.desired.objects
+        rested = self._rested.pop(segment.meta.key, None) == wish.fingerprint
         sight = await self._sights.of(
-            wish.desired, wish.owner, wish.place, wish.role_path, known, self._others(segment), everything=everything
+            wish.desired,
+            wish.owner,
+            wish.place,
+            wish.role_path,
+            known,
+            self._others(segment),
+            everything=everything,
+            at_rest=rested,
         )
         moment = Moment(self._now(), wish.restraint is Restraint.NONE)
         planned = look(
@@ -227,6 +238,8 @@ class CloudWork:
             return held
         told = self._audited(segment.meta.key, wish.generation)
         results = await send(self._cloud, wish.place, wish.owner, planned.chains, told)
+        if not planned.chains and not planned.findings:
+            self._rested[segment.meta.key] = wish.fingerprint
         return _state(planned, results, moment), results
 
     def _others(self, segment: Segment) -> frozenset[str]:
