@@ -6,6 +6,7 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
+from pipesegment.compile.granted import granted_calls
 from pipesegment.compile.groups import security_groups
 from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.identity import role_bindings, service_accounts
@@ -35,6 +36,7 @@ def compile_segment(reach: Reach) -> Desired:
         *istio_objects(said.reach),
         *ambient_objects(said.reach),
         *linkerd_objects(said.reach),
+        *granted_calls(said.reach),
     ]
     namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)

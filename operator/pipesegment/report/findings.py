@@ -46,6 +46,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "GroupsStrict": Reason.NOT_ENFORCED,
     "GroupsPending": Reason.UNWIRED,
     "LaxMutualTLS": Reason.WIDENED,
+    "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
     "NotCaptured": Reason.UNWIRED,
     "Captured": Reason.UNWIRED,
@@ -66,7 +67,7 @@ _READY_NOTES: Final = frozenset(
 _MESH: Final = frozenset(
     {
         *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
-        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen", "GrantUnheld"),
     }
 )
 
