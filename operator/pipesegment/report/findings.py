@@ -43,6 +43,8 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ForeignRole": Reason.CONFLICT,
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
+    "GroupsStrict": Reason.NOT_ENFORCED,
+    "GroupsPending": Reason.UNWIRED,
     "LaxMutualTLS": Reason.WIDENED,
     "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
@@ -58,7 +60,9 @@ _WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 #: What makes no condition False; the mesh's own condition tells it all the same.
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
-_READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld"})
+_READY_NOTES: Final = frozenset(
+    {"DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld", "GroupsOff"}
+)
 #: Gaps of the mesh: its own condition tells them too.
 _MESH: Final = frozenset(
     {

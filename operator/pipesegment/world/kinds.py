@@ -79,6 +79,22 @@ SERVER: Final = Kind("policy.linkerd.io/v1beta3", "Server", "servers")
 LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy", "authorizationpolicies")
 MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
 CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+SECURITY_GROUP_POLICY: Final = Kind("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy", "securitygrouppolicies")
+
+
+#: By which other controllers make things in AWS, by what a class calls the controller.
+CONTROLLED: Final = {
+    "ACK": (
+        Kind(names.ACK_IAM, names.CONTROLLED_ROLE, "roles"),
+        Kind(names.ACK_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations"),
+    ),
+    "Crossplane": (
+        Kind(names.CROSSPLANE_IAM, names.CONTROLLED_ROLE, "roles", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicy", "rolepolicies", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicyAttachment", "rolepolicyattachments", namespaced=False),
+        Kind(names.CROSSPLANE_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations", namespaced=False),
+    ),
+}
 
 
 def _ours(kind: str) -> Kind:
@@ -93,7 +109,7 @@ CLASS: Final = _ours(names.CLASS)
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
 OWNED: Final = (
     *(NETWORK_POLICY, SERVICE_ACCOUNT, ROLE_BINDING, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
-    CILIUM_NETWORK_POLICY,
+    *(CILIUM_NETWORK_POLICY, SECURITY_GROUP_POLICY),
     *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
 )
 
@@ -102,6 +118,7 @@ KNOWN: Final = {
     for kind in (
         *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
         *OWNED,
+        *(kind for found in CONTROLLED.values() for kind in found),
         *(SEGMENT, GRANT, CLASS),
     )
 }
