@@ -148,6 +148,17 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     }
     metadata = {"name": "rights", "namespace": namespace}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentGrant", "metadata": metadata, "spec": grant})
+    sealing = {
+        "segment": "nobody",
+        "stage": "nobody",
+        "effect": "Seal",
+        "reason": "none",
+        "requestedBy": {"username": "ada"},
+    }
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentException", "metadata": metadata, "spec": sealing})
+    named = {"name": "rights", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}}
+    approving = {"exception": named, "class": {"name": "c", "uid": "c"}, "approvedBy": {"username": "grace"}}
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentApproval", "metadata": metadata, "spec": approving})
     opened = to_cidr("198.51.100.0/24", 443)
     bound = stage("build", opened, serviceAccount={"roleRefs": [role]})
     await api.apply(segment("shop", namespace, bound, stage("test", opened, serviceAccount={"roleRefs": [role]})))

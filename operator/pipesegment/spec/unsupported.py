@@ -40,10 +40,8 @@ def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     yield from _network(spec)
     for place, value, default in (
-        (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
-        (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
     ):
         if value != default:
             yield place, value
@@ -57,7 +55,13 @@ def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn
 
 
+def _nothing(_: Model) -> Iterator[tuple[_Place, Any]]:
+    return iter(())
+
+
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {
     names.SEGMENT: _segment,
     names.CLASS: _class,
+    names.EXCEPTION: _nothing,
+    names.APPROVAL: _nothing,
 }
