@@ -130,7 +130,7 @@ def approval_status(
             ConditionType.READY,
             False,
             Reason.NOT_COUNTED,
-            f"there is no SegmentException {exception} in force to be",
+            f"there is no SegmentException {exception} that it could count for",
         )
     elif verdict.counts:
         ready = (ConditionType.READY, True, Reason.COUNTED, f"counts for SegmentException {exception}")

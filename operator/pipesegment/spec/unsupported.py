@@ -55,13 +55,7 @@ def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn
 
 
-def _nothing(_: Model) -> Iterator[tuple[_Place, Any]]:
-    return iter(())
-
-
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {
     names.SEGMENT: _segment,
     names.CLASS: _class,
-    names.EXCEPTION: _nothing,
-    names.APPROVAL: _nothing,
 }
