@@ -17,6 +17,8 @@ OWN, VENDOR = "192.0.2.0/24", "198.51.100.7/32"
 LABEL = "lab.example.com/exceptions"
 #: Names of their own, beside the chart's that other tests may put there.
 PREFIX = "lab-exceptions"
+#: What is made in the seconds in which the policies came is not believed, and nothing tells when these are over.
+NOTICE = 3.1
 
 
 def guards():
@@ -50,6 +52,7 @@ def emergencies(installed):
     governing = segment_class("lab-exceptions", LABEL, mesh={"provider": "None"}, breakGlass=rules)
     documents = json.dumps({"apiVersion": "v1", "kind": "List", "items": [governing, *guards()]})
     installed.kubectl("apply", "--server-side", "--filename=-", stdin=documents)
+    time.sleep(NOTICE)
     yield {LABEL: "yes"}
     installed.kubectl("delete", "--filename=-", stdin=documents)
 
@@ -248,7 +251,14 @@ async def test_without_the_admission_policies_nothing_stays_open(operator, emerg
         assert blocks(await api.get(*POLICY, "shop-deploy", namespace)) == {OWN}
     finally:
         await api.create(binding)
-    await phase(api, namespace, "Open")
+        await asyncio.sleep(NOTICE)
+
+    # Meanwhile anybody could have written anybody's name: what is asked for anew opens, and nothing of before.
+    await approved(api, await api.create(exception(namespace, name="anew")))
+    await phase(api, namespace, "Open", name="anew")
+    before = await api.get(VERSION, "SegmentException", "hotfix", namespace)
+    assert (before["status"]["phase"], before["status"]["reason"]) == ("Pending", "Unguarded")
+    assert "it was asked for before the admission policies denied anything" in condition(before, "Ready")["message"]
 
 
 async def test_what_ends_while_no_operator_runs_closes_when_one_starts(

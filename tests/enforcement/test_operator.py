@@ -1,5 +1,6 @@
 """The operator at work, seen from the kernel: what it opens, closes and leaves alone while traffic flows."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -221,6 +222,7 @@ async def governed(pipeline: World, api: Api) -> AsyncIterator[World]:
     made = [governing, *emergency.guards()]
     for obj in made:
         await api.apply(obj)
+    await asyncio.sleep(emergency.NOTICE)
     yield pipeline
     for obj in made:
         await api.delete(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
