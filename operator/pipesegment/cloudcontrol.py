@@ -9,7 +9,7 @@ from typing import Final
 
 from pipesegment.cloudwish import Wish
 from pipesegment.compile.desired import Object, ObjectID
-from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, owns
+from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
 from pipesegment.facts.snapshot import Key
@@ -59,20 +59,26 @@ class Controllers:
             f"this operator writes nothing for {backend}: its setting `aws_backends` leaves it out",
         )
 
-    def concerns(self, known: Iterable[Entry]) -> bool:
-        """Tell whether something of these is another controller's to make."""
-        return any(entry.id.by_controller for entry in known)
+    def beyond(self, known: Iterable[Entry]) -> tuple[str, str] | None:
+        """Say why something that was written before is none of ours to write any more."""
+        versions = {entry.id.api_version for entry in known}
+        told = (self.unable(name) for name, theirs in VERSIONS.items() if theirs & versions)
+        return next((trouble for trouble in told if trouble is not None), None)
 
-    async def walk(
-        self, wish: Wish, recorded: tuple[Entry, ...], known: Iterable[Entry], moment: Moment
-    ) -> tuple[CloudState, CloudResults]:
-        """Bring about what of a wish is other controllers' to make; tells what they say of it."""
-        desired = wish.desired
-        if (missing := _missing(desired.objects, self._served())) is not None:
+    def not_yet(self, objects: Iterable[Object]) -> tuple[CloudState, CloudResults] | None:
+        """Say why nothing can be written yet; None when it can."""
+        if (missing := _missing(objects, self._served())) is not None:
             return CloudState(trouble=missing), CloudResults()
         if not self._owned.synced:
             waiting = "the custom resources by which others make roles are not read yet"
             return CloudState(trouble=(Reason.PROGRESSING.value, waiting)), CloudResults(trouble=Unreachable(waiting))
+        return None
+
+    async def walk(
+        self, wish: Wish, recorded: tuple[Entry, ...], known: Iterable[Entry], moment: Moment
+    ) -> tuple[CloudState, CloudResults]:
+        """Bring about what of a wish is other controllers' to make; tells what they say of it. Not while it is `not_yet`."""
+        desired = wish.desired
         try:
             live = await self._read(
                 (

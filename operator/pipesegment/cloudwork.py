@@ -174,22 +174,26 @@ class CloudWork:
         known = (*recorded, *self._state(segment.meta.key).changes.inventory({}))
         if (trouble := self._unable(wish)) is not None:
             return replace(self._state(segment.meta.key), trouble=trouble), CloudResults()
+        here, there = _of(known, False), _of(known, True)
         parts = []
-        if self._cloud is not None and (wish.backend == DIRECT or any(not e.id.by_controller for e in known)):
-            parts.append(
-                await self._to_aws(segment, wish.part(by_controller=False), _of(known, False), _of(recorded, False))
-            )
-        if wish.backend != DIRECT or self._controllers.concerns(known):
-            parts.append(await self._to_controllers(segment, wish.part(by_controller=True), recorded, known))
+        if wish.backend == DIRECT or here:
+            parts.append(await self._to_aws(segment, wish.part(by_controller=False), here, _of(recorded, False)))
+        if wish.backend != DIRECT or there:
+            parts.append(await self._to_controllers(segment, wish.part(by_controller=True), there, _of(recorded, True)))
         return _together(parts)
 
     async def _to_controllers(
-        self, segment: Segment, wish: Wish, recorded: tuple[Entry, ...], known: Iterable[Entry]
+        self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
     ) -> tuple[CloudState, CloudResults]:
+        if (beyond := self._controllers.beyond(known)) is not None:
+            return _left(segment, known, beyond)
+        if (not_yet := self._controllers.not_yet(wish.desired.objects)) is not None:
+            state, results = not_yet
+            return replace(state, changes=beginning(wish.desired, recorded)), results
         moment = Moment(self._now(), wish.restraint is Restraint.NONE)
         if wish.desired.objects and moment.widens and (held := await self._held_by(segment)) is not None:
             return held
-        return await self._controllers.walk(wish, _of(recorded, True), _of(known, True), moment)
+        return await self._controllers.walk(wish, recorded, known, moment)
 
     async def _held_by(self, segment: Segment) -> tuple[CloudState, CloudResults] | None:
         """Hold a segment before anything is made; what came of it when it cannot be held."""
@@ -204,8 +208,8 @@ class CloudWork:
     async def _to_aws(
         self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
     ) -> tuple[CloudState, CloudResults]:
-        assert self._cloud is not None
-        assert self._sights is not None
+        if self._cloud is None or self._sights is None:
+            return _left(segment, known, _off())
         if account := await self._sights.stranger(wish.place):
             return replace(self._state(segment.meta.key), trouble=_elsewhere(account, wish.place)), CloudResults()
         everything = segment.meta.deleting or not wish.desired.objects
@@ -277,6 +281,14 @@ class CloudWork:
         if self.holds(segment):
             await self._cluster.apply(_finalized(segment))
             self._held.discard(segment.meta.uid)
+
+
+def _left(segment: Segment, known: Iterable[Entry], trouble: tuple[str, str]) -> tuple[CloudState, CloudResults]:
+    """Keep what was made before on record, where it is not ours to take away any more."""
+    nothing = Desired(segment.meta.key, segment.meta.uid, ())
+    return CloudState(
+        beginning(nothing, {entry.id: entry for entry in known}.values()), trouble=trouble
+    ), CloudResults()
 
 
 def _of(entries: Iterable[Entry], by_controller: bool) -> tuple[Entry, ...]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipesegment.spec.base import Model, Unique
+from pipesegment.spec.base import Model, Rule, Unique, unless
 from pipesegment.spec.cloud import Action, ARNs, Issuer, Permissions, SecurityGroup
 from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Label, Word, between, size, text
 
@@ -81,9 +81,28 @@ class ClassAws(Model):
         "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
     )
 
+    rules = (
+        Rule(
+            cel="!has(self.region) || (has(self.partition) ? self.partition : 'aws') == "
+            "(self.region.startsWith('cn-') ? 'aws-cn' : self.region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws')",
+            problem="is not the partition of the region",
+            fix="use aws-cn for regions that begin with cn-, aws-us-gov with us-gov-, and aws for all others",
+            offences=unless(
+                lambda aws: aws.region is None or aws.partition == _partition(aws.region),
+                "partition",
+                value=lambda aws: f"{aws.partition}, {aws.region}",
+            ),
+            field=".partition",
+        ),
+    )
+
     @property
     def cluster(self) -> str:
         """Name the cluster as the tags of its roles do: by its ARN, else by its issuer; '' when neither is given."""
         if self.cluster_name and self.region and self.account_id:
             return f"arn:{self.partition}:eks:{self.region}:{self.account_id}:cluster/{self.cluster_name}"
         return self.oidc_issuer or ""
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

@@ -278,3 +278,34 @@ async def test_a_class_that_turns_to_a_controller_gives_up_what_was_made_here() 
         await world.rest(5)
         assert world.aws.roles == {}
         assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
+
+
+async def test_what_was_made_here_stays_on_record_where_aws_is_off_by_now() -> None:
+    before = segment(stage())
+    entry = {"apiVersion": names.IAM_API_VERSION, "kind": names.IAM_ROLE, "namespace": "ci"}
+    before["status"] = {"inventory": [{**entry, "name": role_name("a"), "uid": "AROA1"}]}
+    async with scene("ACK", before) as world:
+        assert world.condition()[:2] == ("False", "SwitchedOff")
+        assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
+        assert (names.IAM_ROLE, "AROA1") in {(e["kind"], e["uid"]) for e in world.status["inventory"]}
+
+
+@BOTH
+async def test_a_label_that_somebody_takes_off_is_put_back_and_hides_no_rights(backend: str) -> None:
+    wide = segment(stage("a", READ, LIST))
+    async with scene(backend, wide) as world:
+        await says(world, backend)
+        for obj in made(world, backend).values():
+            target = ObjectID.of(obj)
+            world.cluster.edit(target, lambda live: live["metadata"]["labels"].pop(names.MANAGED_BY_LABEL))
+        await world.change(wide, segment(stage("a", READ)))
+        assert REVOKED in policies(world, backend)
+        labels = role(world, backend)["metadata"]["labels"]
+        assert labels[names.MANAGED_BY_LABEL] == names.MANAGED_BY
+
+
+async def test_nothing_is_held_while_a_kind_is_missing() -> None:
+    async with running(aws_class(backend="ACK"), segment(stage()), off=True, backends="ACK") as world:
+        assert world.finalizers == []
+        await world.delete()
+        assert world.cluster.objects(names.SEGMENT) == []

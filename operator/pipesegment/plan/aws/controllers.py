@@ -20,7 +20,7 @@ from pipesegment.findings import Finding
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.rights import Rights, common
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Moment
-from pipesegment.plan.changes import Action, Change, ChangeSet, Why, plan
+from pipesegment.plan.changes import Action, Change, ChangeSet, Why, is_ours, plan
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.sequence import Sequence, Step, Verb, Wave
 
@@ -65,11 +65,12 @@ def arrange(
     moment: Moment,
     *,
     deletes: bool,
-    inventory: Iterable[Entry] = (),
+    inventory: tuple[Entry, ...] = (),
     paths: Mapping[str, str] | None = None,
 ) -> Arranged:
     """Compare what should be with what is; `live` are whole objects, whosever they are. `deletes`: roles go with their objects."""
-    ours = {t: o for t, o in live.items() if _is_ours(o, desired.uid)}
+    recorded = {entry.id: entry.uid for entry in inventory}
+    ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
     target = _Target()
     for name, backend in CONTROLLERS.items():
         wanted = [obj for obj in desired.objects if owns(name, obj)]
@@ -173,9 +174,8 @@ def _stands(obj: Object, there: Iterable[Object]) -> bool:
     return any((o["metadata"].get("annotations") or {}).get(names.HASH_ANNOTATION) == stamp for o in same)
 
 
-def _is_ours(obj: Object, uid: str) -> bool:
-    live = Live.of(obj)
-    return live.managed_by_us and live.names_owner(uid) and not live.deleting
+def _is_ours(live: Live, desired: Desired, recorded: Mapping[ObjectID, str]) -> bool:
+    return is_ours(live, desired, recorded.get(live.id, "")) and not live.deleting
 
 
 def _steps(changes: ChangeSet, cuts: Mapping[str, str]) -> Iterator[Step]:
