@@ -1,4 +1,4 @@
-"""Custom resource definitions of others, read from the Go modules that they are published in; Linkerd's are our own."""
+"""Custom resource definitions of others, read from the Go modules that they are published in; Linkerd's and AWS's are our own."""
 
 import functools
 from pathlib import Path
@@ -51,6 +51,12 @@ def gateways() -> list[dict[str, Any]]:
 def linkerd() -> list[dict[str, Any]]:
     """Return CustomResourceDefinitions of Linkerd's policies: written from its reference, and only as far as we write them."""
     return _documents(MODULE / "linkerd.yaml")
+
+
+@functools.cache
+def aws() -> list[dict[str, Any]]:
+    """Return CustomResourceDefinitions of what is written for AWS, written from their types as Linkerd's are."""
+    return _documents(MODULE / "aws.yaml")
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.others import DaemonSet, Foreign
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
 from pipesegment.facts.vpc import Known
+from pipesegment.reach.aws import groups
 from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
@@ -39,7 +40,9 @@ _EMERGENCY: Final = frozenset(
     {names.EXCEPTION, names.APPROVAL, kinds.ADMISSION_POLICY.kind, kinds.ADMISSION_BINDING.kind}
 )
 #: Kinds of others that decide which policies are made.
-_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io")
+_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io", groups.CRD)
+#: Kinds by which others make roles.
+_CONTROLLED: Final = frozenset(kind.crd for found in kinds.CONTROLLED.values() for kind in found)
 
 
 class Work(NamedTuple):
@@ -60,7 +63,10 @@ Add = Callable[[Work, float, Priority], None]
 
 
 class Following:
-    """Follows a cluster. `add` is given every key that becomes due, `forget` every object of ours that is gone."""
+    """Follows a cluster. `add` is given every key that becomes due, `forget` every object of ours that is gone.
+
+    `made_elsewhere` hears whose custom resources another controller has said something about.
+    """
 
     def __init__(
         self,
@@ -68,18 +74,25 @@ class Following:
         settings: Settings,
         add: Add,
         forget: Callable[[ObjectID], None],
+        made_elsewhere: Callable[[Key], None],
         clock: Clock | None = None,
         now: Callable[[], datetime] = utc,
     ) -> None:
         self._add = add
         self._forget = forget
+        self._made_elsewhere = made_elsewhere
         self._dependents = Dependents()
         self._served = asyncio.Event()
         self.owned = OwnedObjects(cluster, self._owned_changed, clock=clock)
+        by_others = [kind for name in settings.backends for kind in kinds.CONTROLLED[name]]
+        #: By which other controllers make roles. Nobody waits for them: they hold up roles, and nothing of the network.
+        self.controlled = OwnedObjects(
+            cluster, lambda owner, _: made_elsewhere(owner), owned_kinds=by_others, clock=clock
+        )
         self.surroundings = Surroundings(
             cluster,
             self._changed,
-            followers=(self.owned,),
+            followers=(self.owned, self.controlled),
             segment_refresh=settings.segment_refresh,
             clock=clock,
             now=now,
@@ -96,11 +109,12 @@ class Following:
         """Follow everything."""
         self.surroundings.start()
         self.owned.start()
+        self.controlled.start()
 
     async def stop(self) -> None:
         """Follow nothing any more."""
         self._alarms.stop()
-        await asyncio.gather(self.surroundings.stop(), self.owned.stop())
+        await asyncio.gather(self.surroundings.stop(), self.owned.stop(), self.controlled.stop())
 
     async def wait_synced(self) -> None:
         """Wait until everything was read once."""
@@ -286,9 +300,11 @@ class Following:
     def _crd_changed(self, name: str) -> set[Key]:
         if name == kinds.SEGMENT.crd:
             self._served.set()
-        if not name.endswith(_ENGINES):
-            return set()
-        return {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
+        every = {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
+        if name in _CONTROLLED:
+            for key in every:
+                self._made_elsewhere(key)
+        return every if name.endswith(_ENGINES) else set()
 
     def _owned_changed(self, owner: Key, target: ObjectID) -> None:
         if self.owned.get(target) is None:

@@ -49,6 +49,14 @@ EKS_API_VERSION: Final = "eks.amazonaws.com/2017-11-01"
 CLOUD_API_VERSIONS: Final = frozenset({IAM_API_VERSION, EKS_API_VERSION})
 IAM_ROLE: Final = "IAMRole"
 POD_IDENTITY_ASSOCIATION: Final = "PodIdentityAssociation"
+#: Custom resources by which another controller makes the same: AWS's own (ACK), or Crossplane's provider.
+ACK_IAM: Final = "iam.services.k8s.aws/v1alpha1"
+ACK_EKS: Final = "eks.services.k8s.aws/v1alpha1"
+CROSSPLANE_IAM: Final = "iam.aws.upbound.io/v1beta1"
+CROSSPLANE_EKS: Final = "eks.aws.upbound.io/v1beta1"
+CONTROLLED_API_VERSIONS: Final = frozenset({ACK_IAM, ACK_EKS, CROSSPLANE_IAM, CROSSPLANE_EKS})
+#: What a role is called among those.
+CONTROLLED_ROLE: Final = "Role"
 #: On objects in AWS: the whole of what their name leaves out.
 ARN_ANNOTATION: Final = f"{GROUP}/arn"
 #: Tags in AWS that say whose something is, beside the labels above; the cluster is an ARN, or its OIDC issuer.

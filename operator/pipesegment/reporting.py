@@ -18,7 +18,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
-from pipesegment.plan.aws.steps import CloudStep
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE, CloudStep
 from pipesegment.plan.changes import Why
 from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Step
@@ -102,7 +102,10 @@ class Reporter:
 
         def tell(step: Step, failed: Failed | None) -> None:
             why = because.get(step.change.stage, ())
-            self._call(step, failed, owner, generation, deletes=step.verb == "delete", because=why)
+            deletes = step.verb == "delete"
+            self._call(step, failed, owner, generation, deletes=deletes, because=why, details=step.details)
+            if failed is None and SESSIONS_BEFORE in step.details:
+                self.metrics.revocations.inc()
 
         return tell
 

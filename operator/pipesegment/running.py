@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from pipesegment import names
+from pipesegment.cloudcontrol import Controllers
 from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import PipesegmentError, Rejected, Unreachable, is_permanent
@@ -52,7 +53,7 @@ class Operator:
         self._settings = settings
         self._reporter = reporter
         self._witness = Witness(reporter, reporter.metrics, now)
-        self._following = Following(cluster, settings, self._add, self._forget, clock, now)
+        self._following = Following(cluster, settings, self._add, self._forget, self._made_elsewhere, clock, now)
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
         self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
         self.roles = CloudWork(
@@ -64,6 +65,13 @@ class Operator:
             audited=reporter.cloud_audited,
             due=lambda key: self._add(Work(names.SEGMENT, *key), 0.0, Priority.RESYNC),
             now=now,
+            controllers=Controllers(
+                cluster,
+                self._following.controlled,
+                settings.backends,
+                served=lambda: self._following.snapshot.crds,
+                audited=lambda key, generation: reporter.audited(key, generation, None),
+            ),
             clock=clock,
         )
         self._endpoints = Endpoints(
@@ -150,6 +158,9 @@ class Operator:
 
     def _forget(self, target: ObjectID) -> None:
         self._corridor.forget(target)
+
+    def _made_elsewhere(self, key: Key) -> None:
+        self.roles.again(key)
 
     async def _look(self, work: Work) -> float | None:
         match work.kind:

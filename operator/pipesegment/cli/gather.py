@@ -68,6 +68,10 @@ async def listed(cluster: Cluster) -> list[Object]:
     """List every kind of facts side by side; CRDs by their names alone."""
     whole = [_list(cluster, kind, Selection()) for kind in FACTS]
     found = await asyncio.gather(*whole, _list(cluster, kinds.CRD, Selection(metadata_only=True)))
+    served = {obj["metadata"]["name"] for obj in found[-1]}
+    # By which others make roles: asked for only where they are, for most people may not list them.
+    theirs = [kind for some in kinds.CONTROLLED.values() for kind in some if kind.crd in served]
+    found += await asyncio.gather(*(_list(cluster, kind, Selection()) for kind in theirs))
     objects = [obj for each in found for obj in each]
     if any(obj["kind"] == kinds.EXCEPTION.kind for obj in objects):
         for kind in GUARDS:

@@ -57,12 +57,20 @@ _GROUPS: Final[Mapping[str, str]] = {
     # As `compile --aws` prints them; no cluster has any.
     names.IAM_ROLE: "iam.amazonaws.com",
     names.POD_IDENTITY_ASSOCIATION: "eks.amazonaws.com",
+    "SecurityGroupPolicy": "vpcresources.k8s.aws",
+    **dict.fromkeys(("RolePolicy", "RolePolicyAttachment"), names.CROSSPLANE_IAM.partition("/")[0]),
     **dict.fromkeys(names.KINDS, names.GROUP),
 }
 
 
 #: Groups that have a kind of the same name.
-_FURTHER: Final[Mapping[str, tuple[str, ...]]] = {"AuthorizationPolicy": (_LINKERD,)}
+_FURTHER: Final[Mapping[str, tuple[str, ...]]] = {
+    "AuthorizationPolicy": (_LINKERD,),
+    **dict.fromkeys(
+        (names.CONTROLLED_ROLE, names.POD_IDENTITY_ASSOCIATION),
+        tuple(sorted(version.partition("/")[0] for version in names.CONTROLLED_API_VERSIONS)),
+    ),
+}
 
 
 def is_read(obj: Mapping[str, Any]) -> bool:
@@ -79,6 +87,8 @@ def wrong(obj: Mapping[str, Any]) -> Iterator[Refusal]:
     fields = _FIELDS.get(obj["kind"], {})
     if str(obj.get("apiVersion", "")).startswith(_LINKERD):
         fields = _LINKERD_FIELDS.get(obj["kind"], {})
+    if obj.get("apiVersion") in names.CONTROLLED_API_VERSIONS:
+        fields = _SOME
     shape = {"apiVersion": TEXT, "metadata": Must(_METADATA), **fields}
     if obj["kind"] == "EndpointSlice" and obj.get("addressType") in FAMILIES:
         shape["endpoints"] = [{"addresses": [ADDRESS]}]
@@ -254,6 +264,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "status": dict.fromkeys(("desiredNumberScheduled", "numberReady"), WHOLE),
     },
     "ConfigMap": {"data": TEXTS},
+    **dict.fromkeys(("SecurityGroupPolicy", "RolePolicy", "RolePolicyAttachment"), _SOME),
     names.IAM_ROLE: _SOME,
     names.POD_IDENTITY_ASSOCIATION: _SOME,
     **dict.fromkeys(("Role", "ClusterRole"), _RIGHTS),

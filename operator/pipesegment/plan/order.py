@@ -59,8 +59,9 @@ from pipesegment.plan.terms import Words
 
 #: What says who somebody is: it opens nothing by itself, and is there before and after what does.
 _IDENTITY: Final = frozenset({"ServiceAccount", "MeshTLSAuthentication"})
-#: Kinds that give rights: taken away first, given last.
-_RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
+#: Kinds that give rights: taken away first, given last. Security groups are rights, too: pods keep those that they were
+#: scheduled with, so that no order of ours could make a fence of them (docs/adr/0054).
+_RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding", "SecurityGroupPolicy"})
 
 
 def needs(changes: ChangeSet, restraint: Restraint = Restraint.NONE) -> tuple[ObjectID, ...]:

@@ -243,6 +243,8 @@ class StageReach:
     runner: "RunnerReach | None" = None
     #: Its role in AWS; None without one, or where the class refuses it.
     cloud: CloudIdentity | None = None
+    #: The security groups in AWS that its pods are given.
+    groups: tuple[str, ...] = ()
     #: The stage's own Services behind waypoints; empty outside of the ambient mesh.
     fronts: tuple[Front, ...] = ()
     #: Ports of a stage in Linkerd that its Services declare as something else than HTTP.

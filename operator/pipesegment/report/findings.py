@@ -44,6 +44,8 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ForeignRole": Reason.CONFLICT,
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
+    "GroupsStrict": Reason.NOT_ENFORCED,
+    "GroupsPending": Reason.UNWIRED,
     "LaxMutualTLS": Reason.WIDENED,
     "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
@@ -60,7 +62,10 @@ _WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
 _READY_NOTES: Final = frozenset(
-    {"DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld", "StageSealed", "ExceptionRefused"}
+    {
+        *("DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld", "GroupsOff"),
+        *("StageSealed", "ExceptionRefused"),
+    }
 )
 #: What the exceptions' own statuses tell.
 _ELSEWHERE: Final = frozenset({"ExceptionIdle"})

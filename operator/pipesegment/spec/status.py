@@ -63,6 +63,8 @@ class Reason(StrEnum):
     THROTTLED = "Throttled"
     WRONG_ACCOUNT = "WrongAccount"
     SWITCHED_OFF = "SwitchedOff"
+    BACKEND_MISSING = "BackendMissing"
+    BACKEND_FAILED = "BackendFailed"
 
     # A part is as declared, is not asked for, or waits.
     APPLIED = "Applied"

@@ -33,8 +33,6 @@ def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
-    if stage.aws.security_group_ids:
-        yield ("aws", "securityGroupIDs"), stage.aws.security_group_ids
     if stage.gates:
         yield ("gates",), stage.gates
 
@@ -42,8 +40,6 @@ def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     yield from _network(spec)
     for place, value, default in (
-        (("aws", "backend"), spec.aws.backend, "Direct"),
-        (("aws", "ensureEndpoints"), spec.aws.ensure_endpoints, False),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
     ):

@@ -91,6 +91,22 @@ LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy"
 MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
 SERVER_AUTHORIZATION: Final = Kind("policy.linkerd.io/v1beta1", "ServerAuthorization", "serverauthorizations")
 CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+SECURITY_GROUP_POLICY: Final = Kind("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy", "securitygrouppolicies")
+
+
+#: By which other controllers make things in AWS, by what a class calls the controller.
+CONTROLLED: Final = {
+    "ACK": (
+        Kind(names.ACK_IAM, names.CONTROLLED_ROLE, "roles"),
+        Kind(names.ACK_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations"),
+    ),
+    "Crossplane": (
+        Kind(names.CROSSPLANE_IAM, names.CONTROLLED_ROLE, "roles", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicy", "rolepolicies", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicyAttachment", "rolepolicyattachments", namespaced=False),
+        Kind(names.CROSSPLANE_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations", namespaced=False),
+    ),
+}
 CILIUM_CLUSTERWIDE: Final = Kind(
     "cilium.io/v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
 )
@@ -110,7 +126,7 @@ APPROVAL: Final = _ours(names.APPROVAL)
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
 OWNED: Final = (
     *(NETWORK_POLICY, SERVICE_ACCOUNT, ROLE_BINDING, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
-    CILIUM_NETWORK_POLICY,
+    *(CILIUM_NETWORK_POLICY, SECURITY_GROUP_POLICY),
     *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
 )
 
@@ -139,6 +155,8 @@ KNOWN: Final = {
             CRD,
         ),
         *OWNED,
+        *(kind for found in CONTROLLED.values() for kind in found),
+        *(SEGMENT, GRANT, CLASS),
         *FOREIGN,
         *(SEGMENT, GRANT, CLASS, EXCEPTION, APPROVAL),
         *(ADMISSION_POLICY, ADMISSION_BINDING),

@@ -34,7 +34,12 @@ class Twin:
     """One operator that leads on a cluster. `kopf`'s part is played by `put` and `drop`."""
 
     def __init__(
-        self, cluster: MemoryCluster, *, cloud: MemoryAws | None = None, now: Callable[[], datetime] = utc
+        self,
+        cluster: MemoryCluster,
+        *,
+        cloud: MemoryAws | None = None,
+        now: Callable[[], datetime] = utc,
+        backends: str = "",
     ) -> None:
         self.cluster = cluster
         self.cloud = cloud
@@ -42,7 +47,7 @@ class Twin:
         self.metrics = Metrics(CollectorRegistry())
         self._reporter = Reporter(cluster, self.metrics, "twin")
         # A process that dies finishes nothing.
-        settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0)
+        settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0, aws_backends=backends)
         self.operator = Operator(cluster, settings, self._reporter, cloud=cloud, clock=self.clock, now=now)
 
     async def start(self) -> None:

@@ -80,12 +80,10 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
 
     assert {name: paths for name, paths in refused.items() if paths} == {
         "shop": [
-            "spec.stages[0].aws.securityGroupIDs",
             "spec.stages[0].gates",
         ],
         "default": [
             "spec.network.inexact.fqdn",
-            "spec.aws.ensureEndpoints",
             "spec.gates",
             "spec.evidenceKeys",
         ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipesegment import cloudwork, names
+from pipesegment import cloudcontrol, cloudwork, names
 from pipesegment.reach import exceptions as reach_exceptions
 from pipesegment.report import cloud, conditions, owners
 from pipesegment.report import exceptions as report_exceptions
@@ -185,9 +185,8 @@ def test_a_condition_has_every_reason(heading, functions, later):
 def test_cloud_ready_has_every_reason():
     shown = reasons(SEGMENT, "CloudReady")
 
-    assert shown["True"] | shown["False"] == named(cloud, "verdict") | named(
-        cloudwork, "_trouble", "_elsewhere", "_off"
-    )
+    in_aws = named(cloud, "verdict") | named(cloudwork, "_trouble", "_elsewhere", "_off")
+    assert shown["True"] | shown["False"] == in_aws | named(cloudcontrol, "_missing", "_told")
 
 
 def test_conforming_has_every_reason():

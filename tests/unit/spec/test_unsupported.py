@@ -17,10 +17,6 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
     ("stage", "line"),
     [
         (
-            {"aws": {"securityGroupIDs": ["sg-0123"]}},
-            "spec.stages[0].aws.securityGroupIDs: is not supported by this version '[\"sg-0123\"]': remove it",
-        ),
-        (
             {"gates": [{"name": "a", "policyReports": {}}]},
             'spec.stages[0].gates: is not supported by this version \'[{"name":"a","policyReports":{}}]\': remove it',
         ),
@@ -55,8 +51,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
     [
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
         ({"network": {"inexact": {"fqdn": "Resolve"}}}, "spec.network.inexact.fqdn"),
-        ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
-        ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
         ({"gates": {"ignore": [{"id": "CVE-2030-0001", "reason": "", "expires": "2030-01-31"}]}}, "spec.gates"),
     ],
 )
