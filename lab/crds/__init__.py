@@ -18,7 +18,7 @@ _MESH_MODULE = MODULE.parent / "mesh"
 _GATEWAY = "sigs.k8s.io/gateway-api"
 _GATEWAY_FILE = "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"
 _CILIUM = "github.com/cilium/cilium"
-_CILIUM_FILE = "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml"
+_CILIUM_FILES = "pkg/k8s/apis/cilium.io/client/crds/v2"
 
 
 @functools.cache
@@ -32,11 +32,13 @@ def istio() -> list[dict[str, Any]]:
 
 @functools.cache
 def cilium() -> list[dict[str, Any]]:
-    """Return the CustomResourceDefinition of CiliumNetworkPolicies; raises LabError as `istio` does.
+    """Return the CustomResourceDefinitions of Cilium's policies, clusterwide ones last; raises LabError as `istio` does.
 
     Where it is installed, segments of classes that do not say otherwise get Cilium's policies.
     """
-    return _documents(gotools.module_folder(CILIUM_MODULE, _CILIUM) / _CILIUM_FILE)
+    folder = gotools.module_folder(CILIUM_MODULE, _CILIUM) / _CILIUM_FILES
+    files = ("ciliumnetworkpolicies.yaml", "ciliumclusterwidenetworkpolicies.yaml")
+    return [document for file in files for document in _documents(folder / file)]
 
 
 @functools.cache

@@ -22,6 +22,8 @@ KINDS: Final = {
     SEGMENT: ("pipelinesegments", "pseg", True),
     GRANT: ("segmentgrants", "psgrant", True),
     CLASS: ("segmentclasses", "psclass", False),
+    EXCEPTION: ("segmentexceptions", "psexc", True),
+    APPROVAL: ("segmentapprovals", "psappr", True),
 }
 
 FIELD_MANAGER: Final = "pipesegment"
@@ -72,6 +74,8 @@ DENIAL: Final = "denial"
 WIRED_LABEL: Final = f"{GROUP}/wired"
 #: The class closes exec, attach and port-forward where the stage is.
 LOCKDOWN_LABEL: Final = f"{GROUP}/lockdown"
+#: The class lets nobody else open anything at the stage's pods.
+EXCLUSIVE_LABEL: Final = f"{GROUP}/exclusive"
 #: `named`: the class says who may create the stage's pods, and CONTROLLERS_ANNOTATION who that is.
 CONTROLLERS_LABEL: Final = f"{GROUP}/controllers"
 #: The stage's account, where it is not called like the policy.
@@ -82,6 +86,9 @@ CONTROLLERS_ANNOTATION: Final = f"{GROUP}/controllers"
 EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
 #: The mesh's data plane, where the stage is in a mesh.
 MESH_ANNOTATION: Final = f"{GROUP}/mesh"
+
+#: What the names of the chart's admission policies begin with, as long as the release says nothing else.
+ADMISSION: Final = "pipesegment"
 
 DEFAULT_DENY: Final = "pipesegment-default-deny"
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"

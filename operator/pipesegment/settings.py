@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipesegment.errors import Usage
+from pipesegment.names import ADMISSION
 
 PREFIX: Final = "PIPESEGMENT_"
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -94,6 +95,10 @@ class Settings:
     )
     aws_workers: int = setting(4, "Segments whose roles are looked at in AWS at once.", low=1, high=64)
     aws_resync: float = setting(1800.0, "Roles without changes are looked at again after this.", low=10, high=86400)
+
+    admission_name: str = setting(
+        ADMISSION, "What the names of the chart's admission policies begin with; no approval is believed without them."
+    )
 
     admin_host: str = setting("", "The address of /healthz, /readyz and /metrics; absent: every one.")
     admin_port: int = setting(8080, "The port of /healthz, /readyz and /metrics; 0: any free one.", low=0, high=65535)

@@ -155,6 +155,17 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     }
     metadata = {"name": "rights", "namespace": namespace}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentGrant", "metadata": metadata, "spec": grant})
+    sealing = {
+        "segment": "nobody",
+        "stage": "nobody",
+        "effect": "Seal",
+        "reason": "none",
+        "requestedBy": {"username": "ada"},
+    }
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentException", "metadata": metadata, "spec": sealing})
+    named = {"name": "rights", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}}
+    approving = {"exception": named, "class": {"name": "c", "uid": "c"}, "approvedBy": {"username": "grace"}}
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentApproval", "metadata": metadata, "spec": approving})
     opened = to_cidr("198.51.100.0/24", 443)
     more = {"serviceAccount": {"roleRefs": [role]}, "aws": {"securityGroupIDs": [group]}}
     bound = stage("build", opened, **more)

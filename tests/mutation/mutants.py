@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from tests.mutation import in_ambient, in_endpoints, in_identity, in_linkerd, in_meshes, in_networks, in_reach
+from tests.mutation import (
+    in_ambient,
+    in_endpoints,
+    in_exceptions,
+    in_identity,
+    in_linkerd,
+    in_meshes,
+    in_networks,
+    in_reach,
+)
 
 MUTANTS: Final = (
     *in_networks.MUTANTS,
@@ -12,4 +21,5 @@ MUTANTS: Final = (
     *in_reach.MUTANTS,
     *in_identity.MUTANTS,
     *in_endpoints.MUTANTS,
+    *in_exceptions.MUTANTS,
 )

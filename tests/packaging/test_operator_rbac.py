@@ -14,9 +14,15 @@ CLUSTER = {
     ("pipesegment.dev", "pipelinesegments"): FOLLOW,
     ("pipesegment.dev", "segmentgrants"): FOLLOW,
     ("pipesegment.dev", "segmentclasses"): FOLLOW,
+    ("pipesegment.dev", "segmentexceptions"): FOLLOW,
+    ("pipesegment.dev", "segmentapprovals"): FOLLOW,
     ("pipesegment.dev", "pipelinesegments/status"): {"patch"},
     ("pipesegment.dev", "segmentgrants/status"): {"patch"},
     ("pipesegment.dev", "segmentclasses/status"): {"patch"},
+    ("pipesegment.dev", "segmentexceptions/status"): {"patch"},
+    ("pipesegment.dev", "segmentapprovals/status"): {"patch"},
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): FOLLOW,
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): FOLLOW,
     ("", "namespaces"): FOLLOW,
     ("", "nodes"): FOLLOW,
     ("", "pods"): FOLLOW,
@@ -25,6 +31,8 @@ CLUSTER = {
     ("apps", "daemonsets"): FOLLOW,
     ("gateway.networking.k8s.io", "gateways"): FOLLOW,
     ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
+    ("policy.linkerd.io", "serverauthorizations"): FOLLOW,
+    ("cilium.io", "ciliumclusterwidenetworkpolicies"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,
     ("rbac.authorization.k8s.io", "rolebindings"): WRITE,
@@ -85,7 +93,7 @@ def test_the_list_knows_the_kinds_that_the_program_knows():
     whole = {resource for resource in [*CLUSTER, *OWN_NAMESPACE] if "/" not in resource[1]}
 
     # Everybody who is authenticated may ask what he himself may.
-    assert whole == known - {(kinds.ACCESS_REVIEW.group, kinds.ACCESS_REVIEW.plural)}
+    assert whole == known - {(kind.group, kind.plural) for kind in (kinds.ACCESS_REVIEW, kinds.SELF_REVIEW)}
     assert {resource for resource, verbs in CLUSTER.items() if "delete" in verbs} == owned
 
 

@@ -26,10 +26,13 @@ FACTS: Final = (
     kinds.SEGMENT,
     kinds.GRANT,
     kinds.CLASS,
+    *(kinds.EXCEPTION, kinds.APPROVAL),
     *kinds.OWNED,
     # What stages' accounts may do by others' bindings.
     *(kinds.ROLE, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING),
 )
+#: Asked for where there are exceptions: few people may list them, and nothing else depends on them.
+GUARDS: Final = (kinds.ADMISSION_POLICY, kinds.ADMISSION_BINDING)
 
 
 def gather(options: Options) -> list[Object]:
@@ -69,7 +72,11 @@ async def listed(cluster: Cluster) -> list[Object]:
     # By which others make roles: asked for only where they are, for most people may not list them.
     theirs = [kind for some in kinds.CONTROLLED.values() for kind in some if kind.crd in served]
     found += await asyncio.gather(*(_list(cluster, kind, Selection()) for kind in theirs))
-    return [obj for objects in found for obj in objects]
+    objects = [obj for each in found for obj in each]
+    if any(obj["kind"] == kinds.EXCEPTION.kind for obj in objects):
+        for kind in GUARDS:
+            objects += await _list(cluster, kind, Selection())
+    return objects
 
 
 async def _list(cluster: Cluster, kind: Kind, selection: Selection) -> list[Object]:

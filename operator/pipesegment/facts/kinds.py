@@ -51,6 +51,7 @@ _GROUPS: Final[Mapping[str, str]] = {
     "ConfigMap": "",
     **dict.fromkeys(("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD),
     **dict.fromkeys(("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), "rbac.authorization.k8s.io"),
+    **dict.fromkeys(("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"), "admissionregistration.k8s.io"),
     "CiliumNetworkPolicy": "cilium.io",
     "CiliumClusterwideNetworkPolicy": "cilium.io",
     # As `compile --aws` prints them; no cluster has any.
@@ -270,7 +271,32 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), _BINDING),
     "CiliumNetworkPolicy": _CILIUM,
     "CiliumClusterwideNetworkPolicy": _CILIUM,
-    names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},
+    "ValidatingAdmissionPolicy": {
+        "spec": {
+            "failurePolicy": TEXT,
+            "matchConstraints": {
+                **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),
+                "resourceRules": [{key: [TEXT] for key in ("apiGroups", "operations", "resources", "resourceNames")}],
+                "excludeResourceRules": [{}],
+            },
+        }
+    },
+    "ValidatingAdmissionPolicyBinding": {
+        "spec": {
+            "policyName": TEXT,
+            "validationActions": [TEXT],
+            "matchResources": {
+                **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),
+                **{key: [{}] for key in ("resourceRules", "excludeResourceRules")},
+            },
+        }
+    },
+    names.SEGMENT: {
+        "status": {
+            "class": dict.fromkeys(("name", "uid"), TEXT),
+            "inventory": [_ENTRY],
+        }
+    },
     names.GRANT: {"status": {"namespaces": [dict.fromkeys(("namespace", "uid"), Must(TEXT))]}},
-    names.CLASS: {"status": {}},
+    **{key: {"status": {}} for key in (names.CLASS, names.EXCEPTION, names.APPROVAL)},
 }

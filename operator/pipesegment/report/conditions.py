@@ -120,6 +120,10 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     reach = outcome.reach
     assert reach is not None
     edges = f"{opened[0]} of {counted(opened[1], 'edge')}"
+    sealed = [stage for stage in reach.stages if stage.sealed]
+    if sealed:
+        told = (f"stage {s.key.stage} is sealed by {s.sealed}" for s in sealed)
+        return ConditionType.READY, True, Reason.SEALED, f"{listing(told)}; of the other stages {edges} open"
     if reach.suspended:
         waiting = f"; {counted(len(outcome.withheld), 'object')} would change" if outcome.withheld else ""
         return ConditionType.READY, True, Reason.SUSPENDED, f"nothing is widened, created or repaired{waiting}"

@@ -40,10 +40,8 @@ def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     yield from _network(spec)
     for place, value, default in (
-        (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
-        (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
     ):
         if value != default:
             yield place, value

@@ -51,8 +51,7 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
     [
         ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
         ({"network": {"inexact": {"fqdn": "Resolve"}}}, "spec.network.inexact.fqdn"),
-        ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
-        ({"guardrails": {"exclusive": True}}, "spec.guardrails.exclusive"),
+        ({"gates": {"ignore": [{"id": "CVE-2030-0001", "reason": "", "expires": "2030-01-31"}]}}, "spec.gates"),
     ],
 )
 def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
@@ -70,7 +69,12 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
             "mesh": {"provider": "Istio"},
         },
         {"aws": {"region": "eu-west-1", "backend": "Direct", "deletionPolicy": "Delete"}},
-        {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
+        {
+            "aws": {},
+            "breakGlass": {"approvals": 2, "approverGroups": ["sre"]},
+            "gates": {},
+            "evidenceKeys": [],
+        },
         {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
         {"guardrails": {"lockdown": True, "controllers": ["tekton-pipelines/tekton-pipelines-controller"]}},
         {"guardrails": {"exemptions": [{"allow": ["Privileged"], "reason": "builds images"}]}},
