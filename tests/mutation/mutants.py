@@ -2,10 +2,20 @@
 
 from typing import Final
 
-from tests.mutation import in_ambient, in_endpoints, in_identity, in_linkerd, in_meshes, in_networks, in_reach
+from tests.mutation import (
+    in_amazon,
+    in_ambient,
+    in_endpoints,
+    in_identity,
+    in_linkerd,
+    in_meshes,
+    in_networks,
+    in_reach,
+)
 
 MUTANTS: Final = (
     *in_networks.MUTANTS,
+    *in_amazon.MUTANTS,
     *in_meshes.MUTANTS,
     *in_ambient.MUTANTS,
     *in_linkerd.MUTANTS,

@@ -213,6 +213,15 @@ _ENTRIES: Final = (
         "Select the pods by other labels.",
     ),
     Entry(
+        "PS316",
+        "TooManyPorts",
+        "warning",
+        "More ports than the network engine keeps for one address",
+        "The Amazon VPC CNI has 24 places for the ports and ranges of one address, all rules and protocols of a policy together, and "
+        "drops the others without a word. The edges with the most ports stay closed, so that the others are sure to be open.",
+        "Declare fewer ports, or ranges of them.",
+    ),
+    Entry(
         "PS320",
         "FqdnCoarse",
         "warning",

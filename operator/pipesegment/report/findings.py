@@ -40,6 +40,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "SecondFamily": Reason.NOT_ENFORCED,
     "UnfencedNode": Reason.NOT_ENFORCED,
     "ExceptUnreliable": Reason.NOT_ENFORCED,
+    "PortsMerged": Reason.NOT_ENFORCED,
     "ForeignRole": Reason.CONFLICT,
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
@@ -57,7 +58,12 @@ _WARNINGS: Final = frozenset({Reason.UNGRANTED, Reason.CONFORMS})
 #: What makes no condition False; the mesh's own condition tells it all the same.
 _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
-_READY_NOTES: Final = frozenset({"DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld"})
+_READY_NOTES: Final = frozenset(
+    {
+        *("DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld"),
+        *("ServiceShut", "PortsLost"),
+    }
+)
 #: Gaps of the mesh: its own condition tells them too.
 _MESH: Final = frozenset(
     {

@@ -60,8 +60,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
 
 def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     network = spec.network
-    if network.provider == "AmazonVPC":
-        yield ("network", "provider"), network.provider
     if network.inexact.fqdn == "Resolve":
         yield ("network", "inexact", "fqdn"), network.inexact.fqdn
 
