@@ -9,6 +9,7 @@ from tests.mutation import (
     in_identity,
     in_linkerd,
     in_meshes,
+    in_names,
     in_networks,
     in_reach,
 )
@@ -16,6 +17,7 @@ from tests.mutation import (
 MUTANTS: Final = (
     *in_networks.MUTANTS,
     *in_amazon.MUTANTS,
+    *in_names.MUTANTS,
     *in_meshes.MUTANTS,
     *in_ambient.MUTANTS,
     *in_linkerd.MUTANTS,

@@ -13,7 +13,7 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts import vpc
+from pipesegment.facts import hostnames, vpc
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.others import daemon_set, others
 from pipesegment.facts.owners import is_ours
@@ -256,6 +256,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
         crds=frozenset(crds),
         others=others(every),
         vpc_endpoints=vpc.endpoints(answers),
+        host_names=hostnames.recorded(obj for obj in every if obj.get("kind") == names.SEGMENT),
     )
 
 

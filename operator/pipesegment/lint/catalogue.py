@@ -7,7 +7,7 @@ is written from this table.
 from collections.abc import Mapping
 from typing import Final
 
-from pipesegment.lint import cloud, endpoints, enforcement, meshes
+from pipesegment.lint import cloud, endpoints, enforcement, hostnames, meshes
 from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
@@ -420,7 +420,8 @@ _ENTRIES: Final = (
 CATALOGUE: Final[Mapping[str, Entry]] = {
     entry.reason: entry
     for entry in sorted(
-        (*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES, *endpoints.ENTRIES), key=lambda e: e.code
+        (*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES, *endpoints.ENTRIES, *hostnames.ENTRIES),
+        key=lambda e: e.code,
     )
 }
 

@@ -61,7 +61,7 @@ _MESH_NOTES: Final = frozenset({"MeshIdle"})
 _READY_NOTES: Final = frozenset(
     {
         *("DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld"),
-        *("ServiceShut", "PortsLost"),
+        *("ServiceShut", "PortsLost", "NamesOld", "NamesUnsteady"),
     }
 )
 #: Gaps of the mesh: its own condition tells them too.

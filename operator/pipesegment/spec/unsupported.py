@@ -45,7 +45,6 @@ def _grant(spec: SegmentGrantSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
-    yield from _network(spec)
     for place, value, default in (
         (("aws", "backend"), spec.aws.backend, "Direct"),
         (("aws", "ensureEndpoints"), spec.aws.ensure_endpoints, False),
@@ -56,12 +55,6 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     ):
         if value != default:
             yield place, value
-
-
-def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
-    network = spec.network
-    if network.inexact.fqdn == "Resolve":
-        yield ("network", "inexact", "fqdn"), network.inexact.fqdn
 
 
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.others import Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
@@ -55,6 +56,8 @@ class Surroundings(Fleet):
         self._seen = SeenAddresses()
         #: What is known of the classes' VPCs; whoever reads them puts it here.
         self.endpoints = Known()
+        #: What host names stand for, by the same rule; None where nobody looks.
+        self.host_names: dict[str, hostnames.Known] | None = None
         self._memo: dict[tuple[str, str], Any] = {}
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
@@ -130,6 +133,7 @@ class Surroundings(Fleet):
             vpc_endpoints=self.endpoints.endpoints,
             read_vpcs=self.endpoints.vpcs,
             old_vpcs=self.endpoints.old,
+            host_names=self.host_names,
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from pipesegment.settings import Settings
 from pipesegment.world.aws.memory import MemoryAws
 from pipesegment.world.clock import ManualClock, utc
 from pipesegment.world.faults import Write
+from pipesegment.world.lookups import Lookups
 from pipesegment.world.memory import MemoryCluster
 
 #: What lets connections through or not.
@@ -34,7 +35,12 @@ class Twin:
     """One operator that leads on a cluster. `kopf`'s part is played by `put` and `drop`."""
 
     def __init__(
-        self, cluster: MemoryCluster, *, cloud: MemoryAws | None = None, now: Callable[[], datetime] = utc
+        self,
+        cluster: MemoryCluster,
+        *,
+        cloud: MemoryAws | None = None,
+        lookups: Lookups | None = None,
+        now: Callable[[], datetime] = utc,
     ) -> None:
         self.cluster = cluster
         self.cloud = cloud
@@ -43,7 +49,9 @@ class Twin:
         self._reporter = Reporter(cluster, self.metrics, "twin")
         # A process that dies finishes nothing.
         settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0)
-        self.operator = Operator(cluster, settings, self._reporter, cloud=cloud, clock=self.clock, now=now)
+        self.operator = Operator(
+            cluster, settings, self._reporter, cloud=cloud, lookups=lookups, clock=self.clock, now=now
+        )
 
     async def start(self) -> None:
         """Start, read everything, lead, and settle."""
@@ -80,9 +88,9 @@ class Twin:
 
 
 @asynccontextmanager
-async def leading(cluster: MemoryCluster) -> AsyncIterator[Twin]:
+async def leading(cluster: MemoryCluster, *, lookups: Lookups | None = None) -> AsyncIterator[Twin]:
     """Run an operator on a cluster."""
-    twin = Twin(cluster)
+    twin = Twin(cluster, lookups=lookups)
     try:
         await twin.start()
         yield twin

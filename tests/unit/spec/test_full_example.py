@@ -78,7 +78,6 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
         ],
         "to-web": ["spec.http"],
         "default": [
-            "spec.network.inexact.fqdn",
             "spec.aws.ensureEndpoints",
             "spec.breakGlass",
             "spec.gates",

@@ -54,7 +54,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"network": {"inexact": {"fqdn": "Resolve"}}}, "spec.network.inexact.fqdn"),
         ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
         ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
         ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
