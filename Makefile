@@ -42,7 +42,8 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 	@$(BIN)/python -m lab.demo $(ARGS)
 
 .PHONY: test
-test: check tools ## Run everything: the checks, then the tests on a real control plane and with the judges
+test: check tools ## Run everything: the checks, the tests of many examples, those on a real control plane and with the judges
+	@$(PYTEST) -q -n auto -m "thorough and not oracle" tests
 	@$(PYTEST) --cluster-required -m "cluster or oracle or tools or enforcement" tests
 
 .PHONY: proof
@@ -58,8 +59,8 @@ mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be notic
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: check
-check: lint type ## Format, lint, types, import contracts, generated files in step, unit, golden and property tests (about 4 minutes on 2 cores)
-	@$(PYTEST) -q -n auto -m "not cluster and not oracle and not tools and not enforcement" tests
+check: lint type ## Format, lint, types, import contracts, generated files in step, unit and golden tests (about 2 minutes on 2 cores)
+	@$(PYTEST) -q -n auto -m "not cluster and not oracle and not tools and not enforcement and not thorough" tests
 
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code

@@ -58,6 +58,8 @@ SEGMENT_UID_TAG: Final = f"{GROUP}/segment-uid"
 # Marks on a stage's NetworkPolicy: the parameters of the admission policies (docs/adr/0039). What is absent is the default.
 #: What the policy is beside a stage's own: `runner` (ARC's runner pods), `closed` (its stage was refused).
 PART_LABEL: Final = f"{GROUP}/part"
+#: What it says of a DENY that holds a stage in another namespace.
+DENIAL: Final = "denial"
 #: The stage's pods have been seen to run as its account, and none as another: from here on they must.
 WIRED_LABEL: Final = f"{GROUP}/wired"
 #: The class closes exec, attach and port-forward where the stage is.

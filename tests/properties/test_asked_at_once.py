@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from pipesegment.reach.declared import Declaration
 from tests.properties.segment_worlds import ADDRESSES, PORTS, meshed_worlds, worlds
 from tests.properties.test_evaluator_against_declaration import THOROUGH, compiled
 
+pytestmark = pytest.mark.thorough
 Object = dict[str, Any]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from pipesegment.facts.selectors import Selector
 from tests.properties.drawn import segments, worlds
 from tests.properties.worlds import ADDRESSES, ASKED, Compiled, Document, World, checked, document
 
+pytestmark = pytest.mark.thorough
 OURS, THEIRS = "ci", "prod"
 
 

@@ -5,11 +5,14 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.properties.drawn import worlds
 from tests.properties.worlds import Compiled, World, checked
+
+pytestmark = pytest.mark.thorough
 
 
 def _less(world: World) -> Iterator[World]:

@@ -3,11 +3,14 @@
 The declaration is judged by `reach.declared`, the objects by `evaluate`; neither knows the edges that `resolve` made.
 """
 
+import pytest
 from hypothesis import assume, given
 
 from pipesegment.reach.declared import Declaration
 from tests.properties.drawn import worlds
 from tests.properties.worlds import Compiled, World, checked, questions
+
+pytestmark = pytest.mark.thorough
 
 
 @checked(30)

@@ -5,9 +5,10 @@ neither of them uses.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,7 @@ from tests.properties.segment_worlds import (
     worlds,
 )
 
+pytestmark = pytest.mark.thorough
 Object = dict[str, Any]
 
 
@@ -163,12 +165,26 @@ def test_where_nobody_knows_who_governs_both_say_no() -> None:
     assert min(met[True], met[False]) > met.total() / 50
 
 
-def guarded(raw: list[Object]) -> set[str]:
-    """Give the pods that an AuthorizationPolicy of ours stands in front of."""
+def guarded(raw: list[Object]) -> Callable[[str], bool]:
+    """Tell of a way whether a policy of ours holds it: an ALLOW in front of the pod, or a DENY there for the caller."""
     snap = snapshot(raw)
     policies = [obj for obj in compiled(snap) if obj["kind"] == "AuthorizationPolicy" and "selector" in obj["spec"]]
-    held = [(p["metadata"]["namespace"], p["spec"]["selector"]["matchLabels"].items()) for p in policies]
-    return {str(pod) for pod in live(snap) if any(pod.namespace == n and w <= pod.labels.items() for n, w in held)}
+    everyone, some = set(), set()
+    for policy in policies:
+        spec, labels = policy["spec"], policy["spec"]["selector"]["matchLabels"].items()
+        pods = [p for p in live(snap) if p.namespace == policy["metadata"]["namespace"] and labels <= p.labels.items()]
+        everyone |= {str(pod) for pod in pods if spec["action"] == "ALLOW"}
+        for rule in spec.get("rules", ()) if spec["action"] == "DENY" else ():
+            denied = {name for each in rule["from"] for name in each["source"]["principals"]}
+            callers = [p for p in live(snap) if f"cluster.local/ns/{p.namespace}/sa/{p.service_account}" in denied]
+            some |= {(str(caller), str(pod)) for caller in callers for pod in pods}
+
+    def held(way: str) -> bool:
+        source, _, rest = way.partition(" → ")
+        destination = rest.partition(" ")[0]
+        return destination in everyone or (source, destination) in some
+
+    return held
 
 
 def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
@@ -179,6 +195,8 @@ def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
     @THOROUGH
     @given(raw=ambient_worlds())
     @example(raw=tunnel_worlds.unguarded())
+    @example(raw=tunnel_worlds.granted("Callers"))
+    @example(raw=tunnel_worlds.granted("Everyone"))
     @example(raw=tunnel_worlds.two_ports_of_one_namespace())
     @example(raw=tunnel_worlds.some_pods_by_a_waypoint())
     def no_wider(raw: list[Object]) -> None:
@@ -186,7 +204,7 @@ def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
         if not found:
             return
         held = guarded(raw)
-        wider = [way for way in found if way.partition(" → ")[2].partition(" ")[0] in held]
+        wider = [way for way in found if held(way)]
         coarse[True] += len(found) - len(wider)
         assert wider == []
 

@@ -13,6 +13,7 @@ from pipesegment.evaluate.endpoints import End
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
 from tests.properties.strategies import PORTS, ends, network_policies
 
+pytestmark = pytest.mark.thorough
 pytest_plugins = ["lab.oracle.fixtures"]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from tests.properties.test_operator_safe_order import ASKED, Step
 from tests.properties.worlds import Document, World, checked
 from tests.unit.running.twin import Eyes, Twin, change, leading, policies, recorded, seeded, states
 
+pytestmark = pytest.mark.thorough
 THEIRS = "prod"
 _SELECTORS: tuple[Mapping[str, Any], ...] = (
     {},

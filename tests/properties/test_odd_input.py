@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from pipesegment.errors import Refused
 from pipesegment.findings import Refusal
 from pipesegment.spec import yamlfile
 
+pytestmark = pytest.mark.thorough
 CASES = [yaml.safe_load(p.read_text()) for p in sorted((Path(__file__).parents[1] / "golden/cases").glob("*.in.yaml"))]
 VERBS = (
     *(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from tests.properties.drawn import classes, segments, worlds
 from tests.properties.worlds import World, checked
 from tests.unit.running.twin import Eyes, change, leading, policies, recorded, seeded, shapes, states
 
+pytestmark = pytest.mark.thorough
 ASKED = (Port("TCP", 80), Port("TCP", 8080), Port("UDP", 8080))
 
 Document = Mapping[str, Any]

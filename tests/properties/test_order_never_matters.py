@@ -3,12 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipesegment.compile.canonical import to_yaml
 from tests.properties.drawn import worlds
 from tests.properties.worlds import Compiled, World, checked
+
+pytestmark = pytest.mark.thorough
 
 
 def _shuffled(value: Any, chance: Any) -> Any:

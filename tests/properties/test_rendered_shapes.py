@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from pipesegment import names
@@ -11,6 +12,7 @@ from pipesegment.compile.desired import ObjectID
 from tests.properties.drawn import worlds
 from tests.properties.worlds import Compiled, World, checked
 
+pytestmark = pytest.mark.thorough
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 RULES = (("egress", "to"), ("ingress", "from"))
 

@@ -3,6 +3,7 @@
 import itertools
 import re
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from pipesegment.reach.aws.wildcards import meet, within
 from tests.unit.iam.roles import refused
 from tests.unit.iam.sts import matches
 
+pytestmark = pytest.mark.thorough
 ROLE = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 ACTIONS = st.from_regex(r"(s3|iam|sts|ec2|kms|ssm|eks):[A-Za-z0-9]{1,12}", fullmatch=True)

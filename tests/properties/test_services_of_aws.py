@@ -5,6 +5,7 @@ The declaration is judged by `reach.declared`, the objects by `evaluate`; neithe
 
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from pipesegment.reach.declared import Declaration
 from tests.properties.surroundings import cluster, pod
 from tests.properties.worlds import Compiled, World, checked, document
 
+pytestmark = pytest.mark.thorough
 #: service -> where it answers; those of S3 are a prefix list's.
 ANSWERS = {
     "kms": ("10.0.1.10", "2a05:d018::10"),

@@ -16,6 +16,19 @@ def unguarded(*, linkerd: bool = False) -> list[Object]:
     return _world(linkerd, {"name": "build", "reaches": [{"pods": _STRAY, "ports": _AT_HTTP}]})
 
 
+def granted(isolate: str) -> list[Object]:
+    """The owners of those pods give the stage one port of them."""
+    found = unguarded()
+    spec = {"from": [{"namespace": "ci"}], "to": {"podSelector": _STRAY["podSelector"]}, "ports": _AT_HTTP}
+    grant = {
+        "apiVersion": "pipesegment.dev/v1alpha1",
+        "kind": "SegmentGrant",
+        "metadata": {"namespace": "ops", "name": "stray", "uid": "uid-stray"},
+        "spec": {**spec, "isolate": isolate},
+    }
+    return [*found, grant]
+
+
 def two_ports_of_one_namespace(*, linkerd: bool = False) -> list[Object]:
     """A stage takes pods of a namespace at one port and others at another, and names no accounts."""
     accepts = [{"pods": _STRAY, "ports": _AT_HTTP}, {"pods": _AGENT, "ports": _AT_METRICS}]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from pipesegment.compile import callers
+from pipesegment.compile import callers, granted
 from pipesegment.compile.addresses import Style, complement, style_of
 from pipesegment.compile.ambient_rules import wider_than_declared, withheld
 from pipesegment.compile.mesh_rules import problem, selector_problem
@@ -51,6 +51,7 @@ class _Half:
 
 def split(reach: Reach) -> Expressed:
     """Close every edge that cannot be expressed, both halves of it and what a grant opens for it, and say why."""
+    reach = granted.marked(reach)
     halves = {half.place: half for half in _open_halves(reach)}
     edge_of = _edges(halves.values())
     # A refused stage gets no allow, and nobody an allow towards it; `reach` has said why.
@@ -74,7 +75,11 @@ def split(reach: Reach) -> Expressed:
         place: found
         for place, half in halves.items()
         if edge_of[place] not in closed
-        and (found := wider_than_declared(half.stage, half.edge) or callers.wider(half.stage, half.edge))
+        and (
+            found := wider_than_declared(half.stage, half.edge)
+            or callers.wider(half.stage, half.edge)
+            or granted.by_identity(reach, half.stage, half.edge)
+        )
     }
     named = {
         place: stands_for_names(half.edge)
@@ -97,13 +102,22 @@ def split(reach: Reach) -> Expressed:
     widened = [
         finding for found in (wider, tunnelled, named, regional) for finding in _findings(reach, halves, edge_of, found)
     ]
-    return Expressed(rest, tuple(sorted(set(said))), tuple(sorted(set(widened))))
+    return Expressed(granted.left(rest), tuple(sorted(set(said))), tuple(sorted(set(widened))))
 
 
 def _problem(reach: Reach, half: _Half) -> Problem | None:
+    found = _first_problem(reach, half)
+    if found and found.reason == HTTP_NOT_ENFORCED and half.edge.by_grant:
+        # Its owners' word: no class of ours makes it wider.
+        return granted.unread(reach, half.stage, half.edge, found)
+    return found
+
+
+def _first_problem(reach: Reach, half: _Half) -> Problem | None:
     return (
         network_problem(reach.network, half.edge, _beside(half))
         or problem(half.stage, half.edge, reach.network)
+        or granted.problem(reach, half.stage, half.edge)
         or withheld(reach, half.stage, half.edge)
         or callers.unheld(half.stage, half.edge)
     )

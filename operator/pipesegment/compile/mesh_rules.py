@@ -59,7 +59,7 @@ def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_PO
             return found
     # What travels under the mesh's mutual TLS no proxy of the network can read.
     proxied = not (guarded or edge.tunnel) and network is Network.CILIUM and not (inbound and stage.mesh is Mesh.ISTIO)
-    return _unread_http(edge, receiver, guarded=guarded, proxied=proxied) if edge.http else None
+    return _unread_http(edge, receiver, guarded=guarded or edge.held, proxied=proxied) if edge.http else None
 
 
 def selector_problem(stage: StageReach) -> Problem | None:

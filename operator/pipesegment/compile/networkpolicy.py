@@ -14,7 +14,7 @@ from pipesegment import names
 from pipesegment.compile import marks
 from pipesegment.compile.addresses import Style, ip_blocks, style_of
 from pipesegment.compile.canonical import canonical_bytes
-from pipesegment.compile.objects import granted, owned
+from pipesegment.compile.objects import elsewhere, owned, owners
 from pipesegment.facts.selectors import Selector
 from pipesegment.reach.graph import (
     Edge,
@@ -90,7 +90,9 @@ def _spec(pods: Selector, egress: list[dict[str, Any]], ingress: list[dict[str, 
 
 def _granted_policy(reach: Reach, grant: GrantedIngress, style: Style) -> dict[str, Any]:
     """Render an ingress half in a grant's namespace. Egress there is not ours to isolate."""
-    made = granted(reach, grant, API_VERSION, KIND)
+    owner = owners(names.GRANT, grant.grant.name, grant.grant_uid, controller=False)
+    namespace = grant.grant.namespace
+    made = elsewhere(reach, grant.stage, namespace, grant.discriminator, owner, API_VERSION, KIND)
     made["spec"] = {
         "podSelector": grant.selector.render(),
         "policyTypes": ["Ingress"],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipesegment import names
-from pipesegment.reach.graph import GrantedIngress, Reach, StageReach
+from pipesegment.reach.graph import Reach, StageKey, StageReach
 
 
 def owned(
@@ -32,28 +32,35 @@ def owned(
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
 
 
-def granted(reach: Reach, grant: GrantedIngress, api_version: str, kind: str) -> dict[str, Any]:
-    """Start an object in a grant's namespace."""
-    key = grant.stage
+def elsewhere(
+    reach: Reach,
+    stage: StageKey,
+    namespace: str,
+    discriminator: str,
+    owner: Mapping[str, Any],
+    api_version: str,
+    kind: str,
+) -> dict[str, Any]:
+    """Start an object in another namespace, on the strength of a grant there; `owner` is what `owners` gives."""
     labels = {
         names.MANAGED_BY_LABEL: names.MANAGED_BY,
-        names.SEGMENT_LABEL: key.segment,
-        names.STAGE_LABEL: key.stage,
-        names.ORIGIN_LABEL: key.namespace,
+        names.SEGMENT_LABEL: stage.segment,
+        names.STAGE_LABEL: stage.stage,
+        names.ORIGIN_LABEL: stage.namespace,
     }
-    name = names.foreign_name(key.namespace, key.segment, key.stage, grant.discriminator)
-    metadata: dict[str, Any] = {"name": name, "namespace": grant.grant.namespace, "labels": labels}
+    name = names.foreign_name(stage.namespace, stage.segment, stage.stage, discriminator)
+    metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": labels}
     if reach.uid:
         metadata["annotations"] = {names.SEGMENT_UID_ANNOTATION: reach.uid}
-    metadata |= owners(names.GRANT, grant.grant.name, grant.grant_uid, controller=False)
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+    return {"apiVersion": api_version, "kind": kind, "metadata": {**metadata, **owner}}
 
 
 def owners(kind: str, name: str, uid: str, *, controller: bool) -> dict[str, Any]:
     """Give `ownerReferences` as a part of metadata; nothing offline, where owners have no uid."""
     if not uid:
         return {}
-    return {"ownerReferences": [reference(names.API_VERSION, kind, name, uid, controller=controller)]}
+    api_version = "v1" if kind == "Namespace" else names.API_VERSION
+    return {"ownerReferences": [reference(api_version, kind, name, uid, controller=controller)]}
 
 
 def reference(api_version: str, kind: str, name: str, uid: str, *, controller: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
+from pipesegment.compile.granted import granted_calls
 from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.identity import role_bindings, service_accounts
 from pipesegment.compile.istio import istio_objects
@@ -33,6 +34,7 @@ def compile_segment(reach: Reach) -> Desired:
         *istio_objects(said.reach),
         *ambient_objects(said.reach),
         *linkerd_objects(said.reach),
+        *granted_calls(said.reach),
     ]
     namesakes.refuse(said.reach, objects)
     in_order = sorted(map(stamped, objects), key=sort_key)

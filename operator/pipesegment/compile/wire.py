@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from pipesegment.compile.ambient_rules import is_tunnelled
-from pipesegment.reach.graph import AddressPeer, Edge, Mesh, PortRange, Reach, StageReach, Target
+from pipesegment.reach.graph import AddressPeer, Edge, GrantedIngress, Mesh, PortRange, Reach, StageReach, Target
 from pipesegment.reach.tunnels import peer
 
 TUNNELS: Final[Mapping[Mesh, PortRange]] = {
@@ -29,7 +29,18 @@ _EVERY_PORT: Final = (PortRange("TCP", 1, 65535),)
 
 def on_the_wire(reach: Reach) -> Reach:
     """Give a Reach whose edges are what policies of the network must let through."""
-    return replace(reach, stages=tuple(map(_stage, reach.stages)))
+    tunnelled = {
+        (stage.key, edge.because): TUNNELS[stage.mesh]
+        for stage in reach.stages
+        for edge in stage.egress
+        if edge.open and is_tunnelled(stage, edge)
+    }
+    granted = (_granted(half, tunnelled.get((half.stage, half.because))) for half in reach.granted)
+    return replace(reach, stages=tuple(map(_stage, reach.stages)), granted=tuple(granted))
+
+
+def _granted(half: GrantedIngress, tunnel: PortRange | None) -> GrantedIngress:
+    return half if tunnel is None or not half.ports else replace(half, ports=(*half.ports, tunnel))
 
 
 def _stage(stage: StageReach) -> StageReach:

@@ -213,7 +213,7 @@ _ENTRIES: Final = (
         "Select the pods by other labels.",
     ),
     Entry(
-        "PS316",
+        "PS326",
         "TooManyPorts",
         "warning",
         "More ports than the network engine keeps for one address",

@@ -6,7 +6,7 @@ from pipesegment.lint.entry import Entry
 
 ENTRIES: Final = (
     Entry(
-        "PS317",
+        "PS324",
         "TooManyAddresses",
         "warning",
         "A host name has more addresses than are followed",
@@ -15,7 +15,7 @@ ENTRIES: Final = (
         "Use a destination with addresses, or a network that matches names.",
     ),
     Entry(
-        "PS318",
+        "PS325",
         "TooManyNames",
         "warning",
         "A segment means more host names than are followed",

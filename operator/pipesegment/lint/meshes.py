@@ -28,10 +28,28 @@ ENTRIES: Final = (
         "warning",
         "The ambient mesh opens more than the ports that are declared",
         "ztunnel carries calls to one port, whatever port is called. Towards pods that no AuthorizationPolicy of ours guards, "
-        "and Services behind a waypoint that none guards, every port is open; what a grant limits to ports stays closed. Callers "
+        "and Services behind a waypoint that none guards, every port is open; what a grant limits to ports is held there or stays closed. Callers "
         "are known by their accounts there, or by their whole namespace where none is named: an entry of accepts by which "
         "others of that namespace would come in stays closed too.",
         "Declare those pods as a stage, name the callers' serviceAccounts, or take either side out of the mesh.",
+    ),
+    Entry(
+        "PS316",
+        "GrantUnheld",
+        "warning",
+        "The mesh cannot hold a stage to what a grant gives",
+        "A grant that holds its callers, or everyone, becomes a DENY and an ALLOW of Istio's. These select pods by matchLabels, know "
+        "ports by number, and cannot tell pods apart that several entries mean; behind a waypoint nobody knows the callers.",
+        "Name the ports by number, reach pods that no other entry means, or declare them as a stage that accepts this one.",
+    ),
+    Entry(
+        "PS317",
+        "HttpByIdentity",
+        "warning",
+        "Requests that a grant gives are held by the caller's identity alone",
+        "Pods that take plaintext beside mutual TLS, as Istio's default is, do not know who calls in plaintext. A caller that passes by its "
+        "own sidecar is held to the granted ports by the network, and to no request.",
+        "Set a PeerAuthentication there to STRICT, or the grant to isolate: Everyone.",
     ),
     Entry(
         "PS615",
@@ -48,5 +66,14 @@ ENTRIES: Final = (
         "Pods of a stage outside of the mesh are captured by it",
         "ztunnel carries their calls to pods in the mesh to a port that the stage's policies do not open.",
         "Label these pods istio.io/dataplane-mode: none.",
+    ),
+    Entry(
+        "PS617",
+        "Bypassed",
+        "warning",
+        "Pods of a stage let ports past their proxy",
+        "An annotation takes these ports out of the mesh: whoever the network lets in there is asked for no identity and for no "
+        "method or path.",
+        "Take the annotation off the pods' template, and for Linkerd off the namespace.",
     ),
 )

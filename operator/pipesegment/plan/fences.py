@@ -5,7 +5,7 @@ callee's mutual TLS; on its way through a waypoint also the policies of the Serv
 there. In Linkerd a Server stands for the pods at one of their ports: it isolates them, and its AuthorizationPolicies let
 callers through, one each. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
 for what any of them lets through. Objects that isolate nobody (a dry-run policy, a permissive mTLS mode) are no fences.
-Istio's DENY policies would turn all of this around; nothing compiles them.
+Istio's DENY policies would turn all of this around: `order` keeps them apart.
 
 Cilium's own policies stand on the planes of NetworkPolicies, and in one union with them. They never stand alone: the
 stage's NetworkPolicy isolates the same pods, with any engine.

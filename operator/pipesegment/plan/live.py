@@ -93,12 +93,18 @@ def owner_of(meta: Mapping[str, Any]) -> str:
 
 
 def our_references(meta: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Give the ownerReferences that we write: to our own kinds, and of a default deny to its Namespace."""
-    return [r for r in meta.get("ownerReferences") or () if _is_ours(r, meta.get("name", ""))]
+    """Give the ownerReferences that we write: to our own kinds, and of what only denies to its Namespace."""
+    return [r for r in meta.get("ownerReferences") or () if _is_ours(r, meta)]
 
 
-def _is_ours(reference: Mapping[str, Any], name: str) -> bool:
+def is_denial(labels: Mapping[str, str]) -> bool:
+    """Tell by its labels whether an object is a DENY of ours in another namespace: it opens nothing, and closes one caller."""
+    return labels.get(names.PART_LABEL) == names.DENIAL
+
+
+def _is_ours(reference: Mapping[str, Any], meta: Mapping[str, Any]) -> bool:
     version, kind = str(reference.get("apiVersion", "")), reference.get("kind")
-    if name == names.DEFAULT_DENY and (version, kind) == ("v1", _NAMESPACE):
+    whole = meta.get("name") == names.DEFAULT_DENY or is_denial(meta.get("labels") or {})
+    if whole and (version, kind) == ("v1", _NAMESPACE):
         return True
     return version.startswith(f"{names.GROUP}/") and kind in _OWNERS

@@ -33,6 +33,10 @@ nothing turns in a call of its own beside them.
 Where Cilium enforces, a stage is closed by its NetworkPolicy and opened by a CiliumNetworkPolicy, on the same two planes:
 a fresh shut fence comes in the first wave, and what comes after may count on it.
 
+A DENY in another namespace is no fence: it takes calls of one stage away, and what others allow counts for nothing there.
+It comes first and goes last, and what it says never changes under one name. So at every moment those of O or those of N
+stand, or both, and what both O and N allow passes both. Where one cannot be written, nothing is widened.
+
 A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
 moves away: it is narrowed and kept.
 """
@@ -48,7 +52,7 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.plan.changes import Action, Change, ChangeSet, Why
 from pipesegment.plan.fences import FENCE_KINDS, Fence, Plane, fence, shut, with_rules, within
-from pipesegment.plan.live import our_references
+from pipesegment.plan.live import is_denial, our_references
 from pipesegment.plan.middle import Move, Passage, Terrain, Way
 from pipesegment.plan.sequence import Restraint, Sequence, Step, Verb, Wave
 from pipesegment.plan.terms import Words
@@ -61,7 +65,7 @@ _RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
 
 def needs(changes: ChangeSet, restraint: Restraint = Restraint.NONE) -> tuple[ObjectID, ...]:
     """Name the live policies that `safe_sequence` has to know as a whole; none for fresh objects and a single write."""
-    moving = _policies(changes)
+    moving, restraint = _policies(changes), _restrained(changes, restraint)
     if len(changes.writes) == 1 and restraint is Restraint.NONE and not _blocked(changes):
         return ()
     return tuple(c.id for c in moving if c.live is not None and c.live.object is None)
@@ -81,6 +85,7 @@ def safe_sequence(
     NetworkPolicy unless it provably selects none of these pods, and as many AuthorizationPolicies as are known.
     `withdrawn` are deletions in other namespaces that nothing may hold back.
     """
+    restraint = _restrained(changes, restraint)
     passages = _passages(changes, live_objects, list(surroundings), restraint, withdrawn)
     released = [p for p in passages if p.move.change.id in withdrawn and p.way is not Way.NARROW]
     turning = _turning(passages) if restraint is Restraint.NONE and not released else []
@@ -98,6 +103,11 @@ def safe_sequence(
     withheld = {change.id for change in changes.writes if change.id not in ends} | held
     ordered = sorted(allowed, key=lambda step: (step.wave, step.id))
     return Sequence(tuple(_preconditions(ordered)), tuple(sorted(withheld)))
+
+
+def _restrained(changes: ChangeSet, restraint: Restraint) -> Restraint:
+    unwritten = any(map(_is_denial, changes.of(Action.CONFLICT)))
+    return Restraint.NO_WIDENING if restraint is Restraint.NONE and unwritten else restraint
 
 
 def _passages(
@@ -129,11 +139,20 @@ def _passages(
 
 
 def _policies(changes: ChangeSet) -> list[Change]:
-    return [change for change in changes.writes if change.id.kind in FENCE_KINDS]
+    return [change for change in changes.writes if _is_fence(change)]
 
 
 def _blocked(changes: ChangeSet) -> list[Change]:
-    return [change for change in changes.of(Action.CONFLICT) if change.id.kind in FENCE_KINDS]
+    return [change for change in changes.of(Action.CONFLICT) if _is_fence(change)]
+
+
+def _is_fence(change: Change) -> bool:
+    return change.id.kind in FENCE_KINDS and not _is_denial(change)
+
+
+def _is_denial(change: Change) -> bool:
+    labels = change.desired["metadata"]["labels"] if change.desired else change.live.labels if change.live else {}
+    return change.id.kind == "AuthorizationPolicy" and is_denial(labels)
 
 
 _Reader = Callable[[Object | None], Fence | None]
@@ -247,14 +266,24 @@ def _guard_name(obj: Object, number: int) -> str:
 def _plain_steps(changes: ChangeSet) -> Iterator[Step]:
     for change in changes.writes:
         kind = change.id.kind
-        if kind in FENCE_KINDS:
+        if _is_fence(change):
             continue
-        if change.desired is not None:
+        if _is_denial(change):
+            yield _denial(change)
+        elif change.desired is not None:
             verb: Verb = "create" if change.live is None else "apply"
             yield Step(Wave.IDENTITY if kind in _IDENTITY else Wave.WIDEN, verb, change.id, change, change.desired)
         else:
             last = Wave.NARROW if kind in _RIGHTS else Wave.PRUNE_IDENTITY if kind in _IDENTITY else Wave.PRUNE
             yield Step(last, "delete", change.id, change)
+
+
+def _denial(change: Change) -> Step:
+    if change.desired is None:
+        return Step(Wave.PRUNE_DENY, "delete", change.id, change)
+    if change.live is None:
+        return Step(Wave.DENY, "create", change.id, change, change.desired)
+    return Step(Wave.TURN, "apply", change.id, change, change.desired)
 
 
 def _allowed(step: Step, restraint: Restraint, withdrawn: Container[ObjectID]) -> bool:

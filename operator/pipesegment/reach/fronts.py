@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipesegment.facts.protocols import Spoken, spoken
 from pipesegment.facts.snapshot import Key, Service, ServicePort
 from pipesegment.reach import services
-from pipesegment.reach.graph import HttpRule, Mesh, PortRange
+from pipesegment.reach.graph import HttpRule, Mesh, PodPeer, PortRange
 from pipesegment.reach.ports import sort_key
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
@@ -53,10 +53,22 @@ def unread_ports(scene: Scene, view: View, ports: Iterable[PortRange], http: Ite
     return tuple(number for number in byte_ports(scene, view) if any(_holds(port, number) for port in ports))
 
 
+def unread_behind(scene: Scene, peer: PodPeer, ports: Iterable[PortRange], http: Iterable[HttpRule]) -> tuple[int, ...]:
+    """Give the ports of pods of no stage at which a sidecar would read no requests."""
+    if not http:
+        return ()
+    ports = tuple(ports)
+    return tuple(n for n in _byte_ports(_selecting(scene, peer)) if any(_holds(port, n) for port in ports))
+
+
 def byte_ports(scene: Scene, view: View) -> tuple[int, ...]:
     """Give the ports of a stage that all its Services there declare as something else than HTTP."""
+    return _byte_ports(_in_front(scene, view))
+
+
+def _byte_ports(found: Iterable[Service]) -> tuple[int, ...]:
     said: dict[int, set[Spoken]] = defaultdict(set)
-    for service in _in_front(scene, view):
+    for service in found:
         for own in service.ports:
             if isinstance(own.target, int):
                 said[own.target].add(spoken(own))
@@ -114,10 +126,13 @@ def _range(first: int, last: int) -> PortRange:
 
 def _in_front(scene: Scene, target: View) -> Iterator[Service]:
     """Give the Services that provably select every pod of a stage."""
-    namespace = target.key.namespace
-    scene.reads.add(("Service", namespace, "*"))
-    for _, found in sorted(scene.snapshot.services.get(namespace, {}).items()):
-        if found.type != "ExternalName" and found.selector is not None and target.selector.implies(found.selector):
+    yield from _selecting(scene, PodPeer(target.key.namespace, target.selector))
+
+
+def _selecting(scene: Scene, peer: PodPeer) -> Iterator[Service]:
+    scene.reads.add(("Service", peer.namespace, "*"))
+    for _, found in sorted(scene.snapshot.services.get(peer.namespace, {}).items()):
+        if found.type != "ExternalName" and found.selector is not None and peer.selector.implies(found.selector):
             yield found
 
 

@@ -17,6 +17,7 @@ from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View
 from pipesegment.reach.ways import meet
+from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import Port, ReachEntry
 
 #: Tells the class's isolation apart from policies, none of whose names holds a slash.
@@ -80,6 +81,15 @@ def held_ports(scene: Scene, view: View, peer: PodPeer, ports: tuple[PortRange, 
     return _covered(scene, view, peer, ports)
 
 
+def holding(scene: Scene, view: View, peer: PodPeer) -> Iterator[tuple[SegmentGrantSpec, tuple[PortRange, ...]]]:
+    """Give the grants that cover these pods, and their ports, where nothing but what grants cover may be open."""
+    own = peer.namespace == scene.namespace
+    if _closed_by_class(scene, peer) if own else _is_held(scene, view, peer):
+        for grant in naming(scene, view.key, peer.namespace):
+            if grant.spec is not None and covers(scene, grant, peer.selector):
+                yield grant.spec, _ports(scene, grant)
+
+
 def endpoint_ports(
     scene: Scene,
     view: View,
@@ -100,7 +110,8 @@ def endpoint_ports(
         for g in naming(scene, view.key, namespace)
         if g.spec is not None and g.spec.to.service is not None and g.spec.to.service.name == name
     ]
-    granted_here = {p for spec in by_name for p in meant(spec.ports)}
+    # Nothing reads requests on their way to addresses.
+    granted_here = {p for spec in by_name if not spec.http for p in meant(spec.ports)}
     common = tuple(p for p in ports if p in granted_here)
     held = needed(scene, namespace) or any(spec.isolate != "Nobody" for spec in by_name)
     rest = [p for p in ports if p not in common]

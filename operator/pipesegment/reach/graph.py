@@ -178,7 +178,8 @@ class Edge:
     engines translate before they judge, or after. `tunnel`: the mesh carries it to a port of its own, as far as it is TCP.
     `names`: the host names or services of AWS that are meant, where the peers are all that they might stand for; the
     addresses that they were looked up as, where they were `looked_up`.
-    `through` is None for what is no service of AWS.
+    `through` is None for what is no service of AWS. `by_grant`: its `http` is a grant's word, which nothing may widen. `held`: what is
+    written on a grant's strength holds it to its `http`.
     """
 
     because: str
@@ -199,6 +200,8 @@ class Edge:
     names: tuple[str, ...] = ()
     looked_up: bool = False
     through: Through | None = None
+    by_grant: bool = False
+    held: bool = False
 
     @property
     def other_meshed(self) -> bool | None:
@@ -276,6 +279,30 @@ class GrantedIngress:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantedCalls:
+    """What a grant says of the calls that one edge means to pods in Istio's mesh: one per (edge, pods that a grant gives).
+
+    Those of one stage and the same `pods` belong together: callers are held to all of their `ports`, with `http`, at once. `meant` are the
+    edge's pods, of which `pods` are all or some. `sidecar`: these have one, which reads requests. `principal` is None for a stage that has no identity there. `everyone`: nobody else may call these pods. `unheld` says why no policy of
+    Istio's can hold the stage to them ('' when one can). Objects are the grant's, or the namespace's.
+    """
+
+    because: str
+    stage: StageKey
+    principal: Principal | None
+    grant: Key
+    grant_uid: str
+    namespace_uid: str
+    pods: PodPeer
+    meant: PodPeer
+    ports: tuple[PortRange, ...]
+    http: tuple[HttpRule, ...] = ()
+    sidecar: bool = True
+    everyone: bool = False
+    unheld: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CoveredEdge:
     """An edge that a grant covers, whether an object had to be written for it or not."""
 
@@ -312,6 +339,8 @@ class Reach:
     #: The engine's pipeline-wide selectors: the first is the policy `<segment>`, further ones get a suffix.
     closing: tuple[Selector, ...] = ()
     granted: tuple[GrantedIngress, ...] = ()
+    #: What holds its calls to pods in other namespaces, in Istio's mesh.
+    calls: tuple[GrantedCalls, ...] = ()
     covered: tuple[CoveredEdge, ...] = ()
     suspended: bool = False
     findings: tuple[Finding, ...] = ()

@@ -55,6 +55,8 @@ _ROOTS: Final = frozenset({ROOT_NAMESPACE, LINKERD_NAMESPACE})
 INJECT: Final = "linkerd.io/inject"
 DEFAULT_POLICY: Final = "config.linkerd.io/default-inbound-policy"
 INJECTED: Final = frozenset({"enabled", "ingress"})
+#: On a namespace: whether Istio gives its pods sidecars (`enabled`).
+_INJECTION: Final = "istio-injection"
 #: On a namespace or a pod: whether Istio's ambient mesh captures it (`ambient`, `none`).
 DATA_PLANE: Final = "istio.io/dataplane-mode"
 
@@ -73,7 +75,7 @@ def _provider(namespace: str, governance: Governance, snapshot: Snapshot) -> Mes
             return _data_plane(namespace, governance, snapshot)
         case "Auto":
             inject = annotation(INJECT, namespace, snapshot)
-            if _labelled(namespace, snapshot):
+            if is_labelled(namespace, snapshot):
                 return _data_plane(namespace, governance, snapshot)
             if inject in INJECTED:
                 return Mesh.LINKERD
@@ -133,10 +135,15 @@ def annotation(key: str, namespace: str, snapshot: Snapshot) -> str:
 
 
 def is_captured(namespace: str, snapshot: Snapshot) -> bool:
-    """Tell whether ztunnel captures a namespace's pods, unless a label of theirs says otherwise."""
-    return namespace_labels(namespace, snapshot).get(DATA_PLANE) == "ambient"
+    """Tell whether ztunnel captures a namespace's pods, unless a label of theirs says otherwise.
 
-
-def _labelled(namespace: str, snapshot: Snapshot) -> bool:
+    Of two that would carry a pod's calls the sidecar does (Istio, 'Enable ambient mode').
+    """
     labels = namespace_labels(namespace, snapshot)
-    return labels.get("istio-injection") == "enabled" or "istio.io/rev" in labels or is_captured(namespace, snapshot)
+    return labels.get(DATA_PLANE) == "ambient" and labels.get(_INJECTION) != "enabled"
+
+
+def is_labelled(namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether a namespace's labels put its pods into Istio's mesh."""
+    labels = namespace_labels(namespace, snapshot)
+    return labels.get(_INJECTION) == "enabled" or "istio.io/rev" in labels or is_captured(namespace, snapshot)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipesegment.reach import grants, notes, tunnels
-from pipesegment.reach.fronts import Part, parts, unread_ports
+from pipesegment.reach import grants, notes, requests, tunnels
+from pipesegment.reach.fronts import Part, parts, unread_behind, unread_ports
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target, Tunnel
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
@@ -91,7 +91,14 @@ def edges(scene: Scene, view: View, aim: Aim, peer: PodPeer, ports: tuple[PortRa
         yield aim.closed()
         return
     tunnel = tunnels.to_pods(scene, view, peer)
-    yield aim.opened(peer, ports, http_rules(aim.declared.entry.http), aim.hosts, tunnel=tunnel)
+    wanted = http_rules(aim.declared.entry.http)
+    granted = list(requests.parted(scene, view, peer, ports, wanted, aim.described, aim.declared.because))
+    for given in granted:
+        unread = unread_behind(scene, peer, given.ports, given.http)
+        edge = aim.opened(peer, given.ports, given.http, aim.hosts, unread=unread, tunnel=tunnel)
+        yield replace(edge, by_grant=given.by_grant)
+    if not granted:
+        yield aim.closed()
 
 
 def to_stage(scene: Scene, aim: Aim, peer: PodPeer, found: Sequence[Way], other: View) -> Iterator[Edge]:
@@ -112,6 +119,7 @@ def _held(scene: Scene, view: View, aim: Aim, peer: PodPeer, found: Sequence[Way
         ports = grants.held_ports(scene, view, peer, way.ports)
         if ports != way.ports:
             grants.note_ungranted(scene, aim.declared.because, aim.described, peer.namespace, closed=True)
-        if ports:
-            left.append(replace(way, ports=ports))
+        because, described = aim.declared.because, aim.described
+        granted = requests.parted(scene, view, peer, ports, way.http, described, because) if ports else ()
+        left += [replace(way, ports=part.ports, http=part.http) for part in granted]
     return left

@@ -12,6 +12,7 @@ from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import (
+    calls,
     conformance,
     dns,
     endpoints,
@@ -32,6 +33,7 @@ from pipesegment.reach.fronts import byte_ports, parts
 from pipesegment.reach.graph import (
     Account,
     Edge,
+    GrantedCalls,
     GrantedIngress,
     Mesh,
     Mode,
@@ -69,7 +71,8 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     _note_surroundings(scene)
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
-    stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted) for view in views)
+    held: list[GrantedCalls] = []
+    stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted, held) for view in views)
     stages, cloud_refusals = cloud.identified(scene, views, stages)
     closing = pipeline.closing(scene, spec)
     for finding in conformance.findings(scene, views, stages, closing, granted):
@@ -82,6 +85,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         network=scene.network,
         closing=closing,
         granted=tuple(dict.fromkeys(granted)),
+        calls=tuple(dict.fromkeys(held)),
         covered=tuple(dict.fromkeys(scene.covered)),
         suspended=governance.is_suspended(spec, governing),
         findings=tuple(scene.findings),
@@ -112,7 +116,12 @@ def _note_surroundings(scene: Scene) -> None:
 
 
 def _stage(
-    scene: Scene, spec: PipelineSegmentSpec, view: View, closed: bool, granted: list[GrantedIngress]
+    scene: Scene,
+    spec: PipelineSegmentSpec,
+    view: View,
+    closed: bool,
+    granted: list[GrantedIngress],
+    held: list[GrantedCalls],
 ) -> StageReach:
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
     egress = list(_counted(scene, _egress(scene, view)))
@@ -126,6 +135,7 @@ def _stage(
     egress += _control_plane(view, egress, ingress)
     if not closed and view.mode is Mode.ENFORCE:
         granted.extend(_granted(scene, view, egress))
+        held.extend(calls.granted_calls(scene, view, egress))
         _note_idle_sidecar(scene, view, egress, ingress)
     return StageReach(
         key=view.key,
@@ -237,13 +247,11 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
     depend neither on the order of entries nor on their ports.
     """
     seen: Counter[str] = Counter()
-    for edge in _sorted(egress):
-        if edge.open and edge.target in {Target.SERVICE, Target.PODS, Target.DESTINATION} and edge.because != "mesh":
-            seen[edge.described] += 1
-            apart = f"{edge.target}/{edge.described}/{seen[edge.described]}"
-            for peer in edge.peers:
-                if isinstance(peer, PodPeer) and not scene.is_enforced(peer.namespace, peer.selector):
-                    yield from grants.granted(scene, view, edge.because, peer, edge.ports, apart)
+    for edge in filter(calls.may_be_granted, _sorted(egress)):
+        seen[edge.described] += 1
+        apart = f"{edge.target}/{edge.described}/{seen[edge.described]}"
+        for peer in calls.strangers(scene, edge):
+            yield from grants.granted(scene, view, edge.because, peer, edge.ports, apart)
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:

@@ -16,13 +16,17 @@ from pipesegment.reach.scene import Scene
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """What stands in another namespace: for which stage, by which grant, which pods it selects, which ports it opens."""
+    """What stands in another namespace: for which stage, by which grant, which pods it selects, which ports it opens.
+
+    `isolates`: it keeps out whom no other policy lets in, whether others isolate these pods or not.
+    """
 
     stage: StageKey
     namespace: str
     grant_uid: str
     selector: Selector
     ports: tuple[PortRange, ...]
+    isolates: bool = False
 
 
 def is_withdrawn(segment: Segment, snapshot: Snapshot, half: Half) -> bool:
@@ -38,7 +42,7 @@ def is_withdrawn(segment: Segment, snapshot: Snapshot, half: Half) -> bool:
     said = [g for g in naming if g.spec is not None and g.spec.isolate == "Everyone"]
     if any(grants.gives_some(scene, g, peer) for g in said):
         return False
-    return not _is_isolated(snapshot, peer)
+    return half.isolates or not _is_isolated(snapshot, peer)
 
 
 def _is_isolated(snapshot: Snapshot, peer: PodPeer) -> bool:

@@ -13,7 +13,7 @@ def withheld(reach: Reach) -> Reach:
     """Close everything that a stalled segment declares; any other Reach is given back as it is."""
     if not reach.governance.stalled:
         return reach
-    return replace(reach, stages=tuple(map(_closed, reach.stages)), granted=())
+    return replace(reach, stages=tuple(map(_closed, reach.stages)), granted=(), calls=())
 
 
 def _closed(stage: StageReach) -> StageReach:

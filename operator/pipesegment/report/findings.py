@@ -45,6 +45,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
     "LaxMutualTLS": Reason.WIDENED,
+    "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
     "NotCaptured": Reason.UNWIRED,
     "Captured": Reason.UNWIRED,
@@ -68,7 +69,7 @@ _READY_NOTES: Final = frozenset(
 _MESH: Final = frozenset(
     {
         *("NoService", "NotInMesh", "NamedPort", "PortRange", "MeshSelector", "HttpNotEnforced"),
-        *("MixedMesh", "WaypointUnfit", "TunnelOpen"),
+        *("MixedMesh", "WaypointUnfit", "TunnelOpen", "GrantUnheld"),
     }
 )
 

@@ -59,4 +59,11 @@ class SegmentGrantSpec(Model):
             offences=unless(lambda g: g.ports or g.to.pod_selector is None, "ports", value=lambda _: "podSelector"),
             field=".ports",
         ),
+        Rule(
+            cel="!has(self.http) || !has(self.isolate) || self.isolate != 'Nobody'",
+            problem="holds nobody with isolate Nobody",
+            fix="say isolate: Callers, or leave http out",
+            offences=unless(lambda g: not g.http or g.isolate != "Nobody", "http", value=lambda _: "http"),
+            field=".http",
+        ),
     )

@@ -6,7 +6,6 @@ from typing import Any, Final
 from pipesegment import names
 from pipesegment.findings import Refusal
 from pipesegment.spec.base import Model, shown
-from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.phrases import path
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -20,9 +19,10 @@ def not_yet_supported(kind: str, spec: Model, name: str = "") -> tuple[Refusal, 
 
     `kind` is the kind of the object that has this spec, `name` the object as `namespace/name`.
     """
+    found = _FINDERS[kind](spec) if kind in _FINDERS else ()
     return tuple(
         Refusal(path("spec", place), "is not supported by this version", shown(value), "remove it", _REASON, name)
-        for place, value in _FINDERS[kind](spec)
+        for place, value in found
     )
 
 
@@ -37,11 +37,6 @@ def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
         yield ("aws", "securityGroupIDs"), stage.aws.security_group_ids
     if stage.gates:
         yield ("gates",), stage.gates
-
-
-def _grant(spec: SegmentGrantSpec) -> Iterator[tuple[_Place, Any]]:
-    if spec.http:
-        yield ("http",), spec.http
 
 
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
@@ -59,6 +54,5 @@ def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
 
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {
     names.SEGMENT: _segment,
-    names.GRANT: _grant,
     names.CLASS: _class,
 }

@@ -19,7 +19,7 @@ ASKED: Final = (
     *("NotEnforced", "EngineUnknown", "AgentNotReady"),
     *("BarePods", "StartupWindow", "SharedName", "SecondFamily", "ExceptUnreliable", "UnfencedNode"),
     *("Widened", "HostNetwork", "Unwired", "NamespaceOpen"),
-    *("NoSidecar", "NotCaptured", "Captured", "LaxMutualTLS"),
+    *("NoSidecar", "NotCaptured", "Captured", "Bypassed", "LaxMutualTLS"),
     *("NotRead", "NotJudged"),
 )
 _LONGEST: Final = 4096

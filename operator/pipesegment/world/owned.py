@@ -42,6 +42,7 @@ class Owned:
     segment_uid: str
     segment: Key
     stage: str
+    part: str
     deleting: bool
     managed: bool
 
@@ -50,6 +51,7 @@ class Owned:
         """Give it as a plan sees it."""
         made_for = names.SEGMENT_LABEL if self.segment.namespace else names.CLASS_LABEL
         stage = {names.STAGE_LABEL: self.stage} if self.stage else {}
+        part = {names.PART_LABEL: self.part} if self.part else {}
         return Live(
             id=self.id,
             uid=self.uid,
@@ -60,7 +62,7 @@ class Owned:
             segment_uid=self.segment_uid,
             managed_by_us=self.managed,
             deleting=self.deleting,
-            labels={made_for: self.segment.name, **stage},
+            labels={made_for: self.segment.name, **stage, **part},
         )
 
 
@@ -182,6 +184,7 @@ def project(obj: Json) -> Owned:
         segment_uid=intern(annotations.get(names.SEGMENT_UID_ANNOTATION, "")),
         segment=_made_for(labels, namespace),
         stage=intern(labels.get(names.STAGE_LABEL, "")),
+        part=intern(labels.get(names.PART_LABEL, "")),
         deleting="deletionTimestamp" in meta,
         managed=labels.get(names.MANAGED_BY_LABEL) == names.MANAGED_BY,
     )

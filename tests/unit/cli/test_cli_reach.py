@@ -338,7 +338,7 @@ def test_text_tells_what_json_tells_however_many_pods_are_alike(run, segment: st
     assert all(v["because"] in line for v, line in zip(differing, told, strict=True))
 
 
-@pytest.mark.parametrize("pods", [0, 40])
+@pytest.mark.parametrize("pods", [0, 12])
 def test_json_and_yaml_are_what_a_library_would_write(run, segment: str, facts: str, tmp_path: Path, pods: int) -> None:
     (tmp_path / "pods.json").write_text(json.dumps({"kind": "List", "items": replicas(pods)}))
     (tmp_path / "empty.yaml").write_text("{kind: List, items: []}")
@@ -347,7 +347,8 @@ def test_json_and_yaml_are_what_a_library_would_write(run, segment: str, facts: 
     for args in (given, ("-f", "empty.yaml")):
         text = run("reach", *args, "-o", "json").stdout
         assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
-        assert yaml.safe_load(run("reach", *args, "-o", "yaml").stdout) == json.loads(text)
+        as_yaml = run("reach", *args, "-o", "yaml").stdout
+        assert yaml.load(as_yaml, Loader=yaml.CSafeLoader) == json.loads(text)
 
 
 def test_a_namespace_that_only_its_objects_tell_of_is_isolated_alike(run, segment: str, tmp_path: Path) -> None:

@@ -255,6 +255,7 @@ async def test_what_fails_in_the_thread_does_not_stall_the_loop(front: Front, mo
         assert ticks > 20
 
 
+@pytest.mark.thorough
 async def test_a_hundred_and_more_roles(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{front.behind[0]}:{front.behind[1]}")

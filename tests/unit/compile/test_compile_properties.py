@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from pipesegment.reach.graph import (
 )
 from tests.unit.compile.building import NAMESPACE, egress, governed, grant, ingress, linked, stage
 
+pytestmark = pytest.mark.thorough
 #: A busy machine is not a defect.
 patient = settings(deadline=None)
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 CASE = "tests/cluster/test_lab.py::test_unknown_fields_are_refused_by_name"
 
@@ -20,6 +22,7 @@ def run(*options):
     return reply.returncode, reply.stdout
 
 
+@pytest.mark.thorough
 def test_a_run_that_needs_no_cluster_test_says_loudly_that_they_did_not_run():
     code, said = run()
 
@@ -29,6 +32,7 @@ def test_a_run_that_needs_no_cluster_test_says_loudly_that_they_did_not_run():
     assert "1 skipped" in said
 
 
+@pytest.mark.thorough
 def test_a_run_that_requires_them_fails():
     code, said = run("--cluster-required")
 
@@ -36,6 +40,7 @@ def test_a_run_that_requires_them_fails():
     assert "no control plane: the kubeconfig /nowhere/config does not exist" in said
 
 
+@pytest.mark.thorough
 def test_they_can_be_left_out():
     code, said = run("-m", "not cluster")
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def cilium_scenes(draw: st.DrawFn) -> Scene:
     return scene
 
 
+@pytest.mark.thorough
 @many
 @given(scene=cilium_scenes(), seed=st.integers(0, 9))
 def test_nothing_opens_where_cilium_enforces(scene: Scene, seed: int) -> None:
@@ -73,6 +75,7 @@ def test_nothing_opens_where_cilium_enforces(scene: Scene, seed: int) -> None:
     check(scene, steps, wanted, readings=(False,))
 
 
+@pytest.mark.thorough
 @many
 @given(scene=cilium_scenes(), restraint=st.sampled_from([Restraint.NO_WIDENING, Restraint.SUSPENDED]))
 def test_a_restrained_segment_opens_nothing_where_cilium_enforces(scene: Scene, restraint: Restraint) -> None:

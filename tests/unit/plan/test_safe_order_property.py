@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from pipesegment.plan.changes import Action
 from pipesegment.plan.sequence import Restraint, Wave
 from tests.unit.plan.scenes import Scene, allow_policy, flows, pods, policy, stored, strict
 
+pytestmark = pytest.mark.thorough
 ENDS = pods()
 
 labels = st.fixed_dictionaries({}, optional={"app": st.sampled_from("abc"), "tier": st.sampled_from("xy")})

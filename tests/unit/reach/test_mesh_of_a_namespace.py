@@ -10,9 +10,9 @@ LINKERD = {"kind": "CustomResourceDefinition", "metadata": {"name": "servers.pol
 SHOP = segment([{"name": "build"}, {"name": "image", "mesh": "None"}])
 
 
-def labelled(key, value):
+def labelled(key, value, **more):
     found = namespace("ci")
-    found["metadata"]["labels"] = {key: value}
+    found["metadata"]["labels"] = {key: value, **more}
     return found
 
 
@@ -30,6 +30,8 @@ def annotated(inject, **more):
         ([labelled("istio-injection", "enabled")], Mesh.ISTIO),
         ([labelled("istio.io/rev", "stable")], Mesh.ISTIO),
         ([labelled("istio-injection", "disabled")], Mesh.NONE),
+        # A pod that has both is carried by its sidecar.
+        ([labelled("istio.io/dataplane-mode", "ambient", **{"istio-injection": "enabled"})], Mesh.ISTIO),
         ([labelled("istio.io/dataplane-mode", "none")], Mesh.NONE),
         ([LINKERD], Mesh.LINKERD),
         ([LINKERD, annotated("disabled")], Mesh.NONE),

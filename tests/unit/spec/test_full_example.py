@@ -76,7 +76,6 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
             "spec.stages[0].aws.securityGroupIDs",
             "spec.stages[0].gates",
         ],
-        "to-web": ["spec.http"],
         "default": [
             "spec.aws.ensureEndpoints",
             "spec.breakGlass",

@@ -2,9 +2,8 @@
 
 import pytest
 
-from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.spec.documents import parse_class, parse_grant, parse_segment
+from pipesegment.spec.documents import parse_class, parse_segment
 
 SEGMENT = {
     "apiVersion": "pipesegment.dev/v1alpha1",
@@ -83,15 +82,6 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
 )
 def test_a_class_that_this_version_can_follow_passes(spec):
     assert parse_class({**CLASS, "spec": spec})[0].name == "default"
-
-
-def test_a_grant_with_http_is_refused():
-    spec = {"from": [{"namespace": "ci"}], "to": {"service": {"name": "web"}}, "http": [{"methods": ["GET"]}]}
-
-    with pytest.raises(Refused) as refused:
-        parse_grant({**SEGMENT, "kind": names.GRANT, "spec": spec})
-
-    assert [(r.path, r.reason) for r in refused.value.refusals] == [("spec.http", "NotYetSupported")]
 
 
 def test_what_is_wrong_is_told_before_what_is_not_supported():

@@ -9,6 +9,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance import (
     amazon,
+    bypassed,
     deadend,
     doubled,
     engine,
@@ -46,6 +47,7 @@ def findings(
             yield from widened.check(scene, view, pods)
             yield from escaped.check(scene, view, pods)
             yield from mesh.check(scene, view, stage, pods)
+            yield from bypassed.check(scene, view, stage, pods)
             yield from amazon.check_stage(scene, agents, view, stage, pods)
             yield from deadend.check(scene, view, stage, granted)
             yield from exempt.check(scene, view)
