@@ -163,6 +163,7 @@ def shapes(cluster: MemoryCluster) -> dict[ObjectID, Any]:
         "AuthorizationPolicy",
         "PeerAuthentication",
         "Sidecar",
+        "ServiceEntry",
     ):
         for obj in cluster.objects(kind):
             meta = obj["metadata"]
