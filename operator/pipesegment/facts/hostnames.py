@@ -32,7 +32,9 @@ def recorded(segments: Iterable[Raw]) -> dict[str, Known] | None:
     for segment in segments:
         for each in (segment.get("status") or {}).get("hostNames") or ():
             addresses = tuple(filter(_is_address, each.get("addresses") or ()))
-            found[str(each.get("name"))] = Known(addresses, old=str(each.get("lastAnswered") or ""))
+            # The operator keeps names of which it opened nothing, too.
+            trouble = "" if addresses else "has no address that may be open"
+            found[str(each.get("name"))] = Known(addresses, trouble, old=str(each.get("lastAnswered") or ""))
     return found or None
 
 
