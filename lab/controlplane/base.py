@@ -31,6 +31,8 @@ class Feature(StrEnum):
     """The API server can be taken down and brought back."""
     USERS = "users"
     """A credential for any user name and groups can be had."""
+    OIDC = "oidc"
+    """People can sign in at an OpenID Connect issuer, with or without a second factor."""
 
 
 @dataclass(kw_only=True)

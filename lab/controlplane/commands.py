@@ -36,7 +36,8 @@ class Options:
 
     `pods`: pods become Running by kwok. `advertise_address` is what the `kubernetes` Service's EndpointSlice says: an
     address that is the same on every machine and reaches nobody. `audiences`: for whom service account tokens may be
-    meant besides the API server. `apiserver_args` are added to the API server's command line.
+    meant besides the API server. `apiserver_args` are added to the API server's command line. `oidc`: people of an OpenID
+    Connect issuer (lab.controlplane.oidc) are users as well.
     """
 
     pods: bool = False
@@ -45,6 +46,7 @@ class Options:
     advertise_address: str = "192.0.2.1"
     audiences: tuple[str, ...] = ("istio-ca",)
     apiserver_args: tuple[str, ...] = ()
+    oidc: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Run:
     def audit_log(self) -> Path:
         """Where the API server writes one JSON line for each request."""
         return self.folder / "audit.log"
+
+    @property
+    def authentication(self) -> Path:
+        """The API server's AuthenticationConfiguration."""
+        return self.folder / "authentication.json"
 
     def kubeconfig(self, user: str) -> Path:
         """Return the kubeconfig of one of USERS."""
@@ -115,6 +122,7 @@ def apiserver(run: Run) -> list[str]:
         f"--tls-private-key-file={folder}/apiserver.key",
         f"--client-ca-file={folder}/ca.crt",
         f"--token-auth-file={folder}/tokens.csv",
+        *([f"--authentication-config={run.authentication}"] if options.oidc else []),
         "--authorization-mode=RBAC",
         # Without the controller manager there are no default service accounts, and every pod would be refused.
         *([] if run.binaries.controller_manager else ["--disable-admission-plugins=ServiceAccount"]),

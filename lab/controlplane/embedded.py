@@ -16,6 +16,7 @@ from lab.controlplane.audit import POLICY, AuditLog
 from lab.controlplane.base import ControlPlane, Feature
 from lab.controlplane.binaries import Binaries
 from lab.controlplane.commands import ADMINISTRATOR, Options, Run
+from lab.controlplane.oidc import Issuer
 from lab.controlplane.pki import Authority
 from lab.errors import LabError, UnsupportedError
 from lab.folders import Folder
@@ -35,11 +36,12 @@ _APISERVER = "kube-apiserver"
 
 @dataclass(kw_only=True)
 class EmbeddedControlPlane(ControlPlane):
-    """The control plane whose programs are our own children; `start` makes one."""
+    """The control plane whose programs are our own children; `start` makes one. `issuer` is there with the option `oidc`."""
 
     run: Run
     held: Folder
     services: dict[str, Service]
+    issuer: Issuer | None = None
 
     def check(self) -> None:
         """Raise LabError with the end of its log when a program is dead."""
@@ -58,7 +60,15 @@ class EmbeddedControlPlane(ControlPlane):
     def stop(self) -> None:
         """End the programs, the last started first, and remove the folder."""
         _stop(self.services)
+        if self.issuer is not None:
+            self.issuer.stop()
         self.held.remove()
+
+    def signed_in(self, email: str, *, groups: Sequence[str] = (), amr: Sequence[str] = ()) -> Access:
+        """Return the access of a person who signed in at the issuer by the methods `amr`."""
+        self.require(Feature.OIDC)
+        assert self.issuer is not None
+        return self.access(token=self.issuer.token(email, groups=groups, amr=amr))
 
     def _user_access(self, user: str, groups: Sequence[str]) -> Access:
         file = f"user-{secrets.token_hex(6)}"
@@ -96,10 +106,30 @@ def _start(
 ) -> EmbeddedControlPlane:
     run = Run(held.path, free_port(), options, binaries)
     admin = _write_files(run)
+    issuer = Issuer(Authority(run.folder)) if options.oidc else None
+    try:
+        return _start_programs(run, admin, source, held, services, issuer)
+    except BaseException:
+        if issuer is not None:
+            issuer.stop()
+        raise
+
+
+def _start_programs(
+    run: Run, admin: Access, source: str, held: Folder, services: dict[str, Service], issuer: Issuer | None
+) -> EmbeddedControlPlane:
+    options, binaries = run.options, run.binaries
+    if issuer is not None:
+        run.authentication.write_text(json.dumps(issuer.configuration()))
     _start_service(run, services, "etcd", commands.etcd(run))
     _until(lambda: _listens(run.etcd_socket), services, "etcd")
     _start_apiserver(run, services, admin)
     features = {Feature.AUDIT, Feature.RESTART, Feature.USERS}
+    if issuer is not None:
+        features.add(Feature.OIDC)
+        someone = Access(run.server, admin.ca, token=issuer.token("lab@example.com"))
+        # The API server fetches the issuer's keys beside its own start.
+        _until(lambda: _answers(someone, "/version"), services, "the people of the OpenID Connect issuer")
     if binaries.controller_manager:
         _start_service(run, services, "kube-controller-manager", commands.controller_manager(run))
         features.add(Feature.CONTROLLERS)
@@ -122,6 +152,7 @@ def _start(
         run=run,
         held=held,
         services=services,
+        issuer=issuer,
     )
 
 

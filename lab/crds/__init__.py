@@ -1,4 +1,4 @@
-"""Custom resource definitions of others, read from the Go modules that they are published in; Linkerd's are our own."""
+"""Custom resource definitions of others, read from the Go modules that they are published in; Linkerd's and AWS's are our own."""
 
 import functools
 from pathlib import Path
@@ -18,7 +18,7 @@ _MESH_MODULE = MODULE.parent / "mesh"
 _GATEWAY = "sigs.k8s.io/gateway-api"
 _GATEWAY_FILE = "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"
 _CILIUM = "github.com/cilium/cilium"
-_CILIUM_FILE = "pkg/k8s/apis/cilium.io/client/crds/v2/ciliumnetworkpolicies.yaml"
+_CILIUM_FILES = "pkg/k8s/apis/cilium.io/client/crds/v2"
 
 
 @functools.cache
@@ -32,11 +32,13 @@ def istio() -> list[dict[str, Any]]:
 
 @functools.cache
 def cilium() -> list[dict[str, Any]]:
-    """Return the CustomResourceDefinition of CiliumNetworkPolicies; raises LabError as `istio` does.
+    """Return the CustomResourceDefinitions of Cilium's policies, clusterwide ones last; raises LabError as `istio` does.
 
     Where it is installed, segments of classes that do not say otherwise get Cilium's policies.
     """
-    return _documents(gotools.module_folder(CILIUM_MODULE, _CILIUM) / _CILIUM_FILE)
+    folder = gotools.module_folder(CILIUM_MODULE, _CILIUM) / _CILIUM_FILES
+    files = ("ciliumnetworkpolicies.yaml", "ciliumclusterwidenetworkpolicies.yaml")
+    return [document for file in files for document in _documents(folder / file)]
 
 
 @functools.cache
@@ -49,6 +51,12 @@ def gateways() -> list[dict[str, Any]]:
 def linkerd() -> list[dict[str, Any]]:
     """Return CustomResourceDefinitions of Linkerd's policies: written from its reference, and only as far as we write them."""
     return _documents(MODULE / "linkerd.yaml")
+
+
+@functools.cache
+def aws() -> list[dict[str, Any]]:
+    """Return CustomResourceDefinitions of what is written for AWS, written from their types as Linkerd's are."""
+    return _documents(MODULE / "aws.yaml")
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:

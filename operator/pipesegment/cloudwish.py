@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pipesegment import names
-from pipesegment.compile.desired import Desired
+from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.iam.backends import DIRECT
 from pipesegment.compile.iam.values import Role
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.plan.aws.look import Terms
@@ -19,7 +20,10 @@ from pipesegment.world.aws.port import Place
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What should be in AWS for a segment, on whose word, and what holds it back. `asked`: by whom looks are asked for."""
+    """What should be in AWS for a segment, on whose word, and what holds it back. `asked`: by whom looks are asked for.
+
+    `backend` is who makes it: the operator (Direct), or another controller.
+    """
 
     desired: Desired
     owner: Owner
@@ -30,12 +34,18 @@ class Wish:
     paths: Mapping[str, str]
     generation: int
     asked: str = ""
+    backend: str = DIRECT
 
     @property
     def fingerprint(self) -> tuple[object, ...]:
         """What makes it due when it is another one."""
         hashes = tuple(obj["metadata"]["annotations"][names.HASH_ANNOTATION] for obj in self.desired.objects)
-        return hashes, self.owner, self.place, self.role_path, self.terms, self.restraint, self.asked
+        return hashes, self.owner, self.place, self.role_path, self.terms, self.restraint, self.asked, self.backend
+
+    def part(self, *, by_controller: bool) -> "Wish":
+        """Give what of it another controller makes, or the operator itself."""
+        objects = tuple(o for o in self.desired.objects if ObjectID.of(o).by_controller is by_controller)
+        return replace(self, desired=replace(self.desired, objects=objects))
 
 
 def wished(segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish | None) -> Wish:
@@ -84,4 +94,5 @@ def _on_the_word_of(segment: Segment, name: str, aws: ClassAws, snapshot: Snapsh
         paths={},
         generation=segment.meta.generation,
         asked=segment.meta.annotations.get(names.CHECK_ANNOTATION, ""),
+        backend=aws.backend,
     )

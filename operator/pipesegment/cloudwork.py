@@ -11,13 +11,16 @@ from datetime import datetime
 from typing import Final
 
 from pipesegment import names
+from pipesegment.cloudcontrol import Controllers
 from pipesegment.cloudwish import Wish, farewell, wished
 from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.iam.backends import DIRECT
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
 from pipesegment.facts.snapshot import Key, Segment, Snapshot
 from pipesegment.plan.aws.look import CloudPlan, look
 from pipesegment.plan.aws.settled import beginning, settled
 from pipesegment.plan.aws.steps import Moment
+from pipesegment.plan.changes import ChangeSet
 from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Restraint
 from pipesegment.report.outcome import CloudState, Outcome
@@ -36,6 +39,9 @@ _log = logging.getLogger(__name__)
 #: While nobody knows what the class said, a segment that goes waits for somebody to say it.
 _UNKNOWN_RETRY: Final = 60.0
 
+#: When what another controller says is read again though it was no news.
+_UNTOLD_RETRY: Final = 60.0
+
 Audited = Callable[[Key, int], OnCall]
 
 
@@ -52,8 +58,10 @@ class CloudWork:
         audited: Audited,
         due: Callable[[Key], None],
         now: Callable[[], datetime],
+        controllers: Controllers,
         clock: Clock | None = None,
     ) -> None:
+        self._controllers = controllers
         self._cloud = cloud
         self._cluster = cluster
         self._snapshot = snapshot
@@ -65,6 +73,8 @@ class CloudWork:
         self._wishes: dict[Key, Wish] = {}
         self._states: dict[Key, CloudState] = {}
         self._held: set[str] = set()
+        #: What was wished when all was found to be so, and nothing had to be written.
+        self._rested: dict[Key, tuple[object, ...]] = {}
         self.queue: WorkQueue[Key] = WorkQueue(
             self._look,
             workers=settings.aws_workers,
@@ -95,27 +105,33 @@ class CloudWork:
         concerned = wish is not None and bool(wish.desired.objects or recorded or self.holds(segment))
         if key not in self._states:
             desired = wish.desired if wish is not None else Desired(key, segment.meta.uid, ())
-            self._states[key] = CloudState(
-                beginning(desired, recorded), trouble=_off() if self._cloud is None else None
-            )
+            self._states[key] = CloudState(beginning(desired, recorded))
+        if (trouble := self._unable(wish)) is not None:
+            self._states[key] = replace(self._states[key], trouble=trouble)
         if wish is not None and concerned:
             self._wishes[key] = wish
-            if self._cloud is not None and (before is None or before.fingerprint != wish.fingerprint):
+            if trouble is None and (before is None or before.fingerprint != wish.fingerprint):
                 first = before is None and not segment.meta.deleting
                 self.queue.add(key, priority=Priority.RESYNC if first and recorded else Priority.CHANGE)
         return self._states[key]
 
     def going(self, segment: Segment) -> None:
         """Take in that a segment is being deleted."""
-        if self._cloud is not None:
+        if self._cloud is not None or self._controllers.backends:
             self.queue.add(segment.meta.key)
         else:
             _log.warning("%s waits for its finalizer %s, and AWS is off", segment.meta.key, names.AWS_FINALIZER)
+
+    def again(self, key: Key) -> None:
+        """Take in that another controller has said something of a segment's roles, or can from now on."""
+        if key in self._wishes:
+            self.queue.add(key)
 
     def gone(self, key: Key) -> None:
         """Forget a segment that is gone."""
         self._wishes.pop(key, None)
         self._states.pop(key, None)
+        self._rested.pop(key, None)
 
     async def _look(self, key: Key) -> float | None:
         segment = self._snapshot().segment(*key)
@@ -132,7 +148,9 @@ class CloudWork:
         if state.trouble is None and not wish.desired.objects and not state.changes.changes:
             await self._release(segment)
             return NEVER if segment.meta.deleting else None
-        return None
+        # A controller may find nothing to do, and then says nothing that would be news.
+        waits = state.trouble is not None and state.trouble[0] == Reason.PROGRESSING
+        return _UNTOLD_RETRY if waits else None
 
     async def _brought(self, segment: Segment, wish: Wish) -> CloudState:
         """Bring a segment's roles to what is wished, and keep what came of it; raises what has to be tried again."""
@@ -151,15 +169,60 @@ class CloudWork:
         return state
 
     async def _walk(self, segment: Segment, wish: Wish) -> tuple[CloudState, CloudResults]:
-        assert self._cloud is not None
-        assert self._sights is not None
-        recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
-        known = [*recorded, *self._state(segment.meta.key).changes.inventory({})]
+        """Walk to AWS, to other controllers, or (where the class has changed its mind) to both."""
+        recorded = tuple(entry for entry in self._inventory(segment) if entry.id.in_cloud)
+        known = (*recorded, *self._state(segment.meta.key).changes.inventory({}))
+        if (trouble := self._unable(wish)) is not None:
+            return replace(self._state(segment.meta.key), trouble=trouble), CloudResults()
+        here, there = _of(known, False), _of(known, True)
+        parts = []
+        if wish.backend == DIRECT or here:
+            parts.append(await self._to_aws(segment, wish.part(by_controller=False), here, _of(recorded, False)))
+        if wish.backend != DIRECT or there:
+            parts.append(await self._to_controllers(segment, wish.part(by_controller=True), there, _of(recorded, True)))
+        return _together(parts)
+
+    async def _to_controllers(
+        self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
+    ) -> tuple[CloudState, CloudResults]:
+        if (beyond := self._controllers.beyond(known)) is not None:
+            return _left(segment, known, beyond)
+        if (not_yet := self._controllers.not_yet(wish.desired.objects)) is not None:
+            state, results = not_yet
+            return replace(state, changes=beginning(wish.desired, recorded)), results
+        moment = Moment(self._now(), wish.restraint is Restraint.NONE)
+        if wish.desired.objects and moment.widens and (held := await self._held_by(segment)) is not None:
+            return held
+        return await self._controllers.walk(wish, recorded, known, moment)
+
+    async def _held_by(self, segment: Segment) -> tuple[CloudState, CloudResults] | None:
+        """Hold a segment before anything is made; what came of it when it cannot be held."""
+        try:
+            await self._hold(segment)
+        except Unreachable as error:
+            told = clean(f"the finalizer cannot be set, and nothing is made before: {error}")
+            state = replace(self._state(segment.meta.key), trouble=(Reason.APPLY_FAILED, told))
+            return state, CloudResults(trouble=error)
+        return None
+
+    async def _to_aws(
+        self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
+    ) -> tuple[CloudState, CloudResults]:
+        if self._cloud is None or self._sights is None:
+            return _left(segment, known, _off())
         if account := await self._sights.stranger(wish.place):
             return replace(self._state(segment.meta.key), trouble=_elsewhere(account, wish.place)), CloudResults()
         everything = segment.meta.deleting or not wish.desired.objects
+        rested = self._rested.pop(segment.meta.key, None) == wish.fingerprint
         sight = await self._sights.of(
-            wish.desired, wish.owner, wish.place, wish.role_path, known, self._others(segment), everything=everything
+            wish.desired,
+            wish.owner,
+            wish.place,
+            wish.role_path,
+            known,
+            self._others(segment),
+            everything=everything,
+            at_rest=rested,
         )
         moment = Moment(self._now(), wish.restraint is Restraint.NONE)
         planned = look(
@@ -174,17 +237,13 @@ class CloudWork:
         )
         for kept in planned.kept:
             _log.warning("%s: %s", segment.meta.key, clean(kept, MESSAGE))
-        if any(step.makes for chain in planned.chains for step in chain):
-            try:
-                await self._hold(segment)
-            except Unreachable as error:
-                trouble = (
-                    Reason.APPLY_FAILED,
-                    clean(f"the finalizer cannot be set, and nothing is made before: {error}"),
-                )
-                return replace(self._state(segment.meta.key), trouble=trouble), CloudResults(trouble=error)
+        makes = any(step.makes for chain in planned.chains for step in chain)
+        if makes and (held := await self._held_by(segment)) is not None:
+            return held
         told = self._audited(segment.meta.key, wish.generation)
         results = await send(self._cloud, wish.place, wish.owner, planned.chains, told)
+        if not planned.chains and not planned.findings:
+            self._rested[segment.meta.key] = wish.fingerprint
         return _state(planned, results, moment), results
 
     def _others(self, segment: Segment) -> frozenset[str]:
@@ -196,6 +255,11 @@ class CloudWork:
             for obj in wish.desired.objects
             if obj["kind"] == names.IAM_ROLE
         )
+
+    def _unable(self, wish: Wish | None) -> tuple[str, str] | None:
+        """Say why what is wished is not this operator's to bring about."""
+        backend = wish.backend if wish is not None else DIRECT
+        return _off() if backend == DIRECT and self._cloud is None else self._controllers.unable(backend)
 
     def _state(self, key: Key) -> CloudState:
         return self._states.get(key, CloudState())
@@ -217,6 +281,35 @@ class CloudWork:
         if self.holds(segment):
             await self._cluster.apply(_finalized(segment))
             self._held.discard(segment.meta.uid)
+
+
+def _left(segment: Segment, known: Iterable[Entry], trouble: tuple[str, str]) -> tuple[CloudState, CloudResults]:
+    """Keep what was made before on record, where it is not ours to take away any more."""
+    nothing = Desired(segment.meta.key, segment.meta.uid, ())
+    return CloudState(
+        beginning(nothing, {entry.id: entry for entry in known}.values()), trouble=trouble
+    ), CloudResults()
+
+
+def _of(entries: Iterable[Entry], by_controller: bool) -> tuple[Entry, ...]:
+    return tuple(entry for entry in entries if entry.id.by_controller is by_controller)
+
+
+def _together(parts: Iterable[tuple[CloudState, CloudResults]]) -> tuple[CloudState, CloudResults]:
+    """Put what came of AWS and what came of other controllers together."""
+    sum_of, results = CloudState(), CloudResults()
+    for state, done in parts:
+        sum_of = CloudState(
+            ChangeSet((*sum_of.changes.changes, *state.changes.changes)),
+            (*sum_of.failed, *state.failed),
+            (*sum_of.findings, *state.findings),
+            (*sum_of.withheld, *state.withheld),
+            sum_of.trouble or state.trouble,
+        )
+        results.failed += done.failed
+        results.writes += done.writes
+        results.trouble = results.trouble or done.trouble
+    return sum_of, results
 
 
 def _state(planned: CloudPlan, results: CloudResults, moment: Moment) -> CloudState:

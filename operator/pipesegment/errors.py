@@ -9,10 +9,16 @@ PipesegmentError
     └── NoKubeconfig   there is none where one was looked for (exit 3 unless it was named)
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from pipesegment.findings import Refusal
+
+#: How the API server tells that a ValidatingAdmissionPolicy refused something: its name, and its words.
+_ADMISSION: Final = re.compile(
+    r"[^:]*is forbidden: ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.*)", re.DOTALL
+)
 
 #: Client errors that may be cured without our doing: an API server that starts knows neither roles nor kinds yet, a
 #: precondition failed because the world moved on, a limit was met.
@@ -47,13 +53,15 @@ class NoCredentials(Unreachable):
 class Rejected(Unreachable):
     """The API server answered with an error.
 
-    `status` is the HTTP status, `reason` the Status object's reason, `message` its message cut to 256 characters.
+    `status` is the HTTP status, `reason` the Status object's reason, `message` its message cut to 256 characters; what an
+    admission policy says comes before which policy it was.
     """
 
     def __init__(self, status: int, reason: str, message: str, *, retry_after: float | None = None) -> None:
         self.status = status
         self.reason = reason
-        self.message = message[:256]
+        found = _ADMISSION.fullmatch(message)
+        self.message = (f"{found[2]} (refused by {found[1]})" if found else message)[:256]
         self.retry_after = retry_after
         super().__init__(f"{status} {reason}: {self.message}")
 

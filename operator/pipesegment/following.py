@@ -5,22 +5,26 @@ Facts, our own objects, and what each segment's last look depended on; nothing i
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.hostnames import Known
-from pipesegment.facts.others import DaemonSet
+from pipesegment.facts.others import DaemonSet, Foreign
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
 from pipesegment.facts.vpc import Known as KnownEndpoints
 from pipesegment.reach import hostnames
+from pipesegment.reach.aws import groups
 from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.overlap import selectors
 from pipesegment.settings import Settings
 from pipesegment.world import kinds
-from pipesegment.world.clock import Clock
+from pipesegment.world.alarms import Alarms
+from pipesegment.world.clock import Clock, LoopClock, utc
 from pipesegment.world.dependents import Dependents
 from pipesegment.world.facts_source import Surroundings
 from pipesegment.world.owned import OwnedObjects
@@ -33,12 +37,18 @@ _COUNT_DELAY: Final = 1.0
 _TELLING_DELAY: Final = 5.0
 
 _NAMESPACE: Final = kinds.NAMESPACE.kind
+#: Kinds that say which exceptions are in force, and of which nothing else depends.
+_EMERGENCY: Final = frozenset(
+    {names.EXCEPTION, names.APPROVAL, kinds.ADMISSION_POLICY.kind, kinds.ADMISSION_BINDING.kind}
+)
 #: Kinds of others that decide which policies are made.
-_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io")
+_ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io", groups.CRD)
+#: Kinds by which others make roles.
+_CONTROLLED: Final = frozenset(kind.crd for found in kinds.CONTROLLED.values() for kind in found)
 
 
 class Work(NamedTuple):
-    """What a worker looks at: a segment, a class, a grant, or a namespace for the pods there that nobody fences in."""
+    """What a worker looks at: a segment, a class, a grant, an exception, an approval, or a namespace for the pods there that nobody fences in."""
 
     kind: str
     namespace: str
@@ -55,9 +65,9 @@ Add = Callable[[Work, float, Priority], None]
 
 
 class Following:
-    """Follows a cluster.
+    """Follows a cluster. `add` is given every key that becomes due, `forget` every object of ours that is gone.
 
-    `add` is given every key that becomes due, `forget` every object of ours that is gone, `wanted` the host names that
+    `made_elsewhere` hears whose custom resources another controller has said something about, `wanted` which host names
     segments mean, whenever these are others.
     """
 
@@ -67,24 +77,35 @@ class Following:
         settings: Settings,
         add: Add,
         forget: Callable[[ObjectID], None],
+        made_elsewhere: Callable[[Key], None],
         clock: Clock | None = None,
+        now: Callable[[], datetime] = utc,
         wanted: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
         self._add = add
         self._forget = forget
+        self._made_elsewhere = made_elsewhere
         self._wanted = wanted
         self._meant: dict[Key, frozenset[str]] = {}
         self._names: frozenset[str] = frozenset()
         self._dependents = Dependents()
         self._served = asyncio.Event()
         self.owned = OwnedObjects(cluster, self._owned_changed, clock=clock)
+        by_others = [kind for name in settings.backends for kind in kinds.CONTROLLED[name]]
+        #: By which other controllers make roles. Nobody waits for them: they hold up roles, and nothing of the network.
+        self.controlled = OwnedObjects(
+            cluster, lambda owner, _: made_elsewhere(owner), owned_kinds=by_others, clock=clock
+        )
         self.surroundings = Surroundings(
             cluster,
-            self._fact_changed,
-            followers=(self.owned,),
+            self._changed,
+            followers=(self.owned, self.controlled),
             segment_refresh=settings.segment_refresh,
             clock=clock,
+            now=now,
+            admission_name=settings.admission_name,
         )
+        self._alarms = Alarms(clock or LoopClock(), now, self._ends)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -95,10 +116,12 @@ class Following:
         """Follow everything."""
         self.surroundings.start()
         self.owned.start()
+        self.controlled.start()
 
     async def stop(self) -> None:
         """Follow nothing any more."""
-        await asyncio.gather(self.surroundings.stop(), self.owned.stop())
+        self._alarms.stop()
+        await asyncio.gather(self.surroundings.stop(), self.owned.stop(), self.controlled.stop())
 
     async def wait_synced(self) -> None:
         """Wait until everything was read once."""
@@ -180,10 +203,43 @@ class Following:
         for grant in grants:
             self._add(Work(names.GRANT, *grant), 0.0, Priority.RESYNC)
 
+    def add_every_exception(self) -> None:
+        """Make every exception and every approval due, with the segments that they speak of."""
+        for found in self.snapshot.exceptions.values():
+            for exception in found.values():
+                self.emergency(exception)
+        for key in (Key(n, name) for n, found in self.snapshot.approvals.items() for name in found):
+            self._add(Work(names.APPROVAL, *key), 0.0, Priority.RESYNC)
+
+    def emergency(self, exception: SegmentException) -> None:
+        """Make everybody due whom an exception concerns: its segment, and who has to do with that one's stages."""
+        self._add(Work(names.EXCEPTION, *exception.meta.key), 0.0, Priority.RESYNC)
+        if exception.spec is not None:
+            self.neighbours(Key(exception.meta.namespace, exception.spec.segment))
+
+    def neighbours(self, segment: Key) -> None:
+        """Make a segment due whose stages mean something else than before, and who has to do with them."""
+        found = self.snapshot.segment(*segment)
+        if found is not None:
+            self._segment_changed(segment, found, found)
+            self._add_segments(self._dependents.due(names.SEGMENT, *segment))
+
+    def overdue(self) -> frozenset[Key]:
+        """Give the segments with an exception in force whose time is over."""
+        snapshot = self.snapshot
+        every = (e for found in snapshot.exceptions.values() for e in found.values() if e.was_in_force)
+        return frozenset(Key(e.meta.namespace, e.spec.segment) for e in every if e.spec and e.is_over(snapshot.now))
+
     def add_tellers(self, namespace: str) -> None:
         """Make everybody due who tells which pods of a namespace nobody fences in."""
         if self.snapshot.pods.get(namespace):
             self._add_segments(self._dependents.due("Pod", namespace, "*"), Priority.RESYNC)
+
+    def _changed(self, kind: str, old: Any, new: Any) -> None:
+        if kind in _EMERGENCY:
+            self._emergency_changed(kind, _meta(new if new is not None else old).key, old, new)
+        else:
+            self._fact_changed(kind, old, new)
 
     def _fact_changed(self, kind: str, old: Any, new: Any) -> None:
         changed = _meta(new if new is not None else old)
@@ -225,6 +281,42 @@ class Following:
             # Classes count their segments: once for many that come together.
             self._add_classes(_COUNT_DELAY)
 
+    def _emergency_changed(self, kind: str, key: Key, old: Any, new: Any) -> None:
+        match kind:
+            case names.EXCEPTION:
+                self._exception_changed(key, old, new)
+            case names.APPROVAL:
+                self._approval_changed(key, old, new)
+            case _:
+                self.add_every_exception()
+
+    def _exception_changed(self, key: Key, old: SegmentException | None, new: SegmentException | None) -> None:
+        self._alarms.set(key, new.ends if new is not None else None)
+        for each in (old, new):
+            if each is not None:
+                self.emergency(each)
+        self._add_approvals(key)
+
+    def _approval_changed(self, key: Key, old: SegmentApproval | None, new: SegmentApproval | None) -> None:
+        self._add(Work(names.APPROVAL, *key), 0.0, Priority.RESYNC)
+        named = {each.spec.exception.name for each in (old, new) if each is not None and each.spec is not None}
+        for name in named:
+            exception = self.snapshot.exceptions.get(key.namespace, {}).get(name)
+            if exception is not None:
+                self.emergency(exception)
+
+    def _add_approvals(self, exception: Key) -> None:
+        """Make the approvals of an exception due: whether they count for one that is not there, nobody else tells."""
+        for name, approval in self.snapshot.approvals.get(exception.namespace, {}).items():
+            if approval.spec is not None and approval.spec.exception.name == exception.name:
+                self._add(Work(names.APPROVAL, exception.namespace, name), 0.0, Priority.RESYNC)
+
+    def _ends(self, key: Key) -> None:
+        """Notice that the time of an exception is over."""
+        found = self.snapshot.exceptions.get(key.namespace, {}).get(key.name)
+        if found is not None:
+            self.emergency(found)
+
     def _pod_changed(self, namespace: str, states: list[Any]) -> set[Key]:
         """Give whose stages a pod was or is in. One that was or is in none may be unfenced: everybody there tells of it."""
         found = [self._dependents.selecting(namespace, [labels]) for labels in states]
@@ -241,9 +333,11 @@ class Following:
     def _crd_changed(self, name: str) -> set[Key]:
         if name == kinds.SEGMENT.crd:
             self._served.set()
-        if not name.endswith(_ENGINES):
-            return set()
-        return {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
+        every = {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
+        if name in _CONTROLLED:
+            for key in every:
+                self._made_elsewhere(key)
+        return every if name.endswith(_ENGINES) else set()
 
     def _owned_changed(self, owner: Key, target: ObjectID) -> None:
         if self.owned.get(target) is None:
@@ -278,7 +372,7 @@ class Following:
 
 
 def _meta(value: Any) -> Meta:
-    if isinstance(value, DaemonSet):
+    if isinstance(value, (DaemonSet, Foreign)):
         return Meta(value.namespace, value.name)
     return value if isinstance(value, Meta) else value.meta
 

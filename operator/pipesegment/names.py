@@ -22,6 +22,8 @@ KINDS: Final = {
     SEGMENT: ("pipelinesegments", "pseg", True),
     GRANT: ("segmentgrants", "psgrant", True),
     CLASS: ("segmentclasses", "psclass", False),
+    EXCEPTION: ("segmentexceptions", "psexc", True),
+    APPROVAL: ("segmentapprovals", "psappr", True),
 }
 
 FIELD_MANAGER: Final = "pipesegment"
@@ -47,6 +49,14 @@ EKS_API_VERSION: Final = "eks.amazonaws.com/2017-11-01"
 CLOUD_API_VERSIONS: Final = frozenset({IAM_API_VERSION, EKS_API_VERSION})
 IAM_ROLE: Final = "IAMRole"
 POD_IDENTITY_ASSOCIATION: Final = "PodIdentityAssociation"
+#: Custom resources by which another controller makes the same: AWS's own (ACK), or Crossplane's provider.
+ACK_IAM: Final = "iam.services.k8s.aws/v1alpha1"
+ACK_EKS: Final = "eks.services.k8s.aws/v1alpha1"
+CROSSPLANE_IAM: Final = "iam.aws.upbound.io/v1beta1"
+CROSSPLANE_EKS: Final = "eks.aws.upbound.io/v1beta1"
+CONTROLLED_API_VERSIONS: Final = frozenset({ACK_IAM, ACK_EKS, CROSSPLANE_IAM, CROSSPLANE_EKS})
+#: What a role is called among those.
+CONTROLLED_ROLE: Final = "Role"
 #: On objects in AWS: the whole of what their name leaves out.
 ARN_ANNOTATION: Final = f"{GROUP}/arn"
 #: Tags in AWS that say whose something is, beside the labels above; the cluster is an ARN, or its OIDC issuer.
@@ -64,6 +74,8 @@ DENIAL: Final = "denial"
 WIRED_LABEL: Final = f"{GROUP}/wired"
 #: The class closes exec, attach and port-forward where the stage is.
 LOCKDOWN_LABEL: Final = f"{GROUP}/lockdown"
+#: The class lets nobody else open anything at the stage's pods.
+EXCLUSIVE_LABEL: Final = f"{GROUP}/exclusive"
 #: `named`: the class says who may create the stage's pods, and CONTROLLERS_ANNOTATION who that is.
 CONTROLLERS_LABEL: Final = f"{GROUP}/controllers"
 #: The stage's account, where it is not called like the policy.
@@ -74,6 +86,9 @@ CONTROLLERS_ANNOTATION: Final = f"{GROUP}/controllers"
 EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
 #: The mesh's data plane, where the stage is in a mesh.
 MESH_ANNOTATION: Final = f"{GROUP}/mesh"
+
+#: What the names of the chart's admission policies begin with, as long as the release says nothing else.
+ADMISSION: Final = "pipesegment"
 
 DEFAULT_DENY: Final = "pipesegment-default-deny"
 NAMESPACE_NAME_LABEL: Final = "kubernetes.io/metadata.name"

@@ -14,7 +14,7 @@ from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
 from pipesegment.findings import Finding
-from pipesegment.plan import elsewhere
+from pipesegment.plan import cut, elsewhere
 from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
@@ -48,11 +48,13 @@ class Corridor:
         inventory: Iterable[Entry],
         resolved: Callable[[Reach], None],
         refused: Callable[[Key, Iterable[str]], None],
+        ended: frozenset[str] = frozenset(),
     ) -> Outcome:
         """Bring one segment's objects to what it declares.
 
         `resolved` hears of the Reach before anything is awaited: what changes from then on must make the segment due.
-        Of one that is `refused` it is what happens in the other namespaces that it has objects in.
+        Of one that is `refused` it is what happens in the other namespaces that it has objects in. `ended` are stages for
+        which an exception is in force no more, or that are sealed: refused or not, they are closed.
         """
         snapshot = self._surroundings.snapshot
         generation = segment.meta.generation
@@ -65,12 +67,18 @@ class Corridor:
             abroad = {t: o.live for t, o in self._owned.of(segment.meta.key).items() if o.segment_uid}
             refused(segment.meta.key, {target.namespace for target in abroad})
             results = await self._withdraw(segment, abroad) if abroad else Results()
+            if ended:
+                results.failures += (await self._cut(segment, ended)).failures
             return Outcome(generation, error.refusals, failed=tuple(f.told for f in results.failures))
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
         ours = desired.in_cluster
         live = self._live(ours)
-        changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment)
+        sealed = frozenset(stage.key.stage for stage in reach.stages if stage.sealed)
+        changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment, sealed)
+        if restraint is Restraint.HELD and ended:
+            # What should stand instead nobody knows, only that this must not.
+            results.failures += (await self._cut(segment, ended)).failures
         failed = tuple(f.told for f in results.failures)
         return Outcome(
             generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done, restraint
@@ -84,6 +92,17 @@ class Corridor:
         told = self._audited(segment.meta.key, segment.meta.generation, None)
         nothing = Desired(segment.meta.key, segment.meta.uid, ())
         _, results, _ = await self._enforce(nothing, left, (), Restraint.NONE, told)
+        return results
+
+    async def _cut(self, segment: Segment, stages: frozenset[str]) -> Results:
+        """Shut what stands of stages whose segment says nothing that has a meaning."""
+        owned = {t: o.live for t, o in self._owned.of(segment.meta.key).items()}
+        concerned = cut.concerned(owned, segment.meta.namespace, stages)
+        whole = await self._read(concerned)
+        live = {t: Live.of(obj) for t, obj in whole.items() if obj is not None}
+        desired = cut.cut(segment.meta.key, segment.meta.uid, whole.values())
+        told = self._audited(segment.meta.key, segment.meta.generation, None)
+        _, results, _ = await self._enforce(desired, live, (), Restraint.NONE, told)
         return results
 
     async def gone(self, key: Key, *, going: bool = False) -> Results:
@@ -146,6 +165,7 @@ class Corridor:
         restraint: Restraint,
         told: OnCall,
         segment: Segment | None = None,
+        sealed: frozenset[str] = frozenset(),
     ) -> tuple[ChangeSet, Results, tuple[ObjectID, ...]]:
         known = self._applier.remembered
         hinted = [e.id for e in inventory if e.id not in live and self._owned.follows(e.id)]
@@ -163,7 +183,7 @@ class Corridor:
         whole = await self._read(needs(changes, restraint))
         around = await self._around(changes)
         withdrawn = elsewhere.withdrawn(segment, self._surroundings.snapshot, changes, whole)
-        sequence = safe_sequence(changes, whole, around, restraint, withdrawn)
+        sequence = safe_sequence(changes, whole, around, restraint, withdrawn, sealed)
         return changes, await self._applier.run(sequence, told), sequence.withheld
 
     def _live(self, desired: Desired) -> dict[ObjectID, Live]:

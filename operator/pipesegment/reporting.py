@@ -5,7 +5,7 @@ The rooms `report/*` decide what is said; here it is sent, and remembered what w
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -18,7 +18,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
-from pipesegment.plan.aws.steps import CloudStep
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE, CloudStep
 from pipesegment.plan.changes import Why
 from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Step
@@ -31,8 +31,16 @@ from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.report.owners import Covered, class_status, grant_status
 from pipesegment.report.status import segment_status
+from pipesegment.report.tally import Tally
+from pipesegment.report.widening import Widening
 from pipesegment.spec.base import Model
-from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, SegmentGrantStatus
+from pipesegment.spec.status import (
+    Condition,
+    ConditionType,
+    PipelineSegmentStatus,
+    SegmentClassStatus,
+    SegmentGrantStatus,
+)
 from pipesegment.world.port import Cluster, Json
 
 _audit = logging.getLogger("pipesegment.audit")
@@ -52,12 +60,13 @@ class Reporter:
 
     def __init__(self, cluster: Cluster, metrics: Metrics, identity: str) -> None:
         self._cluster = cluster
-        self._metrics = metrics
-        self._identity = identity
+        self.metrics = metrics
+        self.identity = identity
         #: (uid, what was written last); a namesake made anew has a status of its own.
         self._statuses: dict[tuple[str, Key], tuple[str, bytes]] = {}
-        self._verdicts: dict[Key, tuple[str, str]] = {}
-        self._with_verdict: Counter[tuple[str, str]] = Counter()
+        self._verdicts = Tally(metrics.count_segments)
+        self._not_conforming = Tally(metrics.count_not_conforming)
+        self._widening = Widening()
         self._covered: defaultdict[Key, dict[Key, frozenset[Covered]]] = defaultdict(dict)
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(_MAX_WAITING)
         self._posters: list[asyncio.Task[None]] = []
@@ -74,13 +83,18 @@ class Reporter:
 
     def inventory(self, segment: Segment) -> tuple[Entry, ...]:
         """Give what the last status says that exists."""
-        status = PipelineSegmentStatus.model_validate(self._last(names.SEGMENT, segment.meta, segment.status))
+        status = PipelineSegmentStatus.model_validate(self.last(names.SEGMENT, segment.meta, segment.status))
         return tuple(Entry(ObjectID(e.api_version, e.kind, e.namespace, e.name), e.uid) for e in status.inventory)
 
     def recorded_class(self, segment: Segment) -> str:
         """Give the uid of the class that the last status names; '' without one."""
-        found = self._last(names.SEGMENT, segment.meta, segment.status).get("class") or {}
+        found = self.last(names.SEGMENT, segment.meta, segment.status).get("class") or {}
         return str(found.get("uid", ""))
+
+    def is_unfit(self, segment: Segment) -> bool:
+        """Tell whether the last status says that the segment does not conform."""
+        conditions = self.last(names.SEGMENT, segment.meta, segment.status).get("conditions") or ()
+        return any(c["type"] == "Conforming" and c["status"] == "False" for c in conditions)
 
     def audited(self, owner: Key, generation: int, reach: Reach | None) -> OnCall:
         """Give who is told of every call that is made for a segment or a class."""
@@ -88,7 +102,10 @@ class Reporter:
 
         def tell(step: Step, failed: Failed | None) -> None:
             why = because.get(step.change.stage, ())
-            self._call(step, failed, owner, generation, deletes=step.verb == "delete", because=why)
+            deletes = step.verb == "delete"
+            self._call(step, failed, owner, generation, deletes=deletes, because=why, details=step.details)
+            if failed is None and SESSIONS_BEFORE in step.details:
+                self.metrics.revocations.inc()
 
         return tell
 
@@ -98,7 +115,7 @@ class Reporter:
         def tell(step: CloudStep, failed: Failed | None) -> None:
             self._call(step, failed, owner, generation, deletes=step.deletes, details=step.details)
             if failed is None and step.revokes:
-                self._metrics.revocations.inc()
+                self.metrics.revocations.inc()
 
         return tell
 
@@ -121,26 +138,25 @@ class Reporter:
             segment=owner,
             generation=generation,
             because=because,
-            user=self._identity,
+            user=self.identity,
             details=details,
         )
         _audit.info(line)
         if failed is None:
-            (self._metrics.pruned if deletes else self._metrics.applied).labels(step.id.kind).inc()
+            (self.metrics.pruned if deletes else self.metrics.applied).labels(step.id.kind).inc()
             if step.change.why is Why.DRIFT:
-                self._metrics.drift.labels(step.id.kind).inc()
+                self.metrics.drift.labels(step.id.kind).inc()
 
     async def segment(self, segment: Segment, outcome: Outcome) -> frozenset[Key]:
         """Report one look at a segment; gives the grants that it concerns."""
-        previous = PipelineSegmentStatus.model_validate(self._last(names.SEGMENT, segment.meta, segment.status))
+        previous = PipelineSegmentStatus.model_validate(self.last(names.SEGMENT, segment.meta, segment.status))
         status = segment_status(outcome, previous, _now())
-        ready = next((c for c in status.conditions if c.type == "Ready"), None)
-        if ready is not None:
-            self._verdict(segment.meta.key, (ready.status, ready.reason))
+        self._count(segment.meta.key, {c.type: c for c in status.conditions})
         grants = self._note_covered(segment.meta.key, outcome.reach)
-        await self._write(names.SEGMENT, segment.meta, status, segment.status)
-        for event in events(previous.conditions, status.conditions, outcome.changes, outcome.done):
-            self._tell(segment.meta, event)
+        await self.write(names.SEGMENT, segment.meta, status, segment.status)
+        told = events(previous.conditions, status.conditions, outcome.changes, outcome.done)
+        for event in (*told, *self._widening.news(outcome, previous.conditions)):
+            self.tell(names.SEGMENT, segment.meta, event)
         return grants
 
     async def grant(self, grant: Grant, snapshot: Snapshot) -> None:
@@ -148,9 +164,9 @@ class Reporter:
         named = {source.namespace for source in grant.spec.from_} if grant.spec else set()
         uids = {n: found.meta.uid if (found := snapshot.namespaces.get(n)) else "" for n in named}
         covered = [edge for edges in self._covered[grant.meta.key].values() for edge in edges]
-        previous = SegmentGrantStatus.model_validate(self._last(names.GRANT, grant.meta, grant.status))
+        previous = SegmentGrantStatus.model_validate(self.last(names.GRANT, grant.meta, grant.status))
         status = grant_status(grant.meta.generation, grant.refusals, covered, uids, previous, _now())
-        await self._write(names.GRANT, grant.meta, status, grant.status)
+        await self.write(names.GRANT, grant.meta, status, grant.status)
 
     async def segment_class(
         self, found: Class, gaps: Iterable[Finding], failed: Iterable[Failed], snapshot: Snapshot
@@ -159,18 +175,19 @@ class Reporter:
         governed = [n for n in snapshot.namespaces if governance.govern(n, snapshot).name == found.meta.name]
         segments = sum(len(snapshot.segments.get(n, {})) for n in governed)
         findings = [*gaps, *_ties(found, snapshot)]
-        previous = SegmentClassStatus.model_validate(self._last(names.CLASS, found.meta, found.status))
+        previous = SegmentClassStatus.model_validate(self.last(names.CLASS, found.meta, found.status))
         isolating = found.spec if found.spec and found.spec.network.isolation.mode == "Namespace" else None
         spared = [n for n in governed if isolating and is_spared(isolating, n)]
         status = class_status(
             found.meta.generation, found.refusals, findings, (len(governed), segments), failed, previous, _now(), spared
         )
-        await self._write(names.CLASS, found.meta, status, found.status)
+        await self.write(names.CLASS, found.meta, status, found.status)
 
     def gone(self, key: Key) -> frozenset[Key]:
         """Forget a segment; gives the grants that covered it."""
         self.forget(names.SEGMENT, key)
-        self._verdict(key, None)
+        self._count(key, {})
+        self._widening.forget(key)
         return self._note_covered(key, None)
 
     def forget(self, kind: str, key: Key) -> None:
@@ -181,15 +198,16 @@ class Reporter:
         """Count what the work queue tells."""
         match what:
             case "added":
-                self._metrics.queue_adds.inc()
+                self.metrics.queue_adds.inc()
             case "latency":
-                self._metrics.queue_latency.observe(value)
+                self.metrics.queue_latency.observe(value)
             case "worked":
-                self._metrics.reconcile_seconds.labels("done").observe(value)
+                self.metrics.reconcile_seconds.labels("done").observe(value)
             case "failed":
-                self._metrics.queue_retries.inc()
+                self.metrics.queue_retries.inc()
 
-    def _last(self, kind: str, meta: Meta, recorded: bytes) -> Any:
+    def last(self, kind: str, meta: Meta, recorded: bytes) -> Any:
+        """Give the status that was written last, or that was recorded when the object was read."""
         raw = self._said(kind, meta, recorded)
         return orjson.loads(raw) if raw else {}
 
@@ -199,7 +217,7 @@ class Reporter:
             return text
         return _canonical(orjson.loads(recorded)) if recorded else b""
 
-    async def _write(self, kind: str, meta: Meta, status: Model, recorded: bytes) -> None:
+    async def write(self, kind: str, meta: Meta, status: Model, recorded: bytes) -> None:
         """Write a status if it says something else than the last one."""
         wire = status.wire()
         text = _canonical(wire)
@@ -220,16 +238,12 @@ class Reporter:
             return
         self._statuses[kind, meta.key] = (meta.uid, text)
 
-    def _verdict(self, key: Key, verdict: tuple[str, str] | None) -> None:
-        before = self._verdicts.pop(key, None)
-        if verdict is not None:
-            self._verdicts[key] = verdict
-        if before == verdict:
-            return
-        for changed, by in ((before, -1), (verdict, 1)):
-            if changed is not None:
-                self._with_verdict[changed] += by
-                self._metrics.count_segments(changed, self._with_verdict[changed])
+    def _count(self, key: Key, told: Mapping[str, Condition]) -> None:
+        """Count a segment by what its conditions say; nothing for one that is gone."""
+        ready, conforming = told.get(ConditionType.READY), told.get(ConditionType.CONFORMING)
+        self._verdicts.note(key, (ready.status, ready.reason) if ready else None)
+        amiss = conforming is not None and conforming.status == "False"
+        self._not_conforming.note(key, conforming.reason if conforming and amiss else None)
 
     def _note_covered(self, key: Key, reach: Reach | None) -> frozenset[Key]:
         """Keep which edges which grant covers; gives the grants concerned."""
@@ -244,7 +258,8 @@ class Reporter:
                 self._covered[grant].pop(key, None)
         return frozenset(concerned)
 
-    def _tell(self, meta: Meta, event: Event) -> None:
+    def tell(self, kind: str, meta: Meta, event: Event, related: Meta | None = None) -> None:
+        """Post an Event of an object, beside its segment where that is `related`."""
         now = datetime.now(UTC)
         body: Mapping[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
@@ -252,18 +267,13 @@ class Reporter:
             "metadata": {"generateName": f"{meta.name}-", "namespace": meta.namespace},
             "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": f"{names.GROUP}/operator",
-            "reportingInstance": self._identity[:128],
+            "reportingInstance": self.identity[:128],
             "action": "Reconcile",
             "type": event.type,
             "reason": event.reason,
             "note": event.message,
-            "regarding": {
-                "apiVersion": names.API_VERSION,
-                "kind": names.SEGMENT,
-                "namespace": meta.namespace,
-                "name": meta.name,
-                "uid": meta.uid,
-            },
+            "regarding": _reference(kind, meta),
+            **({"related": _reference(names.SEGMENT, related)} if related is not None else {}),
         }
         if not self._waiting.full():
             self._waiting.put_nowait(dict(body))
@@ -271,6 +281,11 @@ class Reporter:
     async def _post(self) -> None:
         while True:
             await self._cluster.post_event(await self._waiting.get())
+
+
+def _reference(kind: str, meta: Meta) -> Json:
+    namespaced = {"namespace": meta.namespace} if meta.namespace else {}
+    return {"apiVersion": names.API_VERSION, "kind": kind, **namespaced, "name": meta.name, "uid": meta.uid}
 
 
 def _canonical(status: Mapping[str, Any]) -> bytes:

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from pipesegment import names
+from pipesegment.cloudcontrol import Controllers
 from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
-from pipesegment.errors import Refused, Rejected, Unreachable, is_permanent
+from pipesegment.errors import PipesegmentError, Refused, Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta
 from pipesegment.following import Following, Work
@@ -25,6 +26,7 @@ from pipesegment.reconcile import Corridor
 from pipesegment.report.outcome import Failed
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
+from pipesegment.witness import Witness
 from pipesegment.world.applying import Results
 from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.aws.port import Cloud
@@ -56,7 +58,10 @@ class Operator:
     ) -> None:
         self._settings = settings
         self._reporter = reporter
-        self._following = Following(cluster, settings, self._add, self._forget, clock, self._want)
+        self._witness = Witness(reporter, reporter.metrics, now)
+        self._following = Following(
+            cluster, settings, self._add, self._forget, self._made_elsewhere, clock, now, self._want
+        )
         self._host_names = HostNames(lookups, self._following.host_name_read, now, clock)
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
         self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
@@ -69,6 +74,13 @@ class Operator:
             audited=reporter.cloud_audited,
             due=lambda key: self._add(Work(names.SEGMENT, *key), 0.0, Priority.RESYNC),
             now=now,
+            controllers=Controllers(
+                cluster,
+                self._following.controlled,
+                settings.backends,
+                served=lambda: self._following.snapshot.crds,
+                audited=lambda key, generation: reporter.audited(key, generation, None),
+            ),
             clock=clock,
         )
         self._endpoints = Endpoints(
@@ -105,11 +117,22 @@ class Operator:
         await asyncio.gather(self._endpoints.start(), self._start_host_names())
         segments = self._following.snapshot.segments
         self._unseen = {Key(namespace, name) for namespace, found in segments.items() for name in found}
+        # What should have closed while nobody looked is closed before anything is opened.
+        await asyncio.gather(*map(self._close, self._following.overdue()))
         self._following.add_everything()
         if not self._unseen:
             self._following.add_every_grant()
         self.queue.start()
         self.roles.queue.start()
+
+    async def _close(self, key: Key) -> None:
+        """Look at a segment before any other; what fails is tried again by the queue, and told then."""
+        try:
+            async with asyncio.timeout(self._settings.reconcile_timeout):
+                await self._look_at_segment(key)
+        except (PipesegmentError, TimeoutError) as error:
+            _log.warning("%s: an exception whose time is over could not be closed yet: %s", key, error)
+            self.queue.add(Work(names.SEGMENT, *key))
 
     async def stop(self) -> None:
         """Take nothing in, finish what is under way, stop following."""
@@ -133,6 +156,10 @@ class Operator:
                     )
                 await asyncio.sleep(0)
         await self._host_names.start()
+
+    def measure(self) -> None:
+        """Measure what has no event of its own."""
+        self._witness.count(self._following.snapshot)
 
     def put_segment(self, obj: Json) -> None:
         """Take in a segment as kopf's watch brought it; a change of its status alone is nobody's news."""
@@ -158,6 +185,9 @@ class Operator:
     def _forget(self, target: ObjectID) -> None:
         self._corridor.forget(target)
 
+    def _made_elsewhere(self, key: Key) -> None:
+        self.roles.again(key)
+
     async def _look(self, work: Work) -> float | None:
         match work.kind:
             case names.SEGMENT:
@@ -166,6 +196,10 @@ class Operator:
                 return await self._look_at_class(work)
             case names.GRANT:
                 return await self._look_at_grant(work)
+            case names.EXCEPTION:
+                return await self._look_at_exception(work)
+            case names.APPROVAL:
+                return await self._look_at_approval(work)
             case _:
                 self._following.add_tellers(work.name)
                 return NEVER
@@ -191,20 +225,29 @@ class Operator:
                 self.roles.going(found)
             self._following.drop(key)
             self._following.freed(left.done)
+            self._witness.gone(key)
             self._following.add_grants(self._reporter.gone(key))
             _raise(left)
             return NEVER
         # Our own last status may say which class governed while its watch event is still on the way.
-        found = replace(found, class_uid=self._reporter.recorded_class(found))
+        found = replace(found, class_uid=self._reporter.recorded_class(found), unfit=self._reporter.is_unfit(found))
         inventory = self._reporter.inventory(found)
-        outcome = await self._corridor.segment(found, inventory, self._following.note, self._following.note_refused)
+        ended = self._witness.ended(found, self._following.snapshot)
+        outcome = await self._corridor.segment(
+            found, inventory, self._following.note, self._following.note_refused, ended
+        )
         taken = [change.id for change in outcome.changes.of(Action.CONFLICT)]
         if outcome.reach is not None and taken:
             self._following.note(outcome.reach, taken)
         self._following.freed(outcome.done)
         outcome = replace(outcome, cloud=self.roles.wish(found, outcome))
         self._following.add_grants(await self._reporter.segment(found, outcome))
-        self.surroundings.record_class(found, self._reporter.recorded_class(found))
+        unfit = self._reporter.is_unfit(found)
+        turned = self.surroundings.record(found, self._reporter.recorded_class(found), unfit=unfit)
+        await self._witness.segment(found, outcome, self._following.snapshot)
+        if turned and outcome.reach is not None and outcome.reach.exceptions:
+            # More or fewer approvals are asked for from now on.
+            self._following.neighbours(key)
         if outcome.failures:
             raise _trouble(outcome.failures)
         if any(map(self._corridor.is_free, taken)):
@@ -238,6 +281,23 @@ class Operator:
             return NEVER
         await self._reporter.grant(found, self._following.snapshot)
         return None
+
+    async def _look_at_exception(self, work: Work) -> float | None:
+        """Report an exception whose segment cannot: with one that can, its look tells."""
+        found = self._following.snapshot.exceptions.get(work.namespace, {}).get(work.name)
+        if found is None or found.meta.deleting:
+            self._reporter.forget(names.EXCEPTION, work.key)
+            return NEVER
+        await self._witness.unplaced(found, self._following.snapshot)
+        return NEVER
+
+    async def _look_at_approval(self, work: Work) -> float | None:
+        found = self._following.snapshot.approvals.get(work.namespace, {}).get(work.name)
+        if found is None or found.meta.deleting:
+            self._reporter.forget(names.APPROVAL, work.key)
+            return NEVER
+        await self._witness.approval(found, self._following.snapshot)
+        return NEVER
 
 
 def _identity(found: Meta) -> tuple[object, ...]:

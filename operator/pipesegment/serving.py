@@ -9,6 +9,8 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import uvloop
 from prometheus_client import CollectorRegistry
@@ -25,6 +27,7 @@ from pipesegment.world.admin import Admin, Check, informers_check, lease_check, 
 from pipesegment.world.api import Api
 from pipesegment.world.aws.client import Aws
 from pipesegment.world.discovery import wait_served
+from pipesegment.world.informer import Informer
 from pipesegment.world.lease import Lease
 from pipesegment.world.lookups import Dns
 
@@ -154,19 +157,28 @@ def _failure_of(task: asyncio.Task[None]) -> asyncio.Future[None]:
 async def _pulse(operator: Operator, metrics: Metrics) -> None:
     """Measure what has no event of its own: depth, silence, and how late the loop is."""
     loop = asyncio.get_running_loop()
-    relists: dict[str, int] = {}
+    relists: dict[Informer[Any], int] = {}
     while True:
         due = loop.time() + _PULSE
         await asyncio.sleep(_PULSE)
         metrics.loop_lag.set(max(0.0, loop.time() - due))
+        operator.measure()
         metrics.queue_depth.set(operator.queue.depth)
         metrics.aws_queue_depth.set(operator.roles.queue.depth)
         metrics.aws_failing.set(operator.roles.queue.failing)
-        for informer in (*operator.surroundings.informers, *operator.owned.informers):
-            kind = informer.kind.kind
-            metrics.informer_age.labels(kind).set(informer.age)
-            metrics.informer_relists.labels(kind).inc(informer.relists - relists.get(kind, 0))
-            relists[kind] = informer.relists
+        _tell_silence((*operator.surroundings.informers, *operator.owned.informers), metrics, relists)
+
+
+def _tell_silence(informers: Iterable[Informer[Any]], metrics: Metrics, relists: dict[Informer[Any], int]) -> None:
+    """Tell how long each kind has been silent. Several informers may follow one kind, or kinds of one name."""
+    ages: dict[str, float] = {}
+    for informer in informers:
+        kind = informer.kind.kind
+        metrics.informer_relists.labels(kind).inc(informer.relists - relists.get(informer, 0))
+        relists[informer] = informer.relists
+        ages[kind] = max(ages.get(kind, 0.0), informer.age)
+    for kind, age in ages.items():
+        metrics.informer_age.labels(kind).set(age)
 
 
 async def _work(operator: Operator) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipesegment.errors import Usage
+from pipesegment.names import ADMISSION
 
 PREFIX: Final = "PIPESEGMENT_"
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS: Final = ("json", "text")
+BACKENDS: Final = ("ACK", "Crossplane")
 
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _TYPES: Final[Mapping[Any, Any]] = {str: str, int: int, float: float}
@@ -83,6 +85,9 @@ class Settings:
     )
 
     aws: str = setting("on", "off: nothing is made or read in AWS, whatever segments declare.", choices=("on", "off"))
+    aws_backends: str = setting(
+        "", "Controllers that may make roles where a class says so: ACK, Crossplane, or both with a comma between."
+    )
     aws_region: str = setting(
         "",
         "The region to call where a class names none; absent: boto3's own.",
@@ -90,6 +95,10 @@ class Settings:
     )
     aws_workers: int = setting(4, "Segments whose roles are looked at in AWS at once.", low=1, high=64)
     aws_resync: float = setting(1800.0, "Roles without changes are looked at again after this.", low=10, high=86400)
+
+    admission_name: str = setting(
+        ADMISSION, "What the names of the chart's admission policies begin with; no approval is believed without them."
+    )
 
     admin_host: str = setting("", "The address of /healthz, /readyz and /metrics; absent: every one.")
     admin_port: int = setting(8080, "The port of /healthz, /readyz and /metrics; 0: any free one.", low=0, high=65535)
@@ -106,8 +115,18 @@ class Settings:
         if not self.lease_renew < self.lease_duration:
             fix = f"less than lease_duration = {self.lease_duration}"
             wrong.append(_line("lease_renew", "would let two leaders overlap with", self.lease_renew, fix))
+        wrong += [
+            _line("aws_backends", "names no controller that is known:", name, "use ACK and Crossplane")
+            for name in self.backends
+            if name not in BACKENDS
+        ]
         if wrong:
             raise Usage("\n".join(wrong))
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """The controllers that may make roles."""
+        return tuple(filter(None, map(str.strip, self.aws_backends.split(","))))
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> "Settings":

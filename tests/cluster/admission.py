@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
-from lab.controlplane import ControlPlane
+from lab.controlplane import ControlPlane, EmbeddedControlPlane
 from pipesegment.cli import program
+from tests.cluster import emergencies
 from tests.cluster.attempts import (
     Answer,
     Object,
@@ -22,6 +23,7 @@ from tests.cluster.attempts import (
     debug,
     labels,
     marked,
+    opening,
     pod,
     token,
 )
@@ -32,7 +34,12 @@ TEKTON = ("tekton-pipelines", "controller")
 #: Who may do everything but change admission: what RBAC says must not be what refuses.
 _RIGHTS = [
     {"apiGroups": [""], "resources": ["*"], "verbs": ["*"]},
-    {"apiGroups": ["networking.k8s.io", "pipesegment.dev", "security.istio.io"], "resources": ["*"], "verbs": ["*"]},
+    {"apiGroups": ["networking.k8s.io", "pipesegment.dev"], "resources": ["*"], "verbs": ["*"]},
+    {
+        "apiGroups": ["security.istio.io", "networking.istio.io", "policy.linkerd.io", "cilium.io"],
+        "resources": ["*"],
+        "verbs": ["*"],
+    },
     {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]},
 ]
 
@@ -47,8 +54,10 @@ def policies() -> list[Object]:
 class Scene:
     """The cluster, and who is there."""
 
-    plane: ControlPlane
+    plane: EmbeddedControlPlane
     people: dict[str, Person] = field(default_factory=dict)
+    #: uids of classes and exceptions, by name
+    uids: dict[str, str] = field(default_factory=dict)
 
     def tries(self, who: str, request: Request) -> Answer:
         """Have somebody try something."""
@@ -66,6 +75,7 @@ class Scene:
             "stage-bypass": (create(pod("ci", "shop-build", build, hostPID=True)), "Deny stage-bypass"),
             "stage-debugging": (debug("ci", "build-1"), "Deny stage-debugging"),
             "lockdown": (connect("ci-locked", "deploy-1", "exec"), "Deny lockdown"),
+            "exclusive": (create(opening("ci-own")), "Deny exclusive"),
             "stage-tokens": (token("ci", "shop-build"), "Deny stage-tokens"),
             "pod-status": (
                 change("Pod", "ci", "plain-1", {"metadata": {"labels": build}}, "status"),
@@ -77,6 +87,8 @@ class Scene:
                 "Deny account-roles",
             ),
             "declarations": (marked("PipelineSegment", "quiet", "late", forged), "Deny declarations"),
+            "segmentexceptions": (create(emergencies.exception(by="bob")), "Deny segmentexceptions"),
+            "segmentapprovals": (create(emergencies.approval(self.uids, by="alice")), "Deny segmentapprovals"),
         }
         return {f"pipesegment-{name}": proof for name, proof in proofs.items()}
 
@@ -103,7 +115,7 @@ def compiled(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(result.stdout))
 
 
-def settle(plane: ControlPlane, folder: Path) -> Scene:
+def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
     """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`."""
     install(plane)
     admin = Person(plane.admin)
@@ -129,7 +141,10 @@ def settle(plane: ControlPlane, folder: Path) -> Scene:
         "collector": Person(plane.access(service_account=("kube-system", "generic-garbage-collector"))),
         "node": Person(plane.access(user="system:node:one", groups=["system:nodes"])),
         "bot": Person(plane.access(service_account=("quiet", "bot"))),
+        "namespaces": Person(plane.access(service_account=("kube-system", "namespace-controller"))),
+        **emergencies.people(plane),
     }
+    emergencies.prepare(plane, admin, operator, scene.uids)
     return scene
 
 
@@ -143,7 +158,7 @@ def _bind(plane: ControlPlane) -> None:
     role = {"name": "lab-everything"}
     subjects = [
         {"kind": "Group", "name": name, "apiGroup": "rbac.authorization.k8s.io"}
-        for name in ("dev", "system:nodes", "system:serviceaccounts")
+        for name in ("dev", "oidc:staff", "system:nodes", "system:serviceaccounts")
     ]
     items = [
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": role, "rules": _RIGHTS},
@@ -157,7 +172,12 @@ def _bind(plane: ControlPlane) -> None:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEKTON[0]}},
         *(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": space, "name": name}}
-            for space, name in (TEKTON, ("kube-system", "job-controller"), ("kube-system", "generic-garbage-collector"))
+            for space, name in (
+                TEKTON,
+                ("kube-system", "job-controller"),
+                ("kube-system", "generic-garbage-collector"),
+                ("kube-system", "namespace-controller"),
+            )
         ),
     ]
     listed = {"apiVersion": "v1", "kind": "List", "items": items}
@@ -168,6 +188,10 @@ _NAMESPACES: dict[str, dict[str, str]] = {
     "ci": {},
     "ci-locked": {"lab.example.com/locked": "yes"},
     "ci-mesh": {"istio-injection": "enabled"},
+    "ci-own": {"lab.example.com/own": "yes"},
+    "ci-own-istio": {"lab.example.com/own": "yes", "istio-injection": "enabled"},
+    "ci-own-ambient": {"lab.example.com/own": "yes", "istio.io/dataplane-mode": "ambient"},
+    "ci-own-linkerd": {"lab.example.com/own": "linkerd"},
     "quiet": {},
     "kube-system": {},
     NAMESPACE: {},
@@ -193,6 +217,13 @@ SEGMENTS = [
     ),
     segment("rel", "ci-locked", stage("deploy")),
     segment("shop", "ci-mesh", stage("build")),
+    segment(
+        "shop",
+        "ci-own",
+        stage("build"),
+        stage("image", podSelector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "b"]}]}),
+    ),
+    *(segment("shop", f"ci-own-{mesh}", stage("build")) for mesh in ("istio", "ambient", "linkerd")),
 ]
 
 _TEKTON_LABELS = {"tekton.dev/pipeline": "tk", "tekton.dev/pipelineTask": "lint"}
@@ -224,9 +255,18 @@ def _facts() -> list[Object]:
         "priority": 10,
         "guardrails": {"lockdown": True, "controllers": ["/".join(TEKTON)]},
     }
+    own = {
+        "namespaceSelector": {"matchLabels": {"lab.example.com/own": "yes"}},
+        "priority": 10,
+        "guardrails": {"exclusive": True},
+    }
+    linkerd = own | {
+        "namespaceSelector": {"matchLabels": {"lab.example.com/own": "linkerd"}},
+        "mesh": {"provider": "Linkerd"},
+    }
     classes = [
         {"apiVersion": version, "kind": "SegmentClass", "metadata": {"name": name}, "spec": spec}
-        for name, spec in (("open", open_class), ("locked", locked))
+        for name, spec in (("open", open_class), ("locked", locked), ("own", own), ("own-linkerd", linkerd))
     ]
     return [*spaces, *classes, *_running()]
 
@@ -257,6 +297,7 @@ def _others() -> Iterator[Object]:
         "metadata": {"namespace": "ci", "name": "somebodys"},
         "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]},
     }
+    yield opening("ci-own", {"app": "web"}, name="from-before")
     yield {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "PipelineSegment"} | {
         "metadata": {"namespace": "quiet", "name": "late"},
         "spec": {"stages": [{"name": "build"}]},

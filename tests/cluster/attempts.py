@@ -12,7 +12,8 @@ from lab.access import Access
 Object = dict[str, Any]
 
 _MERGE = "application/merge-patch+json"
-_FORBIDDEN = 403
+#: How policies refuse: as they say themselves, or as what is wrong with them or their parameters.
+_DENIED = frozenset({403, 422})
 #: What the API server says when it is not about admission policies.
 _REFUSED = frozenset({401, 403, 404, 405, 409, 422})
 
@@ -38,7 +39,7 @@ class Answer:
     @property
     def verdict(self) -> str:
         """`Deny <policy>`, `Warn <policy>`, `Allow`; anything else the API server refused for reasons of its own."""
-        if self.status == _FORBIDDEN and "ValidatingAdmissionPolicy '" in self.message:
+        if self.status in _DENIED and "ValidatingAdmissionPolicy '" in self.message:
             return f"Deny {_policy(self.message)}"
         warned = [w for w in self.warnings if "ValidatingAdmissionPolicy '" in w]
         if self.status in _REFUSED:
@@ -92,7 +93,16 @@ _PATHS = {
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
     "RoleBinding": ("/apis/rbac.authorization.k8s.io/v1", "rolebindings"),
     "PipelineSegment": ("/apis/pipesegment.dev/v1alpha1", "pipelinesegments"),
+    "SegmentException": ("/apis/pipesegment.dev/v1alpha1", "segmentexceptions"),
+    "SegmentApproval": ("/apis/pipesegment.dev/v1alpha1", "segmentapprovals"),
     "SegmentClass": ("/apis/pipesegment.dev/v1alpha1", "segmentclasses"),
+    "AuthorizationPolicy": ("/apis/security.istio.io/v1", "authorizationpolicies"),
+    "PeerAuthentication": ("/apis/security.istio.io/v1", "peerauthentications"),
+    "Sidecar": ("/apis/networking.istio.io/v1", "sidecars"),
+    "CiliumNetworkPolicy": ("/apis/cilium.io/v2", "ciliumnetworkpolicies"),
+    "Server": ("/apis/policy.linkerd.io/v1beta3", "servers"),
+    "ServerAuthorization": ("/apis/policy.linkerd.io/v1beta1", "serverauthorizations"),
+    "policy.linkerd.io/AuthorizationPolicy": ("/apis/policy.linkerd.io/v1alpha1", "authorizationpolicies"),
     "ValidatingAdmissionPolicyBinding": (
         "/apis/admissionregistration.k8s.io/v1",
         "validatingadmissionpolicybindings",
@@ -110,7 +120,8 @@ def path(kind: str, namespace: str = "", name: str = "", subresource: str = "") 
 
 def create(obj: Object) -> Request:
     """Make an object."""
-    return Request("POST", path(obj["kind"], obj["metadata"].get("namespace", "")), obj)
+    kind = f"{obj['apiVersion'].partition('/')[0]}/{obj['kind']}"
+    return Request("POST", path(kind if kind in _PATHS else obj["kind"], obj["metadata"].get("namespace", "")), obj)
 
 
 def change(kind: str, namespace: str, name: str, patch: Mapping[str, Any], subresource: str = "") -> Request:
@@ -180,3 +191,13 @@ def debug(namespace: str, name: str) -> Request:
     return Request(
         "PATCH", path("Pod", namespace, name, "ephemeralcontainers"), added, "application/strategic-merge-patch+json"
     )
+
+
+def opening(namespace: str, marks: dict[str, str] | None = None, *, name: str = "attempt", **spec: Any) -> Object:
+    """A NetworkPolicy that opens everything to the pods with some labels; `spec` wins."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"podSelector": {"matchLabels": marks or {}}, "policyTypes": ["Egress"], "egress": [{}], **spec},
+    }

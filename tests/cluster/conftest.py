@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.controlplane import ControlPlane, Feature, start
+from lab.controlplane import ControlPlane, Feature, Options, start
 from lab.controlplane.audit import AuditEvent
 from lab.errors import LabError
 from tests.cluster import admission
@@ -135,7 +135,7 @@ def plain(installed: ControlPlane) -> Iterator[dict[str, str]]:
 def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[admission.Scene]:
     """Stages behind the admission policies, on a control plane of their own: the policies are clusterwide."""
     try:
-        plane = start()
+        plane = start(Options(oidc=True))
     except LabError as error:
         if request.config.getoption("--cluster-required"):
             pytest.fail(f"no control plane: {error}", pytrace=False)

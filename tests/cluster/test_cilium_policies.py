@@ -36,7 +36,7 @@ POLICIES = [
 @pytest.fixture(scope="module")
 def cilium_crd(control_plane):
     """Cilium's kind is served, for this module."""
-    (definition,) = crds.cilium()
+    definition = crds.cilium()[0]
 
     async def install():
         async with control_plane.api() as api:

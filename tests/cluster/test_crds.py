@@ -15,6 +15,7 @@ from lab.api import ApiError
 from pipesegment.errors import Refused
 from pipesegment.spec.crd import crds
 from pipesegment.spec.documents import load, validate
+from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -23,10 +24,13 @@ ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "tests" / "unit" / "spec"
 CASES = yaml.safe_load((SPEC / "rejected.yaml").read_text())
 EXAMPLES = list(yaml.safe_load_all((SPEC / "full_example.yaml").read_text().replace("2030-01-31", "'2030-01-31'")))
+CLASSES = [given for given in EXAMPLES if given["kind"] == "SegmentClass"]
 MODELS = {
     "PipelineSegment": PipelineSegmentSpec,
     "SegmentGrant": SegmentGrantSpec,
     "SegmentClass": SegmentClassSpec,
+    "SegmentException": SegmentExceptionSpec,
+    "SegmentApproval": SegmentApprovalSpec,
 }
 VERSION = "pipesegment.dev/v1alpha1"
 
@@ -211,7 +215,7 @@ def at(value, place):
 
 def edited(random):
     """One of the examples, with one or two values replaced, removed, repeated or carried to another place."""
-    given = json.loads(json.dumps(random.choice(EXAMPLES + EXAMPLES[:1] * 4 + EXAMPLES[-1:] * 4)))
+    given = json.loads(json.dumps(random.choice(EXAMPLES + EXAMPLES[:1] * 4 + CLASSES * 4)))
     spec = given["spec"]
     for _ in range(random.choice((1, 1, 1, 2))):
         known = list(places(spec))
@@ -300,3 +304,24 @@ async def test_a_status_beside_the_model_is_refused(kinds, api, namespaces):
 
     assert error.value.status == 422
     assert "status.summary.stages" in error.value.message
+
+
+@pytest.mark.parametrize("name", ["hotfix", "seal-test", "hotfix-grace"])
+async def test_exceptions_and_approvals_never_change(kinds, api, namespaces, name):
+    """Neither by another value nor by a field more or less: what was approved is what is open."""
+    (given,) = (each for each in EXAMPLES if each["metadata"]["name"] == name)
+    namespace = await namespaces()
+    await api.create({**given, "metadata": {"name": name, "namespace": namespace}})
+    user = "approvedBy" if given["kind"] == "SegmentApproval" else "requestedBy"
+
+    for spec in (
+        {user: {"username": "mallory"}},
+        {user: {"uid": "0"}},
+        *([] if user == "approvedBy" else [{"ticket": "INC-1"}]),
+    ):
+        with pytest.raises(ApiError, match="is never changed: what was approved is what is open") as error:
+            await api.patch(VERSION, given["kind"], name, {"spec": spec}, namespace)
+        assert error.value.status == 422
+    await api.patch(VERSION, given["kind"], name, {"metadata": {"labels": {"team": "shop"}}}, namespace)
+
+    assert (await api.get(VERSION, given["kind"], name, namespace))["spec"] == given["spec"]

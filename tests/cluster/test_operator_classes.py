@@ -291,7 +291,7 @@ async def test_a_class_that_cannot_be_read_stalls_whom_it_may_govern(classes, na
     deny = await api.wait(*POLICY, DENY, namespace)
     before = await owned(api, namespace)
 
-    await classes(**ISOLATING, guardrails={"exclusive": True})
+    await classes(**ISOLATING, aws={"ensureEndpoints": True})
     stalled = await settled(api, "shop", namespace, "Unresolved")
 
     assert condition(stalled, "Stalled")["reason"] == "ClassLost"

@@ -34,6 +34,7 @@ from tests.cluster.operator import (
     to_stage,
 )
 
+GROUPS_KIND = ("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy")
 #: Granted and never seen in the audit log, with the reason.
 UNSEEN = {}
 
@@ -123,7 +124,7 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
             {
                 "apiVersion": "v1",
                 "kind": "List",
-                "items": [*crds.istio(), *crds.cilium(), *crds.gateways(), *crds.linkerd()],
+                "items": [*crds.istio(), *crds.cilium(), *crds.gateways(), *crds.linkerd(), *crds.aws()],
             }
         ),
     )
@@ -138,7 +139,13 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     await api.apply(
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "lab-nothing"}}
     )
-    governing = segment_class("rights", "lab.example.com/nobody", guardrails={"roleRefs": [role]})
+    group = "sg-0123456789abcdef0"
+    governing = segment_class(
+        "rights",
+        "lab.example.com/nobody",
+        guardrails={"roleRefs": [role]},
+        aws={"allowedSecurityGroupIDs": [group]},
+    )
     governing["spec"]["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     await api.apply(governing)
     grant = {
@@ -148,11 +155,23 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     }
     metadata = {"name": "rights", "namespace": namespace}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentGrant", "metadata": metadata, "spec": grant})
+    sealing = {
+        "segment": "nobody",
+        "stage": "nobody",
+        "effect": "Seal",
+        "reason": "none",
+        "requestedBy": {"username": "ada"},
+    }
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentException", "metadata": metadata, "spec": sealing})
+    named = {"name": "rights", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}}
+    approving = {"exception": named, "class": {"name": "c", "uid": "c"}, "approvedBy": {"username": "grace"}}
+    await api.apply({"apiVersion": VERSION, "kind": "SegmentApproval", "metadata": metadata, "spec": approving})
     opened = to_cidr("198.51.100.0/24", 443)
-    bound = stage("build", opened, serviceAccount={"roleRefs": [role]})
-    await api.apply(segment("shop", namespace, bound, stage("test", opened, serviceAccount={"roleRefs": [role]})))
+    more = {"serviceAccount": {"roleRefs": [role]}, "aws": {"securityGroupIDs": [group]}}
+    bound = stage("build", opened, **more)
+    await api.apply(segment("shop", namespace, bound, stage("test", opened, **more)))
     await settled(api, "shop", namespace)
-    for version, kind in (*OWNED, CILIUM_KIND):
+    for version, kind in (*OWNED, CILIUM_KIND, GROUPS_KIND):
         await wait_served(api, version, kind, "shop-test", namespace)
     # After a restart everything is read as a whole.
     operator.terminate()

@@ -1,5 +1,6 @@
 """The operator at work, seen from the kernel: what it opens, closes and leaves alone while traffic flows."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from lab.network import objects
 from lab.network.lab import NetworkLab
 from lab.network.matrix import Matrix, Way
 from lab.network.world import World
+from tests.cluster import test_exceptions as emergency
 from tests.cluster.operator import (
     ACCOUNT,
     NAMESPACE,
@@ -63,7 +65,7 @@ def operator(installed: NetworkLab, tmp_path_factory: pytest.TempPathFactory) ->
     """An operator that leads; a test that kills it has it come back."""
     plane = installed.plane
     kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))
-    made = Operator(plane, kubeconfig, tmp_path_factory.mktemp("operator"))
+    made = Operator(plane, kubeconfig, tmp_path_factory.mktemp("operator"), admission_name=emergency.PREFIX)
     try:
         yield made.start()
     finally:
@@ -204,3 +206,66 @@ async def test_deleting_the_segment_opens_its_pods(pipeline: World, api: Api) ->
     await api.wait_list(*POLICY, SPACE, until=lambda found: not found)
 
     assert {NEVER, STRANGE, DEPLOY, KEPT} <= await pipeline.sweep(PORTS)
+
+
+@pytest.fixture
+async def governed(pipeline: World, api: Api) -> AsyncIterator[World]:
+    """The pipeline under a class that lets people approve, with the admission policies in force."""
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": SPACE}}
+    rules = {"approverGroups": ["sre"]}
+    governing = {
+        "apiVersion": VERSION,
+        "kind": "SegmentClass",
+        "metadata": {"name": "emergency"},
+        "spec": {"namespaceSelector": selector, "breakGlass": rules},
+    }
+    made = [governing, *emergency.guards()]
+    for obj in made:
+        await api.apply(obj)
+    await asyncio.sleep(emergency.NOTICE)
+    yield pipeline
+    for obj in made:
+        await api.delete(obj["apiVersion"], obj["kind"], obj["metadata"]["name"])
+    for kind in ("SegmentApproval", "SegmentException"):
+        for obj in await api.objects(VERSION, kind, SPACE):
+            await api.delete(VERSION, kind, obj["metadata"]["name"], SPACE)
+
+
+async def test_an_exception_opens_when_it_is_approved_and_closes_by_itself(governed: World, api: Api) -> None:
+    """Nothing else opens with it, and what was open is not interrupted."""
+    await governed.settled()
+    async with governed.traffic(KEPT, DEPLOY, NEVER, STRANGE) as flow:
+        reaches = [to_stage("deploy", 8080)]
+        asked = await api.create(emergency.exception(SPACE, duration="20s", stage="build", reaches=reaches))
+        await emergency.phase(api, SPACE, "Pending")
+        await emergency.approved(api, asked)
+        await emergency.phase(api, SPACE, "Open")
+        await governed.settled()
+        opened = fenced(await governed.sweep(PORTS))
+        await emergency.phase(api, SPACE, "Expired")
+        await governed.settled()
+
+    assert opened == {KEPT, DEPLOY}
+    assert fenced(await governed.sweep(PORTS)) == {KEPT}
+    assert flow.open_always(KEPT)
+    assert flow.open_never(NEVER)
+    assert flow.open_never(STRANGE)
+
+
+async def test_a_seal_cuts_what_flows_and_lifting_it_lets_it_flow_again(governed: World, api: Api) -> None:
+    await governed.settled()
+    async with governed.traffic(KEPT, STRANGE) as flow:
+        made = emergency.seal(SPACE)
+        made["spec"]["stage"] = "test"
+        await api.create(made)
+        await settled(api, "shop", SPACE, "Sealed")
+        await governed.settled()
+
+    assert flow.turned(KEPT, to=False)
+    assert flow.open_never(STRANGE)
+    assert fenced(await governed.sweep(PORTS)) == set()
+
+    await api.delete(VERSION, "SegmentException", "incident", SPACE)
+    await settled(api, "shop", SPACE)
+    await governed.settled()
+    assert fenced(await governed.sweep(PORTS)) == {KEPT}

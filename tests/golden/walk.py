@@ -22,14 +22,16 @@ from pipesegment.cli.walk import Walked, surroundings
 from pipesegment.cli.walk import walk as resolved
 from pipesegment.compile.desired import ObjectID
 from pipesegment.compile.segment import compile_segment
+from pipesegment.facts.moments import moment
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.plan.changes import plan
 from pipesegment.plan.order import safe_sequence
 from pipesegment.plan.sequence import Restraint
 from pipesegment.reach.resolve import resolve
+from pipesegment.report import exceptions
 from pipesegment.report.outcome import Outcome
 from pipesegment.report.status import segment_status
-from pipesegment.spec.status import PipelineSegmentStatus
+from pipesegment.spec.status import PipelineSegmentStatus, SegmentExceptionStatus
 
 _FILES = ("-f", "given.yaml")
 _NO_TIME = "2030-01-01T00:00:00Z"
@@ -39,7 +41,7 @@ def walk(case: Mapping[str, Any]) -> dict[str, Any]:
     """Take a case (`given`, `facts`) through compile, lint and report; give what each of them says."""
     runner = CliRunner()
     with _folder():
-        arguments = [*_FILES, *_write(case)]
+        arguments = [*_FILES, *_write(case), *(["--at", case["at"]] if "at" in case else [])]
         compiled = _run(runner, "compile", "--aws", *arguments)
         linted = _run(runner, "lint", "-o", "json", *arguments)
         found: dict[str, Any] = {"exit": compiled.exit_code, "messages": compiled.stderr.splitlines()}
@@ -89,11 +91,30 @@ def _without_hash(obj: dict[str, Any]) -> dict[str, Any]:
 
 def _statuses(arguments: list[str]) -> dict[str, Any]:
     facts = ("facts.yaml",) if "--facts" in arguments else ()
-    options = Options(("given.yaml",), facts, "", cluster=False, context="", kubeconfig="", named=False)
+    at = moment(arguments[arguments.index("--at") + 1]) if "--at" in arguments else None
+    options = Options(("given.yaml",), facts, "", cluster=False, context="", kubeconfig="", named=False, at=at)
     # `surroundings` tells what it reads on stderr, which `compile` has shown already.
     with click.Context(program).scope(), CliRunner().isolation():
         found = resolved(surroundings(options))
-    return {str(each.reach.segment): _status(each, found.surroundings.snapshot) for each in found.walked}
+    told = {str(each.reach.segment): _status(each, found.surroundings.snapshot) for each in found.walked}
+    for each in found.walked:
+        told |= _exceptions(each, found.surroundings.snapshot)
+    return told
+
+
+def _exceptions(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
+    """Give the statuses of a segment's exceptions, as if every write had succeeded."""
+    found = {}
+    outcome = Outcome(generation=1, reach=each.reach, desired=each.desired)
+    for standing in each.reach.exceptions:
+        exception = snapshot.exceptions[standing.key.namespace][standing.name]
+        effect = exceptions.effect(standing, outcome)
+        status = exceptions.exception_status(exception, standing, effect, SegmentExceptionStatus(), _NO_TIME).wire()
+        status.pop("specHash")
+        (ready,) = status.pop("conditions")
+        told = {key: value for key, value in status.items() if value not in (0, [])}
+        found[f"SegmentException {standing.key}"] = told | {"message": ready["message"]}
+    return found
 
 
 def _status(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
@@ -102,7 +123,9 @@ def _status(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
     desired = compile_segment(reach)
     changes = plan(desired.in_cluster, {})
     restraint = Restraint.SUSPENDED if reach.suspended else Restraint.NONE
-    sequence = safe_sequence(changes, {}, (), restraint if reach.governance.known else Restraint.HELD)
+    restraint = restraint if reach.governance.known else Restraint.HELD
+    sealed = frozenset(stage.key.stage for stage in reach.stages if stage.sealed)
+    sequence = safe_sequence(changes, {}, (), restraint, sealed=sealed)
     outcome = Outcome(
         generation=1,
         reach=reach,

@@ -50,6 +50,27 @@ MUTANTS: Final = (
         "elif False:",
     ),
     Mutant(
+        "groups that the class does not list are given",
+        "reach.aws.groups",
+        "_judge",
+        "if group not in allowed:",
+        "if False:",
+    ),
+    Mutant(
+        "groups are given to every account of the segment",
+        "compile.groups",
+        "_policy",
+        'dict(made["metadata"]["labels"])',
+        "{names.SEGMENT_LABEL: stage.key.segment}",
+    ),
+    Mutant(
+        "a stage that observes is given groups",
+        "reach.aws.groups",
+        "groups",
+        "view.mode is Mode.OBSERVE or ",
+        "",
+    ),
+    Mutant(
         "what the class denies is given",
         "reach.aws.actions",
         "judge_action",

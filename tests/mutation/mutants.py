@@ -6,6 +6,7 @@ from tests.mutation import (
     in_amazon,
     in_ambient,
     in_endpoints,
+    in_exceptions,
     in_identity,
     in_linkerd,
     in_meshes,
@@ -24,4 +25,5 @@ MUTANTS: Final = (
     *in_reach.MUTANTS,
     *in_identity.MUTANTS,
     *in_endpoints.MUTANTS,
+    *in_exceptions.MUTANTS,
 )

@@ -26,6 +26,7 @@ SUITES: Mapping[str, Sequence[str]] = {
         "tests/properties/test_evaluator_against_declaration.py",
         "tests/properties/test_rendered_shapes.py",
         "tests/properties/test_consent.py",
+        "tests/properties/test_grants_in_the_mesh.py",
         "tests/properties/test_declarations_only_open.py",
         "tests/properties/test_order_never_matters.py",
     ),

@@ -17,19 +17,25 @@ ACTIONS = {
     "stage-bypass": ("bypass", "Deny"),
     "stage-debugging": ("ephemeralContainers", "Deny"),
     "lockdown": ("lockdown", "Deny"),
+    "exclusive": ("exclusive", "Deny"),
     "stage-tokens": ("tokens", "Deny"),
     "pod-status": ("podStatus", "Deny"),
     "managed-objects": ("managedObjects", "Deny"),
     "account-roles": ("accountRoles", "Deny"),
     "declarations": ("declarations", "Deny"),
+    "segmentexceptions": ("segmentExceptions", "Deny"),
+    "segmentapprovals": ("segmentApprovals", "Deny"),
 }
 SELECTED = {
     "stage-pods-wired": {names.WIRED_LABEL: "true"},
     "lockdown": {names.LOCKDOWN_LABEL: "true"},
+    "exclusive": {names.EXCLUSIVE_LABEL: "true"},
     "stage-creators": {names.CONTROLLERS_LABEL: "named"},
 }
 SPARED = {"kube-system", "kube-public", "kube-node-lease", "pipesegment-system"}
-CLUSTERWIDE = {"declarations"}
+#: They hold people to who they are, and the operator believes what they let pass: nobody and no namespace is exempt.
+SPARING_NOBODY = {"segmentexceptions", "segmentapprovals"}
+CLUSTERWIDE = {"declarations"} | SPARING_NOBODY
 
 
 def by_name(objects: list[dict[str, Any]], kind: str, release: str = "pipesegment") -> dict[str, dict[str, Any]]:
@@ -52,7 +58,11 @@ def test_every_policy_fails_closed(install):
 
 def test_no_policy_waits_for_a_kind_that_may_be_missing(install):
     """A policy whose parameter's kind is not served refuses everything: NetworkPolicies are always served."""
-    kinds = [spec["paramKind"] for spec in by_name(install, POLICY).values() if "paramKind" in spec]
+    policies = by_name(install, POLICY)
+    # Without a class nobody may approve; nothing but the making of approvals waits for it.
+    assert policies["segmentapprovals"].pop("paramKind")["kind"] == names.CLASS
+    assert [r["operations"] for r in policies["segmentapprovals"]["matchConstraints"]["resourceRules"]] == [["CREATE"]]
+    kinds = [spec["paramKind"] for spec in policies.values() if "paramKind" in spec]
 
     assert kinds == [{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}] * len(kinds) != []
 
@@ -60,6 +70,9 @@ def test_no_policy_waits_for_a_kind_that_may_be_missing(install):
 def test_a_namespace_without_stages_is_left_alone(install):
     """Where no policy gives pods a reach there is nothing to borrow; what poses as one the operator alone can write."""
     for name, binding in by_name(install, BINDING).items():
+        if name == "segmentapprovals":
+            assert binding["paramRef"] == {"parameterNotFoundAction": "Deny", "selector": {}}
+            continue
         if "paramRef" not in binding:
             assert "paramKind" not in by_name(install, POLICY)[name]
             continue
@@ -95,7 +108,7 @@ def test_the_control_plane_and_the_operator_are_never_locked_out(install):
         assert set(expression["values"]) == SPARED
 
 
-def test_deletion_is_looked_at_for_what_the_operator_made_and_for_nothing_else(install):
+def test_deletion_is_looked_at_for_what_the_operator_made_and_for_seals_and_for_nothing_else(install):
     deleting = {
         name
         for name, spec in by_name(install, POLICY).items()
@@ -103,7 +116,7 @@ def test_deletion_is_looked_at_for_what_the_operator_made_and_for_nothing_else(i
         if {"DELETE", "*"} & set(rule["operations"])
     }
 
-    assert deleting == {"managed-objects"}
+    assert deleting == {"managed-objects", "segmentexceptions"}
     selector = by_name(install, POLICY)["managed-objects"]["matchConstraints"]["objectSelector"]
     assert selector == {"matchLabels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
 
@@ -133,6 +146,9 @@ def test_every_kind_that_the_operator_makes_is_guarded(install):
 def test_each_action_follows_its_value(render, name, value, action):
     bindings = by_name(render({"admission": {"actions": {value: action}}}), BINDING)
     expected = {other: default for other, (_, default) in ACTIONS.items()} | {name: action}
+    if name in SPARING_NOBODY and action != "Deny":
+        # The one that denies is as old as its denying: the operator believes nothing that was made before.
+        expected[f"{name}-{action.lower()}"] = expected.pop(name)
 
     assert {other: spec["validationActions"] for other, spec in bindings.items()} == {
         other: list(dict.fromkeys([wanted, "Audit"])) for other, wanted in expected.items()
@@ -150,10 +166,13 @@ def test_all_of_them_can_be_left_out(render):
     assert not [obj for obj in render({"admission": {"enabled": False}}) if obj["kind"] in {POLICY, BINDING}]
 
 
-def test_who_is_exempt_is_exempt_from_all(render):
+def test_who_is_exempt_is_exempt_from_all_but_being_who_he_is(render):
     exempt = {"users": ["system:serviceaccount:argocd:controller"], "groups": ["break-glass"], "namespaces": ["legacy"]}
     policies = by_name(render({"admission": {"exempt": exempt}}), POLICY)
 
+    for name in SPARING_NOBODY:
+        assert "matchConditions" not in policies[name]
+        assert "namespaceSelector" not in policies.pop(name)["matchConstraints"]
     for name, spec in policies.items():
         (condition,) = [c["expression"] for c in spec["matchConditions"] if c["name"] == "not-exempt"]
         assert '["system:serviceaccount:argocd:controller"]' in condition
@@ -169,7 +188,7 @@ def test_the_operator_is_known_by_the_account_that_it_runs_as(render):
     expressions = [
         c["expression"]
         for spec in by_name(objects, POLICY, "edge-pipesegment").values()
-        for c in spec["matchConditions"]
+        for c in spec.get("matchConditions", ())
         if c["name"] == "not-the-operator"
     ]
 

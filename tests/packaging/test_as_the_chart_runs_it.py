@@ -47,6 +47,7 @@ OWNED = [
     ("networking.istio.io/v1", "Sidecar"),
     ("networking.istio.io/v1", "ServiceEntry"),
     ("cilium.io/v2", "CiliumNetworkPolicy"),
+    ("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy"),
 ]
 LINKERD = [
     ("policy.linkerd.io/v1beta3", "Server"),
@@ -68,13 +69,24 @@ ROLE = {
 LISTED = {"kind": "ClusterRole", "name": "lab-nothing"}
 BOUND = {"roleRefs": [LISTED]}
 
+GROUPED = {"securityGroupIDs": ["sg-0123456789abcdef0"]}
+
 SHOP = segment(
     "shop",
     "ci-shop",
     stage(
-        "build", to_stage("test", 8080), {"service": {"name": "web", "namespace": "shop-prod"}}, serviceAccount=BOUND
+        "build",
+        to_stage("test", 8080),
+        {"service": {"name": "web", "namespace": "shop-prod"}},
+        serviceAccount=BOUND,
+        aws=GROUPED,
     ),
-    stage("test", to_cidr("198.51.100.0/24", 443), serviceAccount=BOUND),
+    stage(
+        "test",
+        to_cidr("198.51.100.0/24", 443),
+        serviceAccount=BOUND,
+        aws=GROUPED,
+    ),
 )
 SHOP["metadata"] |= {
     "annotations": {TRACKING: "shop:pipesegment.dev/PipelineSegment:ci-shop/shop"},
@@ -111,7 +123,7 @@ def life(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Life:
 
 async def lived(plane: ControlPlane, folder: Path) -> Life:
     async with plane.api() as api:
-        await api.install_crds([*crds.istio(), *crds.cilium(), *crds.gateways(), *crds.linkerd()])
+        await api.install_crds([*crds.istio(), *crds.cilium(), *crds.gateways(), *crds.linkerd(), *crds.aws()])
         install(plane)
         record = Record(plane)
         kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))
@@ -130,7 +142,13 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             for version, kind in LINKERD:
                 await api.wait_list(version, kind, "ci-linked", until=bool, within=60)
             rails = {"roleRefs": [LISTED]}
-            isolating = segment_class("fenced", LABEL, network={"isolation": {"mode": "Namespace"}}, guardrails=rails)
+            isolating = segment_class(
+                "fenced",
+                LABEL,
+                network={"isolation": {"mode": "Namespace"}},
+                guardrails=rails,
+                aws={"allowedSecurityGroupIDs": GROUPED["securityGroupIDs"]},
+            )
             for obj in (ROLE, isolating, WEB, GRANT, SHOP):
                 await api.apply(obj, manager=ARGO)
             converged = await settled(api)

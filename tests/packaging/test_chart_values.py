@@ -19,7 +19,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 #: Settings that the chart decides itself, or that make no sense in a pod.
 NOT_IN_VALUES = {"namespace", "identity", "kubeconfig", "context", "lease_name", "admin_host", "admin_port"}
-NOT_IN_VALUES |= {"aws", "aws_region"}
+NOT_IN_VALUES |= {"aws", "aws_region", "aws_backends", "admission_name"}
 
 
 def one(objects, kind: str, name: str | None = None) -> dict[str, Any]:

@@ -96,10 +96,14 @@ def test_it_has_bounds_and_no_cpu_limit(container):
     assert set(container["resources"]["limits"]) == {"memory"}
 
 
+#: What the chart always sets.
+SET = ("namespace", "lease_name", "admin_port", "admission_name", "aws")
+
+
 def test_every_variable_is_a_setting_that_the_program_accepts(container):
     given = {item["name"]: item.get("value", NAMESPACE) for item in container["env"]}
 
-    assert set(given) == {environment_name(name) for name in ("namespace", "lease_name", "admin_port", "aws")}
+    assert set(given) == {environment_name(name) for name in SET}
     settings = Settings.load(environ=given)
     assert (settings.namespace, settings.lease_name, settings.admin_port) == (NAMESPACE, "pipesegment", 8080)
     assert settings.aws == "off"

@@ -14,9 +14,15 @@ CLUSTER = {
     ("pipesegment.dev", "pipelinesegments"): FOLLOW,
     ("pipesegment.dev", "segmentgrants"): FOLLOW,
     ("pipesegment.dev", "segmentclasses"): FOLLOW,
+    ("pipesegment.dev", "segmentexceptions"): FOLLOW,
+    ("pipesegment.dev", "segmentapprovals"): FOLLOW,
     ("pipesegment.dev", "pipelinesegments/status"): {"patch"},
     ("pipesegment.dev", "segmentgrants/status"): {"patch"},
     ("pipesegment.dev", "segmentclasses/status"): {"patch"},
+    ("pipesegment.dev", "segmentexceptions/status"): {"patch"},
+    ("pipesegment.dev", "segmentapprovals/status"): {"patch"},
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): FOLLOW,
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): FOLLOW,
     ("", "namespaces"): FOLLOW,
     ("", "nodes"): FOLLOW,
     ("", "pods"): FOLLOW,
@@ -25,6 +31,8 @@ CLUSTER = {
     ("apps", "daemonsets"): FOLLOW,
     ("gateway.networking.k8s.io", "gateways"): FOLLOW,
     ("apiextensions.k8s.io", "customresourcedefinitions"): FOLLOW,
+    ("policy.linkerd.io", "serverauthorizations"): FOLLOW,
+    ("cilium.io", "ciliumclusterwidenetworkpolicies"): FOLLOW,
     ("", "serviceaccounts"): WRITE,
     ("networking.k8s.io", "networkpolicies"): WRITE,
     ("rbac.authorization.k8s.io", "rolebindings"): WRITE,
@@ -36,6 +44,7 @@ CLUSTER = {
     ("policy.linkerd.io", "authorizationpolicies"): WRITE,
     ("policy.linkerd.io", "meshtlsauthentications"): WRITE,
     ("cilium.io", "ciliumnetworkpolicies"): WRITE,
+    ("vpcresources.k8s.aws", "securitygrouppolicies"): WRITE,
     ("events.k8s.io", "events"): {"create"},
 }
 OWN_NAMESPACE = {("coordination.k8s.io", "leases"): {"get", "create", "update"}}
@@ -79,13 +88,23 @@ def test_the_cluster_role_is_exactly_the_list(install):
 
 
 def test_the_list_knows_the_kinds_that_the_program_knows():
-    known = {(kind.group, kind.plural) for kind in kinds.KNOWN.values()}
+    by_others = {kind for found in kinds.CONTROLLED.values() for kind in found}
+    known = {(kind.group, kind.plural) for kind in kinds.KNOWN.values() if kind not in by_others}
     owned = {(kind.group, kind.plural) for kind in kinds.OWNED}
     whole = {resource for resource in [*CLUSTER, *OWN_NAMESPACE] if "/" not in resource[1]}
 
     # Everybody who is authenticated may ask what he himself may.
-    assert whole == known - {(kinds.ACCESS_REVIEW.group, kinds.ACCESS_REVIEW.plural)}
+    assert whole == known - {(kind.group, kind.plural) for kind in (kinds.ACCESS_REVIEW, kinds.SELF_REVIEW)}
     assert {resource for resource, verbs in CLUSTER.items() if "delete" in verbs} == owned
+
+
+@pytest.mark.parametrize("backends", [["ACK"], ["Crossplane"], ["ACK", "Crossplane"]])
+def test_other_controllers_resources_are_written_where_the_values_name_the_controller(render, backends):
+    found = rights(roles(render({"aws": {"backends": backends}}), "ClusterRole")["pipesegment-operator"])
+    theirs = {(kind.group, kind.plural): WRITE for name in backends for kind in kinds.CONTROLLED[name]}
+    finalizer = {("pipesegment.dev", "pipelinesegments"): CLUSTER["pipesegment.dev", "pipelinesegments"] | {"patch"}}
+
+    assert found == {**CLUSTER, **theirs, **finalizer}
 
 
 def test_the_role_in_the_own_namespace_is_the_lease_alone(install):

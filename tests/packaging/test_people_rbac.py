@@ -11,12 +11,15 @@ READ = {"get", "list", "watch"}
 WRITE = READ | {"create", "update", "patch", "delete"}
 KINDS = {plural for plural, _, _ in names.KINDS.values()}
 
+#: Never changed, only made and taken back.
+ONCE = READ | {"create", "delete"}
+
 WRITES = {
-    "pipesegment-viewer": set(),
-    "pipesegment-author": {"pipelinesegments"},
-    "pipesegment-granter": {"segmentgrants"},
-    "pipesegment-approver": set(),
-    "pipesegment-platform": {"segmentclasses"},
+    "pipesegment-viewer": {},
+    "pipesegment-author": {"pipelinesegments": WRITE, "segmentexceptions": ONCE},
+    "pipesegment-granter": {"segmentgrants": WRITE},
+    "pipesegment-approver": {"segmentapprovals": ONCE},
+    "pipesegment-platform": {"segmentclasses": WRITE, "segmentexceptions": ONCE},
 }
 PART_OF = {
     "pipesegment-viewer": {"view"},
@@ -46,7 +49,7 @@ def test_there_are_these_roles_and_no_others(install):
 def test_each_role_reads_every_kind_and_writes_its_own(install, name, written):
     verbs = {resource: set(rule["verbs"]) for rule in people(install)[name]["rules"] for resource in rule["resources"]}
 
-    assert verbs == {kind: WRITE if kind in written else READ for kind in KINDS}
+    assert verbs == {kind: written.get(kind, READ) for kind in KINDS}
     assert {group for rule in people(install)[name]["rules"] for group in rule["apiGroups"]} == {names.GROUP}
 
 
@@ -65,3 +68,14 @@ def test_a_cluster_may_decide_that_editors_are_authors(render):
         "pipesegment-approver": set(),
         "pipesegment-platform": set(),
     }
+
+
+@pytest.mark.parametrize(
+    "values", [{"enabled": False}, {"actions": {"segmentExceptions": "Warn"}}], ids=["absent", "warning"]
+)
+def test_where_no_admission_policy_denies_it_authors_take_no_exception_back(render, values):
+    """One of them may be a seal, and nothing else would tell its lifting by those who may from any other."""
+    author = people(render({"admission": values}))["pipesegment-author"]
+    verbs = {resource: set(rule["verbs"]) for rule in author["rules"] for resource in rule["resources"]}
+
+    assert verbs["segmentexceptions"] == READ | {"create"}

@@ -6,6 +6,8 @@ neither of them uses.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -67,13 +69,18 @@ KNOWN = {
 
 
 def disagreements(
-    raw: list[Object], met: Counter[bool], *, exactly: bool = True, outside: Mapping[str, AddressEnd] = {}
+    raw: list[Object],
+    met: Counter[bool],
+    *,
+    exactly: bool = True,
+    outside: Mapping[str, AddressEnd] = {},
+    now: datetime | None = None,
 ) -> list[str]:
     """Ask both about every pair of ends at every port; unless `exactly`, only what is open beyond the declaration counts.
 
     A way into an isolated namespace that nobody granted counts as declared by contract, and stays closed.
     """
-    snap = snapshot(raw)
+    snap = replace(snapshot(raw), now=now)
     try:
         objects = compiled(snap)
     except Refused:

@@ -8,6 +8,14 @@ reach says whose pods those are, and where there is none nothing is refused (doc
 {{- if eq . "Audit" -}}[Audit]{{- else -}}[{{ . }}, Audit]{{- end -}}
 {{- end -}}
 
+{{/*
+Another name for a binding that does not deny: the one that does is then as old as its denying, and the operator believes
+nothing that is older.
+*/}}
+{{- define "pipesegment.admission.softly" -}}
+{{- if ne . "Deny" -}}-{{ lower . }}{{- end -}}
+{{- end -}}
+
 {{- define "pipesegment.admission.operator" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "pipesegment.serviceAccountName" . }}
 {{- end -}}

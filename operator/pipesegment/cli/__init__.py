@@ -22,6 +22,8 @@ _VERBS: Final = {
     "plan": "Show what would be created, changed and deleted.",
     "reach": "Show who reaches whom, as declared and as the compiled objects enforce it.",
     "verify": "Check that what is declared is enforced now, on a live cluster.",
+    "exception": "Ask for more reach for a while, approve it, take it back.",
+    "seal": "Cut a stage off at once, or lift that.",
     "graph": "Draw a segment: its stages, what they reach, what reaches them.",
     "aws": "Print what has to be in AWS for the operator and the segments.",
     "wire": "Show what has to change in the pipeline engine so that its pods become the stages' pods.",

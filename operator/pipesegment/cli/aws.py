@@ -3,7 +3,8 @@
 import click
 
 from pipesegment import names
-from pipesegment.cli import endpoints, output
+from pipesegment.cli import endpoints as of_endpoints
+from pipesegment.cli import output
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Surroundings, refuse
 from pipesegment.cli.walk import surroundings as read
@@ -18,14 +19,15 @@ def command() -> None:
     """Print what has to be in AWS for the operator and the segments."""
 
 
-command.add_command(endpoints.command)
+command.add_command(of_endpoints.command)
 
 
 @command.command("operator-policy", short_help="Print the operator's own IAM policy.")
 @surroundings()
 @click.option("--class", "name", help="The SegmentClass, where several have an account.")
+@click.option("--endpoints", is_flag=True, help="With the rights of `aws endpoints --apply`; the operator needs none.")
 @printed_as("json", "yaml")
-def policy(options: Options, name: str | None, style: str) -> None:
+def policy(options: Options, name: str | None, endpoints: bool, style: str) -> None:
     """Print the operator's own IAM policy, as small as what a class lets stages have.
 
     The class comes with -f, --facts or from the cluster. Attach the policy to the role that the operator's pod runs as.
@@ -34,7 +36,7 @@ def policy(options: Options, name: str | None, style: str) -> None:
     if found.problems:
         refuse(found.problems)
     chosen, spec = _chosen(found, name)
-    missing = needed(spec.aws)
+    missing = needed(spec.aws, endpoints=endpoints)
     if missing:
         raise Refused(
             [
@@ -42,7 +44,7 @@ def policy(options: Options, name: str | None, style: str) -> None:
                 for field in missing
             ]
         )
-    output.write_data(operator_policy(spec.aws), style)
+    output.write_data(operator_policy(spec.aws, endpoints=endpoints), style)
 
 
 def _chosen(found: Surroundings, name: str | None) -> tuple[str, SegmentClassSpec]:

@@ -4,33 +4,56 @@ from typing import Any
 
 import click
 
-from pipesegment.cli import output
+from pipesegment.cli import making, output
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.iam.endpoints import Need, needs
-from pipesegment.errors import Refused
+from pipesegment.errors import Usage
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.findings import Refusal
+from pipesegment.plan.aws.endpoints import Asked
 
 
 @click.command("endpoints", short_help="Print the VPC endpoints that the segments need and have.")
 @surroundings()
 @click.option("--apply", is_flag=True, help="Make what is missing, where the class has ensureEndpoints.")
+@click.option("--dry-run", is_flag=True, help="With --apply: print the calls, and make none.")
+@click.option(
+    "--subnet", "subnets", multiple=True, help="With --apply: where interfaces go; where pods are when absent."
+)
+@click.option("--security-group", "groups", multiple=True, help="With --apply: what guards interfaces.")
+@click.option(
+    "--route-table", "tables", multiple=True, help="With --apply: whose routes lead to gateways; the pods' when absent."
+)
 @printed_as("text", "json", "yaml", meaning="The format; json and yaml have each endpoint's policy.")
 @click.pass_context
-def command(ctx: click.Context, options: Options, apply: bool, style: str) -> None:
+def command(
+    ctx: click.Context,
+    options: Options,
+    apply: bool,
+    dry_run: bool,
+    subnets: tuple[str, ...],
+    groups: tuple[str, ...],
+    tables: tuple[str, ...],
+    style: str,
+) -> None:
     """Print the VPC endpoints that the segments need and have, and the policies that least privilege would give them.
 
     What is there comes with --facts, as `aws ec2 describe-vpc-endpoints` and its like print it. Exit 1 when an endpoint is
     missing, or nobody knows whether it is there.
+
+    With --apply AWS is asked what is there, and what is missing is made, tagged as ours, where the SegmentClass has
+    aws.ensureEndpoints. What exists is never changed. An endpoint costs money, and carries the calls of the whole VPC.
     """
-    if apply:
-        fix = "make what is printed, with the tools that make your VPC"
-        raise Refused([Refusal("--apply", "is not supported by this version", "true", fix, "NotYetSupported")])
+    asked = Asked(subnets, groups, tables)
+    if not apply and (dry_run or asked != Asked()):
+        raise Usage("--dry-run, --subnet, --security-group and --route-table belong to --apply")
     found = walk(read(options, optional=True))
     if found.problems:
         refuse(found.problems)
+    if apply:
+        making.make(found, asked, dry_run=dry_run)
+        return
     wanted = _needs(found)
     states = [_state(each, found.surroundings.snapshot) for each in wanted]
     if style == "text":

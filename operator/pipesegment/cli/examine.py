@@ -9,7 +9,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.cli import output
-from pipesegment.cli.gather import FACTS, connected
+from pipesegment.cli.gather import FACTS, GUARDS, connected
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options
 from pipesegment.errors import Rejected
@@ -20,9 +20,6 @@ from pipesegment.world.kinds import Kind
 from pipesegment.world.port import Cluster, Selection
 
 _CONFIG_MAP: Final = Kind("v1", "ConfigMap", "configmaps")
-_CILIUM: Final = Kind(
-    "cilium.io/v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
-)
 #: Policies that come before NetworkPolicies in their engine; that they exist is all that is asked.
 _TIERS: Final = (
     Kind("crd.projectcalico.org/v1", "NetworkPolicy", "networkpolicies"),
@@ -64,8 +61,14 @@ async def examined(cluster: Cluster) -> Examined:
     crds = await look.at(kinds.CRD, _METADATA)
     served = None if kinds.CRD.kind in look.unread else {crd["metadata"]["name"] for crd in crds}
     auto_mode = Selection(namespace="kube-system", fields=f"metadata.name={AUTO_MODE}")
-    whole = [(kind, Selection()) for kind in (*FACTS, kinds.DAEMON_SET, _CILIUM) if _exists(kind, served)]
+    whole = [
+        (kind, Selection())
+        for kind in dict.fromkeys((*FACTS, kinds.DAEMON_SET, *kinds.FOREIGN))
+        if _exists(kind, served)
+    ]
     found = await asyncio.gather(*(look.at(kind, selection) for kind, selection in [*whole, (_CONFIG_MAP, auto_mode)]))
+    if any(obj["kind"] == kinds.EXCEPTION.kind for each in found for obj in each):
+        found += await asyncio.gather(*(look.at(kind, Selection()) for kind in GUARDS))
     tiers = [kind for kind in _TIERS if served is not None and kind.crd in served]
     listed = await asyncio.gather(*(look.at(kind, _METADATA) for kind in tiers))
     told = tuple(

@@ -15,6 +15,7 @@ from pipesegment.world import kinds
 
 _VERSIONS: Final = {
     **{(kind.group, kind.kind): kind.api_version for kind in kinds.OWNED},
+    **{(kind.group, kind.kind): kind.api_version for found in kinds.CONTROLLED.values() for kind in found},
     # As `compile --aws` prints them; a cluster knows nothing of them.
     ("iam.amazonaws.com", names.IAM_ROLE): names.IAM_API_VERSION,
     ("eks.amazonaws.com", names.POD_IDENTITY_ASSOCIATION): names.EKS_API_VERSION,

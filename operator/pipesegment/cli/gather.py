@@ -26,10 +26,13 @@ FACTS: Final = (
     kinds.SEGMENT,
     kinds.GRANT,
     kinds.CLASS,
+    *(kinds.EXCEPTION, kinds.APPROVAL),
     *kinds.OWNED,
     # What stages' accounts may do by others' bindings.
     *(kinds.ROLE, kinds.CLUSTER_ROLE, kinds.CLUSTER_ROLE_BINDING),
 )
+#: Asked for where there are exceptions: few people may list them, and nothing else depends on them.
+GUARDS: Final = (kinds.ADMISSION_POLICY, kinds.ADMISSION_BINDING)
 
 
 def gather(options: Options) -> list[Object]:
@@ -65,7 +68,15 @@ async def listed(cluster: Cluster) -> list[Object]:
     """List every kind of facts side by side; CRDs by their names alone."""
     whole = [_list(cluster, kind, Selection()) for kind in FACTS]
     found = await asyncio.gather(*whole, _list(cluster, kinds.CRD, Selection(metadata_only=True)))
-    return [obj for objects in found for obj in objects]
+    served = {obj["metadata"]["name"] for obj in found[-1]}
+    # By which others make roles: asked for only where they are, for most people may not list them.
+    theirs = [kind for some in kinds.CONTROLLED.values() for kind in some if kind.crd in served]
+    found += await asyncio.gather(*(_list(cluster, kind, Selection()) for kind in theirs))
+    objects = [obj for each in found for obj in each]
+    if any(obj["kind"] == kinds.EXCEPTION.kind for obj in objects):
+        for kind in GUARDS:
+            objects += await _list(cluster, kind, Selection())
+    return objects
 
 
 async def _list(cluster: Cluster, kind: Kind, selection: Selection) -> list[Object]:

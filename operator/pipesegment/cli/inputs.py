@@ -281,6 +281,7 @@ def _placed(obj: Any, namespace: str) -> Any:
         not isinstance(meta, Mapping)
         or meta.get("namespace") not in (None, "")
         or str(obj.get("kind")) in _CLUSTER_SCOPED
+        or obj.get("apiVersion") in (names.CROSSPLANE_IAM, names.CROSSPLANE_EKS)
     ):
         return obj
     return {**obj, "metadata": {**meta, "namespace": namespace}}

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
 from pipesegment.errors import Usage
+from pipesegment.facts.moments import moment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +32,8 @@ class Options:
     named: bool
     #: The kubeconfig was, by --kubeconfig.
     file_named: bool = False
+    #: What time it is for exceptions, by --at; None for now.
+    at: datetime | None = None
 
     def in_cluster(self) -> "Options":
         """Give the same options, for a verb that asks the cluster unless it is told otherwise."""
@@ -37,7 +41,7 @@ class Options:
 
 
 def surroundings() -> Callable[[F], F]:
-    """Add `-f`, `--facts`, `-n`, `--cluster`, `--context`, `--kubeconfig`, given to the verb as `options`."""
+    """Add `-f`, `--facts`, `-n`, `--cluster`, `--context`, `--kubeconfig`, `--at`, given to the verb as `options`."""
 
     def decorate(function: F) -> F:
         @wraps(function)
@@ -48,6 +52,7 @@ def surroundings() -> Callable[[F], F]:
             in_cluster: bool,
             context: str | None,
             kubeconfig: str | None,
+            at: str | None,
             **rest: Any,
         ) -> Any:
             source = click.get_current_context().get_parameter_source("kubeconfig")
@@ -63,12 +68,37 @@ def surroundings() -> Callable[[F], F]:
                 kubeconfig or "",
                 asked or context is not None,
                 asked,
+                _moment(at),
             )
             return function(options=options, **rest)
 
         for option in reversed(_OPTIONS):
             wrapped = option(wrapped)
         return wrapped  # type: ignore[return-value] # click's decorators keep the function callable as before
+
+    return decorate
+
+
+def of_cluster() -> Callable[[F], F]:
+    """Add `-n`, `--context`, `--kubeconfig`, given as `options`, to a verb that knows nothing but the cluster."""
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def wrapped(namespace: str | None, context: str | None, kubeconfig: str | None, **rest: Any) -> Any:
+            source = click.get_current_context().get_parameter_source("kubeconfig")
+            asked = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
+            if namespace and not _NAME.fullmatch(namespace):
+                raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
+            named = asked or context is not None
+            options = Options(
+                (), (), namespace or "", cluster=True, context=context or "", kubeconfig=kubeconfig or "", named=named,
+                file_named=asked,
+            )  # fmt: skip
+            return function(options=options, **rest)
+
+        for option in reversed(_OF_CLUSTER):
+            wrapped = option(wrapped)
+        return wrapped  # type: ignore[return-value] # as above
 
     return decorate
 
@@ -86,6 +116,15 @@ def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
     )
 
 
+def _moment(at: str | None) -> datetime | None:
+    if at is None:
+        return None
+    found = moment(at)
+    if found is None:
+        raise Usage(f"--at: is no time: '{at}': write it as 2030-01-31T12:00:00Z")
+    return found
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "-f",
@@ -93,7 +132,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "files",
         type=_PATH,
         multiple=True,
-        help="Segments, grants and classes: a file, a folder, or - for stdin. Repeatable.",
+        help="Segments, grants, classes, exceptions and approvals: a file, a folder, or - for stdin. Repeatable.",
     ),
     click.option(
         "--facts",
@@ -121,4 +160,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="The kubeconfig. As a flag it also takes facts from its cluster; the variable alone does not.  "
         "[env: KUBECONFIG]",
     ),
+    click.option("--at", "at", metavar="TIME", help="What time it is for SegmentExceptions.  [default: now]"),
+)
+
+_OF_CLUSTER: tuple[Callable[[Any], Any], ...] = (
+    click.option("-n", "--namespace", "namespace", help="The namespace, where it is not said otherwise."),
+    click.option("--context", "context", help="The kubeconfig's context.  [default: the current one]"),
+    click.option("--kubeconfig", "kubeconfig", envvar="KUBECONFIG", help="The kubeconfig.  [env: KUBECONFIG]"),
 )

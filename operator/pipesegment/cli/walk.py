@@ -31,6 +31,7 @@ from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
 from pipesegment.verify.moment import Seen
 from pipesegment.world import kinds
+from pipesegment.world.clock import utc
 
 #: The place of documents that nobody gave: they are the cluster's own.
 CLUSTER: Final = "cluster"
@@ -140,7 +141,7 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
             for refusal in problem.refusals:
                 output.say(f"  {refusal}")
     with output.progress("looking at what is there"):
-        found = snapshot(merged(read.facts, documents))
+        found = replace(snapshot(merged(read.facts, documents)), now=options.at or utc())
     if seen is not None and kinds.DAEMON_SET.kind not in seen.unread:
         found = replace(found, others=replace(found.others, daemon_sets=found.others.daemon_sets or {}))
     return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen)

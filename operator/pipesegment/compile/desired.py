@@ -27,8 +27,18 @@ class ObjectID(NamedTuple):
 
     @property
     def in_cloud(self) -> bool:
-        """Tell whether it lives in AWS: no API server of Kubernetes knows it."""
-        return self.api_version in names.CLOUD_API_VERSIONS
+        """Tell whether it is brought about apart from the network: it lives in AWS, or another controller makes it there."""
+        return self.api_version in names.CLOUD_API_VERSIONS or self.by_controller
+
+    @property
+    def by_controller(self) -> bool:
+        """Tell whether it is a custom resource by which another controller makes something in AWS."""
+        return self.api_version in names.CONTROLLED_API_VERSIONS
+
+    @property
+    def is_role(self) -> bool:
+        """Tell whether it is a role of IAM, however it is made."""
+        return self.kind == names.IAM_ROLE or (self.by_controller and self.kind == names.CONTROLLED_ROLE)
 
     def __str__(self) -> str:
         """Render as `Kind namespace/name`."""
@@ -52,7 +62,7 @@ class Desired:
 
     @property
     def in_cluster(self) -> "Desired":
-        """What of it the API server holds; AWS out of reach must never delay that."""
+        """What of it is the network's and the accounts'; AWS, or whoever makes things there, must never delay that."""
         return replace(self, objects=tuple(obj for obj in self.objects if not ObjectID.of(obj).in_cloud))
 
     @property

@@ -17,7 +17,7 @@ _ACCOUNT: Final = re.compile(r"([a-z0-9][-a-z0-9]*)/([a-z0-9][-a-z0-9.]*)\Z", re
 def labels(reach: Reach, stage: StageReach) -> dict[str, str]:
     """Give the labels by which the admission policies are bound to a stage."""
     found = {}
-    if stage.closed:
+    if stage.closed and not stage.sealed:
         # Its pods are another stage's, who has the say about their account.
         found[names.PART_LABEL] = "closed"
     if stage.wired and not _is_united(reach, stage):
@@ -27,6 +27,8 @@ def labels(reach: Reach, stage: StageReach) -> dict[str, str]:
         found[names.CONTROLLERS_LABEL] = "named"
     if rails.lockdown:
         found[names.LOCKDOWN_LABEL] = "true"
+    if rails.exclusive:
+        found[names.EXCLUSIVE_LABEL] = "true"
     return found
 
 

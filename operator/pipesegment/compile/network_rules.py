@@ -38,7 +38,7 @@ def stands_for_names(edge: Edge) -> Problem:
             "AwsServiceCoarse",
             f"{edge.described} is open to every public address at these ports, because the SegmentClass has them stand for "
             f"services without an endpoint ({', '.join(edge.names)})",
-            "create the endpoint, and have the platform team name the VPC in the SegmentClass (spec.aws.vpcID)",
+            "create the endpoint in the VPC that the SegmentClass names (spec.aws.vpcID)",
         )
     if edge.looked_up:
         number = f"{len(edge.peers)} addresses" if len(edge.peers) > 1 else "one address"

@@ -7,6 +7,7 @@ from pipesegment.compile.cilium import cilium_policies
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.expressible import split
 from pipesegment.compile.granted import granted_calls
+from pipesegment.compile.groups import security_groups
 from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.identity import role_bindings, service_accounts
 from pipesegment.compile.istio import istio_objects
@@ -29,6 +30,7 @@ def compile_segment(reach: Reach) -> Desired:
         *identified.objects,
         *service_accounts(said.reach, identified.annotations),
         *role_bindings(said.reach),
+        *security_groups(said.reach),
         *network_policies(wire),
         *cilium_policies(wire),
         *istio_objects(said.reach),

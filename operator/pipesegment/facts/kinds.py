@@ -51,17 +51,26 @@ _GROUPS: Final[Mapping[str, str]] = {
     "ConfigMap": "",
     **dict.fromkeys(("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD),
     **dict.fromkeys(("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), "rbac.authorization.k8s.io"),
+    **dict.fromkeys(("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"), "admissionregistration.k8s.io"),
     "CiliumNetworkPolicy": "cilium.io",
     "CiliumClusterwideNetworkPolicy": "cilium.io",
     # As `compile --aws` prints them; no cluster has any.
     names.IAM_ROLE: "iam.amazonaws.com",
     names.POD_IDENTITY_ASSOCIATION: "eks.amazonaws.com",
+    "SecurityGroupPolicy": "vpcresources.k8s.aws",
+    **dict.fromkeys(("RolePolicy", "RolePolicyAttachment"), names.CROSSPLANE_IAM.partition("/")[0]),
     **dict.fromkeys(names.KINDS, names.GROUP),
 }
 
 
 #: Groups that have a kind of the same name.
-_FURTHER: Final[Mapping[str, tuple[str, ...]]] = {"AuthorizationPolicy": (_LINKERD,)}
+_FURTHER: Final[Mapping[str, tuple[str, ...]]] = {
+    "AuthorizationPolicy": (_LINKERD,),
+    **dict.fromkeys(
+        (names.CONTROLLED_ROLE, names.POD_IDENTITY_ASSOCIATION),
+        tuple(sorted(version.partition("/")[0] for version in names.CONTROLLED_API_VERSIONS)),
+    ),
+}
 
 
 def is_read(obj: Mapping[str, Any]) -> bool:
@@ -78,6 +87,8 @@ def wrong(obj: Mapping[str, Any]) -> Iterator[Refusal]:
     fields = _FIELDS.get(obj["kind"], {})
     if str(obj.get("apiVersion", "")).startswith(_LINKERD):
         fields = _LINKERD_FIELDS.get(obj["kind"], {})
+    if obj.get("apiVersion") in names.CONTROLLED_API_VERSIONS:
+        fields = _SOME
     shape = {"apiVersion": TEXT, "metadata": Must(_METADATA), **fields}
     if obj["kind"] == "EndpointSlice" and obj.get("addressType") in FAMILIES:
         shape["endpoints"] = [{"addresses": [ADDRESS]}]
@@ -253,13 +264,39 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "status": dict.fromkeys(("desiredNumberScheduled", "numberReady"), WHOLE),
     },
     "ConfigMap": {"data": TEXTS},
+    **dict.fromkeys(("SecurityGroupPolicy", "RolePolicy", "RolePolicyAttachment"), _SOME),
     names.IAM_ROLE: _SOME,
     names.POD_IDENTITY_ASSOCIATION: _SOME,
     **dict.fromkeys(("Role", "ClusterRole"), _RIGHTS),
     **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), _BINDING),
     "CiliumNetworkPolicy": _CILIUM,
     "CiliumClusterwideNetworkPolicy": _CILIUM,
-    names.SEGMENT: {"status": {"class": dict.fromkeys(("name", "uid"), TEXT), "inventory": [_ENTRY]}},
+    "ValidatingAdmissionPolicy": {
+        "spec": {
+            "failurePolicy": TEXT,
+            "matchConstraints": {
+                **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),
+                "resourceRules": [{key: [TEXT] for key in ("apiGroups", "operations", "resources", "resourceNames")}],
+                "excludeResourceRules": [{}],
+            },
+        }
+    },
+    "ValidatingAdmissionPolicyBinding": {
+        "spec": {
+            "policyName": TEXT,
+            "validationActions": [TEXT],
+            "matchResources": {
+                **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),
+                **{key: [{}] for key in ("resourceRules", "excludeResourceRules")},
+            },
+        }
+    },
+    names.SEGMENT: {
+        "status": {
+            "class": dict.fromkeys(("name", "uid"), TEXT),
+            "inventory": [_ENTRY],
+        }
+    },
     names.GRANT: {"status": {"namespaces": [dict.fromkeys(("namespace", "uid"), Must(TEXT))]}},
-    names.CLASS: {"status": {}},
+    **{key: {"status": {}} for key in (names.CLASS, names.EXCEPTION, names.APPROVAL)},
 }

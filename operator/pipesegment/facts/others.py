@@ -1,10 +1,9 @@
 """What others run and write that may undo a segment: network engines' DaemonSets, policies of meshes and of Cilium.
 
-The operator follows the DaemonSets alone; `pipesegment verify` reads all of them. What nobody looked at is None, which is
-something else than empty.
+What nobody looked at is None where that matters, which is something else than empty.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -79,19 +78,19 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What is known of others. `daemon_sets` is None where nobody looked; `foreign` holds the foreign objects given.
+    """What is known of others. `daemon_sets` is None where nobody looked.
 
-    `auto_mode` is what EKS Auto Mode is told about NetworkPolicies, None where nobody looked. `rights` are by foreign bindings.
+    `foreign` holds policies by kind with its group (`cilium.io/CiliumNetworkPolicy`), namespace ('' without one) and name; `auto_mode` is what EKS Auto Mode is told about NetworkPolicies, None where nobody looked. `rights` are by foreign bindings.
     """
 
     daemon_sets: Mapping[str, Mapping[str, DaemonSet]] | None = None
-    foreign: tuple[Foreign, ...] = ()
+    foreign: Mapping[str, Mapping[str, Mapping[str, Foreign]]] = field(default_factory=dict)
     auto_mode: bool | None = None
     rights: Rights = field(default_factory=Rights)
 
-    def of_kind(self, kind: str) -> tuple[Foreign, ...]:
-        """Give the foreign objects of a kind."""
-        return tuple(found for found in self.foreign if found.kind == kind)
+    def at(self, kind: str, namespace: str) -> Iterable[Foreign]:
+        """Give the foreign objects of a kind in a namespace."""
+        return self.foreign.get(kind, {}).get(namespace, {}).values()
 
 
 def daemon_set(obj: Raw) -> DaemonSet:
@@ -108,7 +107,7 @@ def daemon_set(obj: Raw) -> DaemonSet:
 def others(objects: Sequence[Raw]) -> Others:
     """Collect from plain objects; what is ours, and every other kind, is passed over."""
     sets: dict[str, dict[str, DaemonSet]] = {}
-    foreign = []
+    foreign: dict[str, dict[str, dict[str, Foreign]]] = {}
     auto_mode = None
     for obj in objects:
         meta = obj.get("metadata") or {}
@@ -119,15 +118,11 @@ def others(objects: Sequence[Raw]) -> Others:
             case "ConfigMap" if (meta.get("namespace"), meta.get("name")) == ("kube-system", AUTO_MODE):
                 auto_mode = (obj.get("data") or {}).get(_AUTO_MODE_KEY) == "true"
             case _:
-                read = reader(obj)
-                if read is not None and not is_ours(obj):
-                    foreign.append(read(obj))
-    return Others(sets or None, tuple(foreign), auto_mode, rights(objects))
-
-
-def reader(obj: Raw) -> Callable[[Raw], Foreign] | None:
-    """Find who reads an object of a mesh or of Cilium; None for every other kind."""
-    return _READERS.get((str(obj.get("apiVersion", "")).partition("/")[0], str(obj.get("kind"))))
+                kind = f"{str(obj.get('apiVersion', '')).partition('/')[0]}/{obj.get('kind')}"
+                if kind in FOREIGN and not is_ours(obj):
+                    policy = FOREIGN[kind](obj)
+                    foreign.setdefault(kind, {}).setdefault(policy.namespace, {})[policy.name] = policy
+    return Others(sets or None, foreign, auto_mode, rights(objects))
 
 
 def _container(raw: Raw) -> Container:
@@ -222,13 +217,22 @@ def _match_labels(selector: Raw | None) -> Selector:
     return Selector.of((selector or {}).get("matchLabels"))
 
 
-_READERS: Final[Mapping[tuple[str, str], Callable[[Raw], Foreign]]] = {
-    ("security.istio.io", "AuthorizationPolicy"): _authorization,
-    ("security.istio.io", "PeerAuthentication"): _authentication,
-    ("networking.istio.io", "Sidecar"): _sidecar,
-    ("policy.linkerd.io", "AuthorizationPolicy"): _linkerd_policy,
-    ("policy.linkerd.io", "ServerAuthorization"): _server_authorization,
-    ("policy.linkerd.io", "Server"): _server,
-    ("cilium.io", "CiliumNetworkPolicy"): _cilium,
-    ("cilium.io", "CiliumClusterwideNetworkPolicy"): _cilium,
+ISTIO_AUTHORIZATION: Final = "security.istio.io/AuthorizationPolicy"
+ISTIO_AUTHENTICATION: Final = "security.istio.io/PeerAuthentication"
+ISTIO_SIDECAR: Final = "networking.istio.io/Sidecar"
+LINKERD_AUTHORIZATION: Final = "policy.linkerd.io/AuthorizationPolicy"
+LINKERD_SERVER_AUTHORIZATION: Final = "policy.linkerd.io/ServerAuthorization"
+LINKERD_SERVER: Final = "policy.linkerd.io/Server"
+CILIUM_POLICY: Final = "cilium.io/CiliumNetworkPolicy"
+CILIUM_CLUSTERWIDE: Final = "cilium.io/CiliumClusterwideNetworkPolicy"
+#: Who reads the policies of each kind.
+FOREIGN: Final[Mapping[str, Callable[[Raw], Foreign]]] = {
+    ISTIO_AUTHORIZATION: _authorization,
+    ISTIO_AUTHENTICATION: _authentication,
+    ISTIO_SIDECAR: _sidecar,
+    LINKERD_AUTHORIZATION: _linkerd_policy,
+    LINKERD_SERVER_AUTHORIZATION: _server_authorization,
+    LINKERD_SERVER: _server,
+    CILIUM_POLICY: _cilium,
+    CILIUM_CLUSTERWIDE: _cilium,
 }

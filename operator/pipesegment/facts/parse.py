@@ -13,7 +13,8 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts import hostnames, vpc
+from pipesegment.facts import emergency, hostnames, vpc
+from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.others import daemon_set, others
 from pipesegment.facts.owners import is_ours
@@ -38,7 +39,15 @@ from pipesegment.facts.snapshot import (
     Snapshot,
 )
 from pipesegment.findings import Refusal
-from pipesegment.spec.documents import parse_claim, parse_class, parse_grant, parse_segment
+from pipesegment.spec.documents import (
+    parse_approval,
+    parse_claim,
+    parse_class,
+    parse_exception,
+    parse_grant,
+    parse_segment,
+)
+from pipesegment.spec.exception import spec_hash
 
 Raw = Mapping[str, Any]
 _EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
@@ -165,9 +174,17 @@ def network_policy(obj: Raw) -> NetworkPolicy:
 
 def segment(obj: Raw) -> Segment:
     """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
-    recorded = ((obj.get("status") or {}).get("class") or {}).get("uid", "")
+    status = obj.get("status") or {}
+    recorded = (status.get("class") or {}).get("uid", "")
+    unfit = any(_does_not_conform(c) for c in status.get("conditions") or ())
     spec, refusals = _spec(parse_segment, obj)
-    return Segment(meta(obj), spec, recorded, refusals, _status(obj))
+    return Segment(meta(obj), spec, recorded, refusals, unfit, _status(obj))
+
+
+def _does_not_conform(condition: Any) -> bool:
+    # Nobody holds the conditions of a file to their shape: nothing else is read of them.
+    read = condition if isinstance(condition, Mapping) else {}
+    return read.get("type") == "Conforming" and read.get("status") == "False"
 
 
 def grant(obj: Raw) -> Grant:
@@ -183,6 +200,28 @@ def segment_class(obj: Raw) -> Class:
     claimed = spec or parse_claim(obj)
     claim = Claim(canonical(claimed.namespace_selector), claimed.priority) if claimed else None
     return Class(meta(obj, namespaced=False), spec, refusals, _status(obj), claim)
+
+
+def segment_exception(obj: Raw) -> SegmentException:
+    """Read a SegmentException; a refused one opens nothing."""
+    spec, refusals = _spec(parse_exception, obj)
+    return SegmentException(meta(obj), spec, spec_hash(obj.get("spec") or {}), refusals, _status(obj))
+
+
+def segment_approval(obj: Raw) -> SegmentApproval:
+    """Read a SegmentApproval; a refused one approves nothing."""
+    spec, refusals = _spec(parse_approval, obj)
+    return SegmentApproval(meta(obj), spec, refusals, _status(obj))
+
+
+def admission_policy(obj: Raw) -> emergency.AdmissionPolicy:
+    """Read a ValidatingAdmissionPolicy."""
+    return emergency.policy(obj, meta(obj, namespaced=False))
+
+
+def admission_binding(obj: Raw) -> emergency.AdmissionBinding:
+    """Read a ValidatingAdmissionPolicyBinding."""
+    return emergency.binding(obj, meta(obj, namespaced=False))
 
 
 def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple[Refusal, ...]]:
@@ -210,6 +249,10 @@ PARSERS: Final[Mapping[str, Callable[[Raw], Any]]] = {
     names.SEGMENT: segment,
     names.GRANT: grant,
     names.CLASS: segment_class,
+    names.EXCEPTION: segment_exception,
+    names.APPROVAL: segment_approval,
+    "ValidatingAdmissionPolicy": admission_policy,
+    "ValidatingAdmissionPolicyBinding": admission_binding,
 }
 
 _FIELDS: Final = {
@@ -220,8 +263,11 @@ _FIELDS: Final = {
     "Gateway": "gateways",
     names.SEGMENT: "segments",
     names.GRANT: "grants",
+    names.EXCEPTION: "exceptions",
+    names.APPROVAL: "approvals",
 }
 _CLUSTER_FIELDS: Final = {"Namespace": "namespaces", "Node": "nodes", names.CLASS: "classes"}
+_GUARDS: Final = {"ValidatingAdmissionPolicy": "policies", "ValidatingAdmissionPolicyBinding": "bindings"}
 
 
 def snapshot(objects: Iterable[Raw]) -> Snapshot:
@@ -231,6 +277,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     """
     flat: dict[str, Any] = {name: {} for name in _CLUSTER_FIELDS.values()}
     nested: dict[str, Any] = {name: {} for name in _FIELDS.values()}
+    guards: dict[str, Any] = {name: {} for name in _GUARDS.values()}
     crds: set[str] = set()
     answers: list[Raw] = []
     every = tuple(_flatten(objects))
@@ -243,6 +290,9 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
         elif kind in _CLUSTER_FIELDS:
             value = PARSERS[kind](obj)
             flat[_CLUSTER_FIELDS[kind]][value.meta.name] = value
+        elif kind in _GUARDS:
+            value = PARSERS[kind](obj)
+            guards[_GUARDS[kind]][value.meta.name] = value
         elif kind in _FIELDS:
             value = PARSERS[kind](obj)
             nested[_FIELDS[kind]].setdefault(value.meta.namespace, {})[value.meta.name] = value
@@ -252,6 +302,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     return Snapshot(
         **flat,
         **nested,
+        guards=Guards(**guards, prefix=emergency.prefix(guards["policies"])),
         seen=seen,
         crds=frozenset(crds),
         others=others(every),

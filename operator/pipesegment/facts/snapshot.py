@@ -6,11 +6,13 @@ snapshot costs nothing. Whoever holds one must not await between reading it and 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
+from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
 from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
@@ -163,7 +165,8 @@ class Node:
 class Segment:
     """A PipelineSegment with its parsed spec; `spec` is None when it is refused (it counts for nothing), `refusals` say why.
 
-    `class_uid` is the class that its status recorded last ('' when none did). `memo` keeps what pure functions derived
+    `class_uid` is the class that its status recorded last ('' when none did), `unfit` whether it recorded that the segment
+    does not conform. `memo` keeps what pure functions derived
     from this very value, so that a thousand neighbours need not derive it again.
     """
 
@@ -171,6 +174,7 @@ class Segment:
     spec: PipelineSegmentSpec | None
     class_uid: str = ""
     refusals: tuple[Refusal, ...] = ()
+    unfit: bool = False
     #: What the object's status said when it was read, as JSON.
     status: bytes = field(default=b"", compare=False, repr=False)
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -231,6 +235,11 @@ class Snapshot:
     #: These pods by their labels, where somebody keeps them so.
     labelled: ByLabel[Pod] | None = field(default=None, compare=False, repr=False)
     others: Others = field(default_factory=Others)
+    exceptions: Mapping[str, Mapping[str, SegmentException]] = field(default_factory=dict)
+    approvals: Mapping[str, Mapping[str, SegmentApproval]] = field(default_factory=dict)
+    guards: Guards = field(default_factory=Guards)
+    #: What time it is; while nobody knows, no exception opens anything, and every seal holds.
+    now: datetime | None = None
     #: None as long as nobody looked: then nothing is known of any endpoint.
     vpc_endpoints: tuple[VPCEndpoint, ...] | None = None
     #: VPCs whose endpoints these are (None: every one), and of those that were read long ago, when.

@@ -7,7 +7,7 @@ is written from this table.
 from collections.abc import Mapping
 from typing import Final
 
-from pipesegment.lint import cloud, endpoints, enforcement, hostnames, meshes
+from pipesegment.lint import cloud, endpoints, enforcement, exceptions, hostnames, meshes
 from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
@@ -420,7 +420,10 @@ _ENTRIES: Final = (
 CATALOGUE: Final[Mapping[str, Entry]] = {
     entry.reason: entry
     for entry in sorted(
-        (*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES, *endpoints.ENTRIES, *hostnames.ENTRIES),
+        (
+            *(*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES, *endpoints.ENTRIES),
+            *(*exceptions.ENTRIES, *hostnames.ENTRIES),
+        ),
         key=lambda e: e.code,
     )
 }

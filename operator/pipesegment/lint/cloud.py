@@ -56,6 +56,42 @@ ENTRIES: Final = (
         "Have the class's rolePath set back, or delete the role: it is made anew.",
     ),
     Entry(
+        "PS741",
+        "GroupsUnserved",
+        "error",
+        "Nobody gives pods security groups here",
+        "The kind SecurityGroupPolicy comes with EKS and is not installed. No policy is written, and pods have the groups of "
+        "their node.",
+        "Run the pipeline on EKS, or leave securityGroupIDs out. Offline, give the CustomResourceDefinition by --facts.",
+    ),
+    Entry(
+        "PS742",
+        "GroupsPending",
+        "warning",
+        "Pods from before the stage's security groups",
+        "A pod keeps the groups that it was scheduled with. Those that have no network interface of their own are in the "
+        "node's groups; whether the others have the groups of today, nothing in the cluster tells.",
+        "Delete these pods, or let them end.",
+    ),
+    Entry(
+        "PS743",
+        "GroupsOff",
+        "warning",
+        "No node can take pods with security groups",
+        "The VPC CNI gives pods an interface of their own only with ENABLE_POD_ENI. Without it they wait for a node for ever.",
+        "Set ENABLE_POD_ENI=true in DaemonSet aws-node.",
+    ),
+    Entry(
+        "PS744",
+        "GroupsStrict",
+        "error",
+        "Security groups in strict mode beside NetworkPolicies",
+        "AWS asks for the standard mode wherever pods have security groups and NetworkPolicies; strict is what holds when "
+        "nothing is set. In the standard mode calls between pods and their own node, and calls that the node translates, "
+        "pass the pod's groups by: NetworkPolicies hold there.",
+        "Set POD_SECURITY_GROUP_ENFORCING_MODE=standard in DaemonSet aws-node.",
+    ),
+    Entry(
         "PS711",
         "WildResource",
         "warning",

@@ -135,7 +135,7 @@ def plan(
         for target, obj in wanted.items()
     ]
     for target, found in live.items():
-        if target not in wanted and _ours(found, desired, recorded.get(target, "")):
+        if target not in wanted and is_ours(found, desired, recorded.get(target, "")):
             action, why = (Action.UNCHANGED, Why.TERMINATING) if found.deleting else (Action.DELETED, Why.REMOVED)
             changes.append(Change(action, target, why, None, found))
     return ChangeSet(tuple(sorted(changes, key=lambda change: change.id)))
@@ -163,7 +163,7 @@ def _wanted(
     if found is None:
         # What we remember or recorded existed: somebody deleted it.
         return Change(Action.CREATED, target, Why.DRIFT if known or recorded else Why.NEW, obj)
-    if not _ours(found, desired, recorded):
+    if not is_ours(found, desired, recorded):
         why = Why.OTHER_OWNER if found.managed_by_us or found.owner else Why.FOREIGN
         return Change(Action.CONFLICT, target, why, obj, found)
     if found.deleting:
@@ -182,7 +182,8 @@ def _wanted(
     return Change(Action.CONFIGURED, target, Why.DRIFT, obj, found)
 
 
-def _ours(found: Live, desired: Desired, recorded: str) -> bool:
+def is_ours(found: Live, desired: Desired, recorded: str = "") -> bool:
+    """Tell whether an object was made for whom something is desired; `recorded` is the uid that the inventory has of it."""
     if not desired.uid:
         return found.managed_by_us and _labelled_for(found, desired)
     # Somebody may have taken our label away: then the recorded uid tells that it is the object that we made.

@@ -8,14 +8,19 @@ rule opens something. What the API server fills in or leaves out by itself is no
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from pipesegment import names
 from pipesegment.compile.desired import Object
 
 #: Top-level fields that never are ours to compare.
 _SERVER: Final = frozenset({"apiVersion", "kind", "status"})
 #: Kinds whose top-level fields other controllers write too.
 _SHARED_KINDS: Final = frozenset({"ServiceAccount"})
+#: What other controllers fill in as they see fit (defaults, what AWS answers): there only what we name counts…
+_FILLED: Final = names.CONTROLLED_API_VERSIONS
+#: …but for what gives rights: whatever somebody adds there is a difference.
+_RIGHTS: Final = frozenset({"spec.inlinePolicies"})
 #: Lists in shared parts that are maps by this key for the API server (`x-kubernetes-list-map-keys`).
-_KEYED: Final = {"ownerReferences": "uid", "imagePullSecrets": "name", "secrets": "name"}
+_KEYED: Final = {"ownerReferences": "uid", "imagePullSecrets": "name", "secrets": "name", "tags": "key"}
 #: Fields that the API server fills: key and value.
 _DEFAULTS: Final = {"protocol": "TCP"}
 
@@ -38,7 +43,7 @@ def differences(desired: Object, live: Object) -> tuple[Difference, ...]:
 def project(live: Object, desired: Object) -> dict[str, Any]:
     """Cut a live object down to what is compared with `desired`, so that the two can be shown side by side."""
     whole = {key: live[key] for key in ("apiVersion", "kind") if key in live}
-    shared = desired["kind"] in _SHARED_KINDS
+    shared = _is_shared(desired)
     for key in sorted(desired):
         if key in _SERVER or key not in live:
             continue
@@ -47,15 +52,21 @@ def project(live: Object, desired: Object) -> dict[str, Any]:
 
 
 def _shared_or_own(desired: Object, live: Object) -> Iterator[Difference]:
-    shared = desired["kind"] in _SHARED_KINDS
     for key in sorted(desired):
         if key in _SERVER:
             continue
-        yield from _compare(key, live.get(key), desired[key], shared=shared or key == "metadata")
+        yield from _compare(key, live.get(key), desired[key], shared=_is_shared(desired) or key == "metadata")
+
+
+def _is_shared(obj: Object) -> bool:
+    """Tell whether others write to more than an object's metadata."""
+    return obj["kind"] in _SHARED_KINDS or obj["apiVersion"] in _FILLED
 
 
 def _compare(path: str, old: Any, new: Any, *, shared: bool) -> Iterator[Difference]:
     old, new = _plain(old), _plain(new)
+    if path in _RIGHTS:
+        old, new, shared = old or {}, new or {}, False
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = set(new) if shared else _significant(old, new)
         for key in sorted(keys):

@@ -79,7 +79,9 @@ class Live:
 
     def names_owner(self, uid: str) -> bool:
         """Tell whether it says itself that it exists for the segment or class with this uid."""
-        return bool(uid) and (self.owner == uid or (bool(self.owner) and self.segment_uid == uid))
+        # What another controller shall see to the end has no owner, or the garbage collector would take it away first.
+        made = bool(self.owner) or self.id.by_controller
+        return bool(uid) and (self.owner == uid or (made and self.segment_uid == uid))
 
 
 def owner_of(meta: Mapping[str, Any]) -> str:

@@ -60,8 +60,9 @@ from pipesegment.plan.terms import Words
 #: What says who somebody is, or what somebody is called: it opens nothing by itself, and is there before and after what
 #: does. A sidecar that knew nothing but names, and these not yet, would cut off what is open.
 _IDENTITY: Final = frozenset({"ServiceAccount", "MeshTLSAuthentication", "ServiceEntry"})
-#: Kinds that give rights: taken away first, given last.
-_RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding"})
+#: Kinds that give rights: taken away first, given last. Security groups are rights, too: pods keep those that they were
+#: scheduled with, so that no order of ours could make a fence of them (docs/adr/0054).
+_RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding", "SecurityGroupPolicy"})
 
 
 def needs(changes: ChangeSet, restraint: Restraint = Restraint.NONE) -> tuple[ObjectID, ...]:
@@ -78,13 +79,14 @@ def safe_sequence(
     surroundings: Iterable[Object] = (),
     restraint: Restraint = Restraint.NONE,
     withdrawn: Container[ObjectID] = frozenset(),
+    sealed: Container[str] = frozenset(),
 ) -> Sequence:
     """Order the writes of a ChangeSet, with the steps between that safety needs.
 
     `live_objects` holds what `needs` names, None for an object that has gone meanwhile; raises KeyError for one that is
     missing. `surroundings` are the policies of the namespaces concerned that are not of this ChangeSet: every
     NetworkPolicy unless it provably selects none of these pods, and as many AuthorizationPolicies as are known.
-    `withdrawn` are deletions in other namespaces that nothing may hold back.
+    `withdrawn` are deletions in other namespaces that nothing may hold back, `sealed` stages whose closing nothing may.
     """
     restraint = _restrained(changes, restraint)
     passages = _passages(changes, live_objects, list(surroundings), restraint, withdrawn)
@@ -98,7 +100,7 @@ def safe_sequence(
         else:
             steps += _steps(passage, passage in turning)
     steps += _guards(passages, turning, taken)
-    allowed = [step for step in steps if _allowed(step, restraint, withdrawn)]
+    allowed = [step for step in steps if _allowed(step, restraint, withdrawn) or _seals(step, sealed)]
     ends = {step.change.id for step in allowed if step.final}
     held = {p.move.change.id for p in passages if p.move.held}
     withheld = {change.id for change in changes.writes if change.id not in ends} | held
@@ -180,7 +182,7 @@ def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain, 
         return move
     limits = {plane: intended.after(old.selector, plane, old.namespace) for plane in old.planes}
     allows = {plane: within(rules, limits[plane], intended.words) for plane, rules in old.allows.items()}
-    kept = with_rules(_bare(move.old_object), allows)
+    kept = with_rules(bare(move.old_object), allows)
     return replace(move, new=read(kept), new_object=kept, held=True)
 
 
@@ -210,7 +212,7 @@ def _steps(passage: Passage, turns: bool) -> Iterator[Step]:
         return
     if passage.way is Way.MIXED and passage.stops:
         verb: Verb = "create" if change.live is None else "apply"
-        yield Step(Wave.NARROW, verb, change.id, change, _bare(passage.middle()), final=False)
+        yield Step(Wave.NARROW, verb, change.id, change, bare(passage.middle()), final=False)
         end = replace(end, verb="apply" if end.verb == "create" else end.verb)
     yield end
 
@@ -235,7 +237,7 @@ def _guards(passages: list[Passage], turning: list[Passage], taken: set[ObjectID
         change, obj = passage.move.change, passage.move.new_object
         assert obj is not None
         for number in count():
-            guard = shut(_bare(obj), _guard_name(obj, number))
+            guard = shut(bare(obj), _guard_name(obj, number))
             target = ObjectID.of(guard)
             if target not in taken:
                 taken.add(target)
@@ -302,6 +304,11 @@ def _allowed(step: Step, restraint: Restraint, withdrawn: Container[ObjectID]) -
             return step.wave is Wave.RELEASE or (narrows and (elsewhere or step.id in withdrawn))
 
 
+def _seals(step: Step, sealed: Container[str]) -> bool:
+    """Tell whether a step closes a sealed stage: it is made, and repaired, where nothing else would be."""
+    return step.change.stage in sealed and step.wave <= Wave.NARROW
+
+
 def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:
     """Say what each call may assume of its object; a guard is not the object of its change."""
     seen: set[ObjectID] = set()
@@ -314,7 +321,7 @@ def _preconditions(steps: Iterable[Step]) -> Iterator[Step]:
         seen.add(step.id)
 
 
-def _bare(obj: Object) -> dict[str, Any]:
+def bare(obj: Object) -> dict[str, Any]:
     """Leave of an object what we may write: a live one carries the server's fields and perhaps other people's."""
     meta = obj["metadata"]
     ours = {key: meta[key] for key in ("name", "namespace") if key in meta}

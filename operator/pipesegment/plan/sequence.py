@@ -4,8 +4,8 @@ Inside one wave the order does not matter and every subset of it is safe, so tha
 wave begins only when every step before it succeeded; after a failure the rest of its wave may run, and nothing more.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from itertools import groupby
 from typing import Literal
@@ -46,7 +46,7 @@ class Restraint(Enum):
 class Step:
     """One API call.
 
-    `final` is False for a policy on its way that a later step brings to its end. `uid` and `resource_version` are
+    `details` are what an audit line tells beside it. `final` is False for a policy on its way that a later step brings to its end. `uid` and `resource_version` are
     preconditions; '' where an earlier step of the same object decides them, or (create) where nothing may exist.
     """
 
@@ -58,6 +58,7 @@ class Step:
     final: bool = True
     uid: str = ""
     resource_version: str = ""
+    details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Declaration:
         """Give the source's stages whose words count, enforced or not: a stage in Observe declares all the same."""
         source = question.source
         if isinstance(source, PodEnd):
-            yield from (m for m in self._members.of(source) if not self._members.yields(m))
+            yield from filter(self._members.declares, self._members.of(source))
 
     def _accepts(self, target: Member, said: Said[AcceptEntry], question: Question) -> bool:
         """Tell whether an entry means the source at the port; another stage must also have said that it comes."""

@@ -6,6 +6,7 @@ admit is already closed here, with a Finding that says why.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -240,9 +241,13 @@ class StageReach:
     egress: tuple[Edge, ...] = ()
     ingress: tuple[Edge, ...] = ()
     closed: bool = False
+    #: By which SegmentException it is sealed; then it is `closed`, and its pods are still its own.
+    sealed: str = ""
     runner: "RunnerReach | None" = None
     #: Its role in AWS; None without one, or where the class refuses it.
     cloud: CloudIdentity | None = None
+    #: The security groups in AWS that its pods are given.
+    groups: tuple[str, ...] = ()
     #: The stage's own Services behind waypoints; empty outside of the ambient mesh.
     fronts: tuple[Front, ...] = ()
     #: Ports of a stage in Linkerd that its Services declare as something else than HTTP.
@@ -328,6 +333,56 @@ class Governance:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an approval counts for its exception: `problem` says why it does not."""
+
+    approval: Key
+    uid: str
+    username: str
+    problem: str
+    created: str
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts."""
+        return not self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a SegmentException stands: in force (Open, Sealed), or why it is not.
+
+    `hash` is its spec's; `begun` when it took effect, `ends` when it ends by itself, None when not known or never;
+    `by_class` the class that governs, as (name, uid), None when it cannot be said; `sealers` its sealerGroups.
+    """
+
+    key: Key
+    uid: str
+    stage: str
+    effect: Literal["Open", "Seal"]
+    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
+    reason: str
+    message: str
+    hash: str = ""
+    approvals: tuple[Verdict, ...] = ()
+    needed: int = 0
+    begun: datetime | None = None
+    ends: datetime | None = None
+    by_class: tuple[str, str] | None = None
+    sealers: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The exception's name."""
+        return self.key.name
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it opens or seals anything now."""
+        return self.phase in {"Open", "Sealed"}
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """What one segment reaches and accepts, and all that there is to say about it."""
 
@@ -350,6 +405,8 @@ class Reach:
     cloud_refusals: tuple[Refusal, ...] = ()
     #: Host names that are followed for it, and what of them is open, for its status.
     host_names: tuple[tuple[str, Known], ...] = ()
+    #: Every exception of the segment, in force or not.
+    exceptions: tuple[Standing, ...] = ()
     #: Facts that were read, as (kind, namespace, name or '*'); a change of one makes the segment due again.
     reads: frozenset[tuple[str, str, str]] = field(default_factory=frozenset)
     #: Pods that matter, as (namespace, selector): a pod there, or a stage that selects some of them, makes it due too.

@@ -13,7 +13,7 @@ from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import engines, governance, isolation, mesh
+from pipesegment.reach import engines, exceptions, governance, isolation, mesh
 from pipesegment.reach.graph import Governance, Mode
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
 
@@ -51,6 +51,7 @@ class Member:
     meshed: tuple[mesh.ControlPlane, ...]
     age: tuple[bool, str, str]
     runner: bool = False
+    emergency: exceptions.Emergency = exceptions.CALM
 
     @property
     def stage(self) -> Stage:
@@ -87,6 +88,9 @@ class Member:
         if not self.runner:
             parts = (self.stage.reaches, self.spec.common.reaches, self.governance.spec.baseline.reaches)
             yield from self._said("reaches", *parts)
+            yield from (
+                Said(f"{self.namespace}/{self.segment} {because}", entry) for because, entry in self.emergency.opened
+            )
 
     def _accepts(self) -> Iterator["Said[AcceptEntry]"]:
         if not self.runner:
@@ -129,7 +133,11 @@ class Members:
 
     def speaks(self, member: Member) -> bool:
         """Tell whether a stage's declarations open anything: enforced, its class known, not refused for an overlap."""
-        return member.enforced and not member.governance.stalled and not self.yields(member)
+        return self.declares(member) and member.enforced and not member.governance.stalled
+
+    def declares(self, member: Member) -> bool:
+        """Tell whether a stage's words count at all, enforced or not: it is neither sealed nor refused for an overlap."""
+        return not member.emergency.sealed and not self.yields(member)
 
     def restricted_by(self, pod: PodEnd) -> str:
         """Say who closes a pod to all that nobody opens; '' when nobody does."""
@@ -215,13 +223,15 @@ def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
         return
     meta = segment.meta
     governing = governance.of_segment(segment, snapshot)
+    emergencies = exceptions.of_segment(segment, snapshot, governing)
     provider = mesh.provider(meta.namespace, governing, snapshot)
     age = (not meta.created, meta.created, meta.uid)
     for index, stage in enumerate(segment.spec.stages):
         placed = engines.place(meta.name, index, segment.spec)
         if isinstance(placed, Refusal):
             continue
-        enforced = governance.mode_of(segment.spec, stage, governing) is Mode.ENFORCE
+        emergency = emergencies.get(stage.name, exceptions.CALM)
+        enforced = governance.mode_of(segment.spec, stage, governing) is Mode.ENFORCE or bool(emergency.sealed)
         meshed = mesh.CONTROL_PLANES.get(mesh.of_stage(stage, placed.selector, governing, provider), ())
         parts = [(placed.selector, placed.needs, False)]
         if placed.runner is not None and placed.runner_needs is not None:
@@ -239,4 +249,5 @@ def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
                 meshed,
                 age,
                 runner,
+                emergency,
             )

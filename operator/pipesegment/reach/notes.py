@@ -12,7 +12,7 @@ from pipesegment.spec.segment import Port, ReachEntry
 def refused(
     scene: Scene, view: View, declared: Declared[ReachEntry], described: str, reason: str, who: str = ""
 ) -> None:
-    """Say why a stage's entry opens nothing towards another stage: `HalfOpen` or `NothingInCommon`.
+    """Say why a stage's entry opens nothing towards another stage: `HalfOpen`, `NothingInCommon` or `Sealed`.
 
     `described` is the entry's target, `who` the stage that refuses where the target does not name it.
     """
@@ -24,6 +24,14 @@ def refused(
             described,
             f"{who} has no accepts that names {_named(view.key)}, or does not exist yet",
             _declare("accepts", view.key),
+        )
+    elif reason == "Sealed":
+        scene.note(
+            declared.because,
+            "StageSealed",
+            described,
+            f"{who} is sealed by a SegmentException, and accepts nothing",
+            "have the seal lifted; the edge stays closed until then",
         )
     else:
         nothing_in_common(scene, declared.because, described, f"stage {view.key.stage}", who)

@@ -5,7 +5,7 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from pipesegment.errors import Refused
@@ -17,6 +17,7 @@ from pipesegment.reach import (
     dns,
     endpoints,
     engines,
+    exceptions,
     governance,
     grants,
     guardrails,
@@ -43,6 +44,7 @@ from pipesegment.reach.graph import (
     Reach,
     RunnerReach,
     StageReach,
+    Standing,
     Target,
 )
 from pipesegment.reach.rights import allowed
@@ -69,10 +71,17 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     overlap.within(scene, views)
     guardrails.check_segment(scene)
     _note_surroundings(scene)
+    judged = exceptions.standings(segment, snapshot, governing)
+    _note_exceptions(scene, judged)
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     held: list[GrantedCalls] = []
-    stages = tuple(_stage(scene, spec, view, view.key.stage in younger, granted, held) for view in views)
+    stages = tuple(
+        _sealed(scene, spec, view, overlapping=view.key.stage in younger)
+        if view.sealed
+        else _stage(scene, spec, view, view.key.stage in younger, granted, held)
+        for view in views
+    )
     stages, cloud_refusals = cloud.identified(scene, views, stages)
     closing = pipeline.closing(scene, spec)
     for finding in conformance.findings(scene, views, stages, closing, granted):
@@ -92,6 +101,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         refusals=tuple(scene.refusals),
         cloud_refusals=cloud_refusals,
         host_names=tuple(sorted(scene.followed.items())),
+        exceptions=judged,
         reads=frozenset(scene.reads),
         watches=frozenset(scene.watches),
     )
@@ -113,6 +123,41 @@ def _note_surroundings(scene: Scene) -> None:
     for found in (stalled, unknown, unsupported):
         if found is not None:
             scene.note(found.path, found.reason, found.target, found.message, found.fix)
+
+
+def _note_exceptions(scene: Scene, judged: Sequence[Standing]) -> None:
+    """Say which exceptions open nothing, and why; those in force show in what is open and what is sealed."""
+    for standing in judged:
+        if not standing.in_force:
+            place = exceptions.path(standing.name)
+            fix = _REMEDIES.get(standing.reason, "delete it, and ask anew if need be")
+            scene.note(place, "ExceptionIdle", f"stage {standing.stage}", f"is not in force: {standing.message}", fix)
+
+
+_REMEDIES: Final = {
+    "AwaitingApproval": "have it approved by somebody else than who asked",
+    "Unguarded": "have the platform team install the chart with admission.enabled",
+}
+
+
+def _sealed(scene: Scene, spec: PipelineSegmentSpec, view: View, *, overlapping: bool) -> StageReach:
+    """Cut a stage off: it has no edges, and nobody's edge to it is open."""
+    pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
+    return StageReach(
+        key=view.key,
+        path=view.path,
+        selector=view.selector,
+        mode=view.mode,
+        mesh=view.mesh,
+        account=_account(view, spec.stages[view.index]),
+        closed=True,
+        # The pods of one that overlaps are another stage's: that one has to be sealed.
+        sealed="" if overlapping else view.sealed,
+        runner=RunnerReach(view.placed.runner, ()) if view.placed.runner is not None else None,
+        pods=len(pods),
+        wrong_account=unwired.count(view, pods),
+        wired=unwired.is_wired(scene, view, pods),
+    )
 
 
 def _stage(

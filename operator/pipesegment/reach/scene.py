@@ -12,8 +12,9 @@ from pipesegment.facts.byselector import are_related
 from pipesegment.facts.hostnames import Known
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Service, Snapshot
-from pipesegment.findings import Finding, Refusal
-from pipesegment.reach import governance, mesh, network
+from pipesegment.findings import Finding, Refusal, quoted
+from pipesegment.reach import exceptions, governance, mesh, network
+from pipesegment.reach.exceptions import NO_EMERGENCIES, Emergency
 from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
 from pipesegment.reach.stages import Part, Stages, parts, stages_of
 from pipesegment.reach.view import View, views_of
@@ -78,7 +79,10 @@ class Scene:
             self.findings[finding] = None
 
     def refuse(self, path: str, problem: str, value: str, fix: str) -> None:
-        """Tell what the class does not allow."""
+        """Tell what the class does not allow. Of an exception it is told beside: the segment itself is not at fault."""
+        if path.startswith(f"{names.EXCEPTION}/"):
+            self.note(path, "ExceptionRefused", value, f"{problem} {quoted(value)}, so it stays closed", fix)
+            return
         refusal = Refusal(path, problem, value, fix, "Invalid", self.object)
         if len(self.refusals) < _MOST_TOLD:
             self.refusals[refusal] = None
@@ -230,13 +234,20 @@ class Scene:
         """Give a segment's stages; a stage that its preset cannot place is left out."""
         governing = self._governing(segment)
         provider = self._provider(segment.meta.namespace, governing)
-        # The memo lives as long as this very revision of the segment; class and mesh may change under it.
+        # The memo lives as long as this very revision of the segment; class, mesh and exceptions may change under it.
         memo = segment.memo.get("views")
-        if memo is not None and memo[0] is governing.spec and memo[1] == provider:
-            return memo[2]  # type: ignore[no-any-return] # stored three lines below
-        views = tuple(views_of(segment, governing, provider))
-        segment.memo["views"] = (governing.spec, provider, views)
+        emergencies = self._emergencies(segment, governing)
+        if memo is not None and memo[0] is governing.spec and memo[1] == provider and memo[2] == emergencies:
+            return memo[3]  # type: ignore[no-any-return] # stored three lines below
+        views = tuple(views_of(segment, governing, provider, emergencies))
+        segment.memo["views"] = (governing.spec, provider, emergencies, views)
         return views
+
+    def _emergencies(self, segment: Segment, governing: Governance) -> Mapping[str, Emergency]:
+        if segment.meta.namespace not in self.snapshot.exceptions:
+            return NO_EMERGENCIES  # asked for every neighbour, and there is nothing to find for nearly all
+        key = ("emergencies", segment.meta.key)
+        return self.once(key, lambda: exceptions.of_segment(segment, self.snapshot, governing))
 
     def _governing(self, segment: Segment) -> Governance:
         """Give a segment's class; whose namespace has one is found once, since every segment of it asks."""

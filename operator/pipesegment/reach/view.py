@@ -6,7 +6,7 @@ segments are seen through Views as well.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, TypeVar
 
@@ -15,6 +15,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, governance, mesh
+from pipesegment.reach.exceptions import CALM, Emergency
 from pipesegment.reach.graph import Governance, Mesh, Mode, StageKey
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
@@ -34,7 +35,8 @@ class Declared(Generic[E]):
 class View:
     """One stage, as far as its own segment and class tell.
 
-    `reaches` are its own entries, those of `common` and of the class's baseline, and what its engine needs.
+    `reaches` are its own entries, those of `common` and of the class's baseline, what its engine needs, and what exceptions
+    open. One that is `sealed` (by which exception) is enforced and has none, whatever was declared.
     """
 
     key: StageKey
@@ -47,6 +49,7 @@ class View:
     governing: Governance
     reaches: tuple[Declared[ReachEntry], ...]
     accepts: tuple[Declared[AcceptEntry], ...]
+    sealed: str = ""
 
     @property
     def path(self) -> str:
@@ -75,7 +78,9 @@ class View:
         return tuple(d for d in self.reaches if d.entry.kind in {"pods", "service", "destination"})
 
 
-def views_of(segment: Segment, governing: Governance, provider: Mesh) -> Iterator[View]:
+def views_of(
+    segment: Segment, governing: Governance, provider: Mesh, emergencies: Mapping[str, Emergency]
+) -> Iterator[View]:
     """Give a segment's stages; a stage that its preset cannot place is left out."""
     spec = segment.spec
     assert spec is not None
@@ -96,6 +101,10 @@ def views_of(segment: Segment, governing: Governance, provider: Mesh) -> Iterato
         if isinstance(placed, Refusal):
             continue
         path = f"spec.stages[{index}]"
+        emergency = emergencies.get(stage.name, CALM)
+        if emergency.sealed:
+            yield _sealed(StageKey(namespace, name, stage.name), index, stage, placed, governing, provider, emergency)
+            continue
         yield View(
             key=StageKey(namespace, name, stage.name),
             index=index,
@@ -109,9 +118,36 @@ def views_of(segment: Segment, governing: Governance, provider: Mesh) -> Iterato
                 *_declared(f"{path}.reaches", stage.reaches),
                 *shared_reaches,
                 *(Declared(engines.BECAUSE, entry) for entry in placed.needs.reaches),
+                *(Declared(because, entry) for because, entry in emergency.opened),
             ),
             accepts=(*_declared(f"{path}.accepts", stage.accepts), *shared_accepts),
         )
+
+
+def _sealed(
+    key: StageKey,
+    index: int,
+    stage: Stage,
+    placed: engines.Placed,
+    governing: Governance,
+    provider: Mesh,
+    emergency: Emergency,
+) -> View:
+    """Give a stage that is cut off, in whatever mode it was: nothing that it or its engine needs is left."""
+    runner_needs = engines.Needs() if placed.runner_needs is not None else None
+    return View(
+        key=key,
+        index=index,
+        stage=stage,
+        placed=replace(placed, needs=engines.Needs(), runner_needs=runner_needs),
+        mode=Mode.ENFORCE,
+        mesh=mesh.of_stage(stage, placed.selector, governing, provider),
+        account=stage.service_account.name or names.object_name(key.segment, stage.name),
+        governing=governing,
+        reaches=(),
+        accepts=(),
+        sealed=emergency.sealed,
+    )
 
 
 def _declared(path: str, entries: tuple[E, ...]) -> tuple[Declared[E], ...]:

@@ -40,7 +40,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why an entry that points at a stage opens nothing: `HalfOpen` or `NothingInCommon`."""
+    """Why an entry that points at a stage opens nothing: `HalfOpen`, `NothingInCommon` or `Sealed`."""
 
     reason: str
 
@@ -51,6 +51,8 @@ def ways(scene: Scene, source: View, declared: Declared[ReachEntry], target: Vie
     wanted = _wanted(scene, source, declared.entry, target)
     if wanted is None:
         return None
+    if target.sealed:
+        return Refused("Sealed")
     http = http_rules(declared.entry.http)
     narrowed, admitting = scene.once(("admitting", target.key, source.key), lambda: _admitting(scene, target, source))
     own = (source.key.namespace, source.key.segment) == (target.key.namespace, target.key.segment)

@@ -12,8 +12,8 @@ from pipesegment.report.outcome import CloudState, Outcome
 from pipesegment.report.text import counted, listing
 from pipesegment.spec.status import Reason
 
-#: Findings that say why a stage has no role.
-_GAPS: Final = frozenset({"EndpointUnknown", "RoleTooLarge"})
+#: Findings that say why a stage has no role, or no security groups.
+_GAPS: Final = frozenset({"EndpointUnknown", "RoleTooLarge", "GroupsUnserved"})
 
 
 def unread(desired: Desired, paths: dict[str, str]) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def refused(outcome: Outcome) -> list[Finding]:
 
 
 def gaps(outcome: Outcome) -> list[Finding]:
-    """Give the reasons why a stage has no role though its class allows one."""
+    """Give the reasons why a stage has no role, or no groups, though its class allows them."""
     told = (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
     return [finding for finding in told if finding.reason in _GAPS]
 
@@ -73,7 +73,11 @@ def role_arn(outcome: Outcome, stage: str) -> str | None:
     identity = next((s.cloud for s in reach.stages if s.key.stage == stage), None) if reach else None
     if identity is None or identity.role_arn:
         return identity.role_arn if identity else None
-    for change in outcome.cloud.changes.changes if outcome.cloud else ():
-        if change.id.kind == names.IAM_ROLE and change.stage == stage and change.desired is not None and change.live:
+    state = outcome.cloud or CloudState()
+    for change in state.changes.changes:
+        if change.id.by_controller and state.trouble is not None:
+            # Its custom resource is there; whether the role is, its controller has not said.
+            continue
+        if change.id.is_role and change.stage == stage and change.desired is not None and change.live:
             return str(change.desired["metadata"]["annotations"][names.ARN_ANNOTATION])
     return None

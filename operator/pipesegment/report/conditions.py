@@ -29,7 +29,7 @@ from pipesegment.spec.status import Condition, ConditionType, Reason
 
 #: Which kinds each part of a segment consists of.
 _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
-    ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy"}),
+    ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy", "SecurityGroupPolicy"}),
     ConditionType.IDENTITY_READY: frozenset({"ServiceAccount", "RoleBinding"}),
     ConditionType.MESH_READY: frozenset(
         {"AuthorizationPolicy", "PeerAuthentication", "Sidecar", "ServiceEntry", "Server", "MeshTLSAuthentication"}
@@ -43,9 +43,14 @@ _NOUNS: Final = {
 
 #: What some parts consist of beside.
 _BESIDE: Final = {
-    ConditionType.NETWORK_READY: ("CiliumNetworkPolicy", "CiliumNetworkPolicies"),
-    ConditionType.IDENTITY_READY: ("RoleBinding", "RoleBindings"),
+    ConditionType.NETWORK_READY: (
+        ("CiliumNetworkPolicy", "CiliumNetworkPolicies"),
+        ("SecurityGroupPolicy", "SecurityGroupPolicies"),
+    ),
+    ConditionType.IDENTITY_READY: (("RoleBinding", "RoleBindings"),),
 }
+#: What is told beside objects that hold for pods of later alone.
+_LATER: Final = "; pods get security groups when they are scheduled"
 
 _PERSON: Final = "waits for a person: "
 
@@ -115,6 +120,10 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     reach = outcome.reach
     assert reach is not None
     edges = f"{opened[0]} of {counted(opened[1], 'edge')}"
+    sealed = [stage for stage in reach.stages if stage.sealed]
+    if sealed:
+        told = (f"stage {s.key.stage} is sealed by {s.sealed}" for s in sealed)
+        return ConditionType.READY, True, Reason.SEALED, f"{listing(told)}; of the other stages {edges} open"
     if reach.suspended:
         waiting = f"; {counted(len(outcome.withheld), 'object')} would change" if outcome.withheld else ""
         return ConditionType.READY, True, Reason.SUSPENDED, f"nothing is widened, created or repaired{waiting}"
@@ -178,15 +187,16 @@ def _part(outcome: Outcome, part: ConditionType, kinds: frozenset[str]) -> Verdi
     notes = mesh_notes(outcome) if part is ConditionType.MESH_READY else []
     told = listing(map(sentence, notes), "; but ") if notes else ""
     if part in _BESIDE:
-        return part, True, Reason.APPLIED, f"{_counts(outcome, part)} as declared"
+        return part, True, Reason.APPLIED, _counts(outcome, part)
     return part, True, Reason.APPLIED, f"{counted(number, noun, plural)} as declared{told}"
 
 
 def _counts(outcome: Outcome, part: ConditionType) -> str:
-    """Count the objects of a part, those of its second kind apart."""
+    """Count the objects of a part, those of further kinds apart."""
     kinds = Counter(change.id.kind for change in outcome.changes.changes if change.desired is not None)
-    found = [counted(kinds[noun[0]], *noun) for noun in (_NOUNS[part], _BESIDE[part]) if kinds[noun[0]]]
-    return " and ".join(found)
+    *first, last = [counted(kinds[noun[0]], *noun) for noun in (_NOUNS[part], *_BESIDE[part]) if kinds[noun[0]]]
+    later = _LATER if part is ConditionType.NETWORK_READY and kinds["SecurityGroupPolicy"] else ""
+    return f"{', '.join(first)} and {last} as declared{later}" if first else f"{last} as declared{later}"
 
 
 def _waiting(outcome: Outcome, kinds: frozenset[str]) -> tuple[Reason, str] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from pipesegment import names
 from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.spec.status import Reason
@@ -44,6 +45,8 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "ForeignRole": Reason.CONFLICT,
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
+    "GroupsStrict": Reason.NOT_ENFORCED,
+    "GroupsPending": Reason.UNWIRED,
     "LaxMutualTLS": Reason.WIDENED,
     "Bypassed": Reason.WIDENED,
     "NoSidecar": Reason.UNWIRED,
@@ -61,10 +64,13 @@ _MESH_NOTES: Final = frozenset({"MeshIdle"})
 #: What is as declared here and does not work for somebody else's doing: Ready stays True, and its message tells it.
 _READY_NOTES: Final = frozenset(
     {
-        *("DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld"),
+        *("DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld", "GroupsOff"),
         *("ServiceShut", "PortsLost", "NamesOld", "NamesUnsteady"),
+        *("StageSealed", "ExceptionRefused"),
     }
 )
+#: What the exceptions' own statuses tell.
+_ELSEWHERE: Final = frozenset({"ExceptionIdle"})
 #: Gaps of the mesh: its own condition tells them too.
 _MESH: Final = frozenset(
     {
@@ -80,7 +86,7 @@ def sorted_out(outcome: Outcome) -> By:
     """Give every finding of an outcome under the reason that it stands for, less those that stand for none."""
     found: dict[Reason, list[Finding]] = {}
     for finding in (*_refused(outcome.refusals), *_told(outcome), *outcome.conflicts):
-        if finding.reason in _MESH_NOTES | _READY_NOTES:
+        if finding.reason in _MESH_NOTES | _ELSEWHERE or _is_ready_note(finding):
             continue
         found.setdefault(_reason(finding), []).append(finding)
     for finding in outcome.desired.coarse if outcome.desired else ():
@@ -106,7 +112,12 @@ def mesh_notes(outcome: Outcome) -> list[Finding]:
 
 def ready_notes(outcome: Outcome) -> list[Finding]:
     """Give what is to be told of edges though they are enforced as declared."""
-    return [finding for finding in _told(outcome) if finding.reason in _READY_NOTES]
+    return [f for f in _told(outcome) if f.reason not in _ELSEWHERE and _is_ready_note(f)]
+
+
+def _is_ready_note(finding: Finding) -> bool:
+    """Tell whether a finding makes nothing False; what an exception cannot have is no fault of the segment's."""
+    return finding.reason in _READY_NOTES or finding.path.startswith(f"{names.EXCEPTION}/")
 
 
 def sentence(finding: Finding) -> str:

@@ -48,7 +48,12 @@ class Metrics:
         self.informer_relists = counter("informer_relists_total", "Lists that had to be made anew.", "kind")
         self.loop_lag = gauge("event_loop_lag_seconds", "How late the event loop runs what is due.")
         self.leader = gauge("leader", "1 on the replica that writes.")
+        self.exceptions = gauge("exceptions", "SegmentExceptions by phase; Open and Sealed are in force.", "phase")
+        self.exceptions_overdue = gauge(
+            "exceptions_overdue", "SegmentExceptions whose time is over and that are still in force: look at once."
+        )
         self.segments = gauge("segments", "Segments by Ready's status and reason.", "ready", "reason")
+        self.not_conforming = gauge("not_conforming", "Segments that something around them undoes, by why.", "reason")
 
     def api_called(self, verb: str, kind: str, code: int, seconds: float) -> None:
         """Count one exchange with the API server."""
@@ -71,6 +76,13 @@ class Metrics:
             self.segments.labels(*verdict).set(number)
         else:
             self.segments.remove(*verdict)
+
+    def count_not_conforming(self, reason: str, number: int) -> None:
+        """Set how many segments something undoes for this reason."""
+        if number:
+            self.not_conforming.labels(reason).set(number)
+        else:
+            self.not_conforming.remove(reason)
 
     def render(self) -> bytes:
         """Give the exposition format."""

@@ -13,6 +13,7 @@ from pipesegment.report.outcome import Outcome
 from pipesegment.report.text import LINE, MESSAGE, clean
 from pipesegment.spec.status import (
     ClassRef,
+    ExceptionRef,
     GapStatus,
     HostNameStatus,
     InventoryEntry,
@@ -22,6 +23,7 @@ from pipesegment.spec.status import (
 )
 
 _MAX_GAPS: Final = 256
+_MAX_EXCEPTIONS: Final = 64
 _MAX_INVENTORY: Final = 8192
 #: What a direction's own entries are called; other edges are the other stage's, or follow from an engine or the mesh.
 _ENTRIES: Final = {"egress": ".reaches[", "ingress": ".accepts["}
@@ -46,9 +48,13 @@ def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) 
         observed_generation=outcome.generation,
         class_=_class(reach.governance, previous),
         summary=Summary(
-            stages=len(reach.stages), edges=opened[1], open=f"{opened[0]}/{opened[1]}", gaps=len(told), sealed=0
+            stages=len(reach.stages),
+            edges=opened[1],
+            open=f"{opened[0]}/{opened[1]}",
+            gaps=len(told),
+            sealed=sum(bool(stage.sealed) for stage in reach.stages),
         ),
-        stages=tuple(_stage(stage, edges, told, role_arn(outcome, stage.key.stage)) for stage in reach.stages),
+        stages=tuple(_stage(reach, stage, edges, told, role_arn(outcome, stage.key.stage)) for stage in reach.stages),
         gaps=shown,
         host_names=tuple(
             HostNameStatus(name=clean(n, LINE), addresses=k.addresses, last_answered=k.old or None)
@@ -103,17 +109,26 @@ def _edges(reach: Reach, closed: set[str]) -> Mapping[_EdgeKey, bool]:
     return found
 
 
-def _stage(stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Finding], role: str | None) -> StageStatus:
+def _stage(
+    reach: Reach, stage: StageReach, edges: Mapping[_EdgeKey, bool], told: Iterable[Finding], role: str | None
+) -> StageStatus:
     return StageStatus(
         name=stage.key.stage,
         service_account=clean(stage.account.name, LINE),
         role_arn=clean(role, MESSAGE) if role else None,
-        sealed=False,
+        sealed=bool(stage.sealed),
+        exceptions=_exceptions(reach, stage) or None,
         edges=sum(1 for owner, _ in edges if owner == stage.path),
         gaps=sum(1 for finding in told if finding.path.startswith(stage.path)),
         pods=stage.pods,
         wrong_account=stage.wrong_account,
     )
+
+
+def _exceptions(reach: Reach, stage: StageReach) -> tuple[ExceptionRef, ...]:
+    """Name what is in force; nothing else tells a successor what has to close that was deleted meanwhile."""
+    mine = (e for e in reach.exceptions if e.in_force and e.stage == stage.key.stage)
+    return tuple(ExceptionRef(name=e.name, uid=e.uid) for e in mine)[:_MAX_EXCEPTIONS]
 
 
 def _gap(finding: Finding) -> GapStatus:

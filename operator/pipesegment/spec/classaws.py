@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipesegment.spec.base import Model, Unique
-from pipesegment.spec.cloud import Action, ARNs, Issuer, Permissions, SecurityGroups
+from pipesegment.spec.base import Model, Rule, Unique, unless
+from pipesegment.spec.cloud import Action, ARNs, Issuer, Permissions, SecurityGroup
 from pipesegment.spec.units import ARN, URL, Bool, Grammar, Int, Label, Word, between, size, text
 
 AccountID = Annotated[str, text(12, 12), Grammar("[0-9]{12}", "is not an account id", "give its 12 digits, in quotes")]
@@ -58,7 +58,9 @@ class ClassAws(Model):
     )
     allowed_managed_policy_arns: ARNs = Field((), description="Managed policies that stages may attach.")
     allowed_role_arns: ARNs = Field((), description="Roles that stages may use as they are.")
-    allowed_security_group_ids: SecurityGroups = Field((), description="Security groups that stages may ask for.")
+    allowed_security_group_ids: Annotated[tuple[SecurityGroup, ...], size(64), Unique()] = Field(
+        (), description="Security groups that stages may ask for."
+    )
     permission_sets: Annotated[tuple[PermissionSet, ...], size(64), Unique("name")] = Field(
         (), description="Statements that segments use by name."
     )
@@ -71,9 +73,27 @@ class ClassAws(Model):
         ]
         | None
     ) = Field(None, description="The VPC of the cluster.")
-    ensure_endpoints: Bool = Field(False, description="Whether missing VPC endpoints are made. False when absent.")
+    ensure_endpoints: Bool = Field(
+        False,
+        description="Whether `pipesegment aws endpoints --apply` may make missing VPC endpoints. False when absent.",
+    )
     deletion_policy: Literal["Retain", "Delete"] = Field(
         "Retain", description="What becomes of a role that nobody declares any more. Retain when absent."
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.region) || (has(self.partition) ? self.partition : 'aws') == "
+            "(self.region.startsWith('cn-') ? 'aws-cn' : self.region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws')",
+            problem="is not the partition of the region",
+            fix="use aws-cn for regions that begin with cn-, aws-us-gov with us-gov-, and aws for all others",
+            offences=unless(
+                lambda aws: aws.region is None or aws.partition == _partition(aws.region),
+                "partition",
+                value=lambda aws: f"{aws.partition}, {aws.region}",
+            ),
+            field=".partition",
+        ),
     )
 
     @property
@@ -82,3 +102,7 @@ class ClassAws(Model):
         if self.cluster_name and self.region and self.account_id:
             return f"arn:{self.partition}:eks:{self.region}:{self.account_id}:cluster/{self.cluster_name}"
         return self.oidc_issuer or ""
+
+
+def _partition(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

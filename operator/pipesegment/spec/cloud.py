@@ -18,7 +18,7 @@ Resource = Annotated[
     Grammar(r"\*|arn:[ -~]+", "is not a resource", "write it as an ARN, such as `arn:aws:s3:::your-bucket`"),
 ]
 SecurityGroup = Annotated[
-    str, text(32, 1), Grammar("sg-[0-9a-f]+", "is not a security group", "write its id, as `sg-0123456789abcdef0`")
+    str, text(20, 1), Grammar("sg-[0-9a-f]{8,17}", "is not a security group", "write its id, as `sg-0123456789abcdef0`")
 ]
 Issuer = Annotated[
     str,
@@ -30,7 +30,8 @@ Issuer = Annotated[
     ),
 ]
 ARNs = Annotated[tuple[ARN, ...], size(64), Unique()]
-SecurityGroups = Annotated[tuple[SecurityGroup, ...], size(16), Unique()]
+#: As many as every version of the kind SecurityGroupPolicy takes, and as a network interface has without a raised quota.
+SecurityGroups = Annotated[tuple[SecurityGroup, ...], size(5), Unique()]
 #: operator -> key -> values, as IAM's Condition.
 Conditions = Annotated[
     dict[
@@ -104,7 +105,7 @@ class StageAws(Model):
         False, description="Deny calls from outside the class's VPC endpoints. False when absent."
     )
     security_group_ids: SecurityGroups = Field(
-        (), description="Security groups for the pods; the class must list them."
+        (), description="Security groups of the pods that are scheduled from now on; the class must list them."
     )
 
     @property

@@ -16,10 +16,17 @@ import yaml
 
 from pipesegment import names
 from pipesegment.spec.base import Model
+from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
-from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, SegmentGrantStatus
+from pipesegment.spec.status import (
+    PipelineSegmentStatus,
+    SegmentApprovalStatus,
+    SegmentClassStatus,
+    SegmentExceptionStatus,
+    SegmentGrantStatus,
+)
 from pipesegment.spec.units import LABEL_FIX, LABEL_PATTERN, LABEL_PROBLEM
 
 Schema = dict[str, Any]
@@ -44,6 +51,16 @@ _MODELS: Final[dict[str, tuple[type[Model], type[Model], str]]] = {
         SegmentClassSpec,
         SegmentClassStatus,
         "A SegmentClass holds what the platform team decides for the namespaces that it selects.",
+    ),
+    names.EXCEPTION: (
+        SegmentExceptionSpec,
+        SegmentExceptionStatus,
+        "A SegmentException opens more to a stage for a while once others have approved, or seals it at once.",
+    ),
+    names.APPROVAL: (
+        SegmentApprovalSpec,
+        SegmentApprovalStatus,
+        "A SegmentApproval is one person's leave for one SegmentException.",
     ),
 }
 
@@ -76,6 +93,30 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, str, str, bool], ...]]] = {
         ("Namespaces", "integer", ".status.namespaces", False),
         ("Segments", "integer", ".status.segments", False),
         ("Age", "date", ".metadata.creationTimestamp", False),
+    ),
+    names.EXCEPTION: (
+        ("Segment", "string", ".spec.segment", False),
+        ("Stage", "string", ".spec.stage", False),
+        ("Effect", "string", ".spec.effect", False),
+        ("Phase", "string", ".status.phase", False),
+        ("Status", "string", ".status.reason", False),
+        ("Approvals", "integer", ".status.approvals", False),
+        ("Needed", "integer", ".status.approvalsNeeded", False),
+        # Not a date: kubectl shows a date in the future as <invalid>.
+        ("Expires", "string", ".status.expiresAt", False),
+        ("Age", "date", ".metadata.creationTimestamp", False),
+        ("Requested-By", "string", ".spec.requestedBy.username", True),
+        ("Ticket", "string", ".spec.ticket", True),
+        ("Why", "string", ".spec.reason", True),
+        ("Message", "string", f"{_READY}.message", True),
+    ),
+    names.APPROVAL: (
+        ("Exception", "string", ".spec.exception.name", False),
+        ("Approved-By", "string", ".spec.approvedBy.username", False),
+        ("Ready", "string", f"{_READY}.status", False),
+        ("Status", "string", f"{_READY}.reason", False),
+        ("Age", "date", ".metadata.creationTimestamp", False),
+        ("Message", "string", f"{_READY}.message", True),
     ),
 }
 

@@ -14,6 +14,7 @@ from pipesegment.errors import Refused
 from pipesegment.findings import Refusal
 from pipesegment.spec import checks, yamlfile
 from pipesegment.spec.base import Model, api_name, shown
+from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.metadata import Metadata, read_metadata
 from pipesegment.spec.phrases import nearest, path, refusals, unknown_field
@@ -27,7 +28,7 @@ Object = Mapping[str, Any]
 _ENVELOPE: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _CLAIM: Final = frozenset({"namespaceSelector", "priority"})
 _CLASS_FIELDS: Final = frozenset(api_name(name) for name in SegmentClassSpec.model_fields)
-_LATER: Final = frozenset({names.EXCEPTION, names.APPROVAL, names.EVIDENCE})
+_LATER: Final = frozenset({names.EVIDENCE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Documents:
     segments: tuple[Document[PipelineSegmentSpec], ...] = ()
     grants: tuple[Document[SegmentGrantSpec], ...] = ()
     classes: tuple[Document[SegmentClassSpec], ...] = ()
+    exceptions: tuple[Document[SegmentExceptionSpec], ...] = ()
+    approvals: tuple[Document[SegmentApprovalSpec], ...] = ()
     others: tuple[Object, ...] = ()
 
 
@@ -74,6 +77,8 @@ def load(given: str | Iterable[Object], source: str = "-") -> Documents:
         tuple(found.documents[names.SEGMENT]),
         tuple(found.documents[names.GRANT]),
         tuple(found.documents[names.CLASS]),
+        tuple(found.documents[names.EXCEPTION]),
+        tuple(found.documents[names.APPROVAL]),
         tuple(found.others),
     )
 
@@ -91,6 +96,16 @@ def parse_grant(obj: Object) -> tuple[Metadata, SegmentGrantSpec]:
 def parse_class(obj: Object) -> tuple[Metadata, SegmentClassSpec]:
     """Read a SegmentClass. Raises Refused with everything that is wrong with it."""
     return _parse(obj, names.CLASS, SegmentClassSpec)
+
+
+def parse_exception(obj: Object) -> tuple[Metadata, SegmentExceptionSpec]:
+    """Read a SegmentException. Raises Refused with everything that is wrong with it."""
+    return _parse(obj, names.EXCEPTION, SegmentExceptionSpec)
+
+
+def parse_approval(obj: Object) -> tuple[Metadata, SegmentApprovalSpec]:
+    """Read a SegmentApproval. Raises Refused with everything that is wrong with it."""
+    return _parse(obj, names.APPROVAL, SegmentApprovalSpec)
 
 
 def parse_claim(obj: Object) -> SegmentClassSpec | None:
@@ -122,7 +137,13 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
-_PARSERS: Final = {names.SEGMENT: parse_segment, names.GRANT: parse_grant, names.CLASS: parse_class}
+_PARSERS: Final = {
+    names.SEGMENT: parse_segment,
+    names.GRANT: parse_grant,
+    names.CLASS: parse_class,
+    names.EXCEPTION: parse_exception,
+    names.APPROVAL: parse_approval,
+}
 
 
 def _parse(obj: Object, kind: str, model: type[Spec]) -> tuple[Metadata, Spec]:

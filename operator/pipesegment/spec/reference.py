@@ -18,10 +18,17 @@ from pydantic.fields import FieldInfo
 from pipesegment import names
 from pipesegment.spec.base import Model, api_name
 from pipesegment.spec.crd import Schema, structural
+from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
-from pipesegment.spec.status import PipelineSegmentStatus, SegmentClassStatus, SegmentGrantStatus
+from pipesegment.spec.status import (
+    PipelineSegmentStatus,
+    SegmentApprovalStatus,
+    SegmentClassStatus,
+    SegmentExceptionStatus,
+    SegmentGrantStatus,
+)
 from pipesegment.spec.units import LABEL_FIX, LABEL_PROBLEM, Grammar
 
 _ROOTS: Final[Mapping[tuple[str, str], type[Model]]] = {
@@ -31,6 +38,10 @@ _ROOTS: Final[Mapping[tuple[str, str], type[Model]]] = {
     (names.GRANT, "status"): SegmentGrantStatus,
     (names.CLASS, "spec"): SegmentClassSpec,
     (names.CLASS, "status"): SegmentClassStatus,
+    (names.EXCEPTION, "spec"): SegmentExceptionSpec,
+    (names.EXCEPTION, "status"): SegmentExceptionStatus,
+    (names.APPROVAL, "spec"): SegmentApprovalSpec,
+    (names.APPROVAL, "status"): SegmentApprovalStatus,
 }
 _BLOCK: Final = re.compile(r"(<!-- (fields|rules) (\w+)(?: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEADING: Final = re.compile(r"#+ (.+)")

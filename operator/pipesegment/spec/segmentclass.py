@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipesegment.spec.base import Model, Unique
+from pipesegment.spec.base import Model, Rule, Unique, unless
 from pipesegment.spec.classaws import ClassAws
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.engine import EngineType
@@ -163,7 +163,9 @@ class Guardrails(Model):
         "Refuse", description="Two segments that select one pod: Refuse the younger, or Union. Refuse when absent."
     )
     exclusive: Bool = Field(
-        False, description="Whether foreign policies that widen a stage are refused. False when absent."
+        False,
+        description="Whether admission refuses policies of others that may open anything at an enforced stage's pods. False when"
+        " absent.",
     )
     lockdown: Bool = Field(
         False,
@@ -182,14 +184,46 @@ class Mfa(Model):
     values: Annotated[tuple[Word, ...], size(16, 1), Unique()] = Field(description="The values that prove it.")
 
 
+class Cautious(Model):
+    """What holds instead while the segment does not conform: it can only be stricter."""
+
+    approvals: Annotated[Int, between(1, 16)] | None = Field(
+        None, description="How many approvals are needed then; not fewer than otherwise."
+    )
+    max_duration: Duration | None = Field(
+        None, description="The longest exception then; where it is longer than otherwise, the shorter one holds."
+    )
+
+
 class BreakGlass(Model):
     """Who may open and seal in an emergency."""
 
-    approver_groups: Groups = Field((), description="Groups whose members may approve.")
-    sealer_groups: Groups = Field((), description="Groups whose members may seal, and lift a seal.")
+    approver_groups: Groups = Field((), description="Groups whose members may approve; nobody when absent or empty.")
+    sealer_groups: Groups = Field((), description="Groups whose members may lift a seal.")
     approvals: Annotated[Int, between(1, 16)] = Field(1, description="How many approvals are needed; 1 when absent.")
     max_duration: Duration = Field("4h", description="The longest exception; 4h when absent.")
-    mfa: Mfa | None = Field(None, description="How a second factor is proved.")
+    mfa: Mfa | None = Field(
+        None,
+        description="How a second factor is proved, without which nobody approves; when absent, by mfa or hwk under example.com/amr.",
+    )
+    when_not_conforming: Cautious = Field(
+        Cautious(), description="What holds for exceptions while the segment's condition Conforming is False."
+    )
+
+    rules = (
+        Rule(
+            cel="!has(self.whenNotConforming) || !has(self.whenNotConforming.approvals)"
+            " || self.whenNotConforming.approvals >= (has(self.approvals) ? self.approvals : 1)",
+            problem="is fewer than breakGlass.approvals",
+            fix="ask for as many or more, or leave it out",
+            offences=unless(
+                lambda b: (b.when_not_conforming.approvals or b.approvals) >= b.approvals,
+                "whenNotConforming",
+                "approvals",
+            ),
+            field=".whenNotConforming.approvals",
+        ),
+    )
 
 
 class Ignored(Model):

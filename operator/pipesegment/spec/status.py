@@ -63,6 +63,8 @@ class Reason(StrEnum):
     THROTTLED = "Throttled"
     WRONG_ACCOUNT = "WrongAccount"
     SWITCHED_OFF = "SwitchedOff"
+    BACKEND_MISSING = "BackendMissing"
+    BACKEND_FAILED = "BackendFailed"
 
     # A part is as declared, is not asked for, or waits.
     APPLIED = "Applied"
@@ -81,6 +83,15 @@ class Reason(StrEnum):
     NAMESPACE_CHANGED = "NamespaceChanged"
     GOVERNING = "Governing"
     ISOLATION_FAILED = "IsolationFailed"
+
+    # Exceptions and approvals; SEALED, SUSPENDED, INVALID, UNRESOLVED and the two about classes are said of them, too.
+    OPEN = "Open"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    UNGUARDED = "Unguarded"
+    NOT_ALLOWED = "NotAllowed"
+    EXPIRED = "Expired"
+    COUNTED = "Counted"
+    NOT_COUNTED = "NotCounted"
 
 
 Count = Annotated[Int, between(0, 1_000_000)]
@@ -122,6 +133,13 @@ class Summary(Model):
     sealed: Count = Field(description="How many stages are sealed.")
 
 
+class ExceptionRef(Model):
+    """A SegmentException that is in force for a stage."""
+
+    name: Line = Field(description="Its name.")
+    uid: Line = Field(description="Its uid.")
+
+
 class StageStatus(Model):
     """One stage as it is."""
 
@@ -129,6 +147,9 @@ class StageStatus(Model):
     service_account: Line = Field(description="The account that its pods must run as.")
     role_arn: Message | None = Field(None, description="Its role in AWS.")
     sealed: bool = Field(False, description="Whether it is sealed.")
+    exceptions: Annotated[tuple[ExceptionRef, ...], size(64), Unique("name")] | None = Field(
+        None, description="The SegmentExceptions that open or seal it now."
+    )
     edges: Count = Field(0, description="How many edges it declares.")
     gaps: Count = Field(0, description="How many gaps it has.")
     pods: Count = Field(0, description="How many live pods it selects.")
@@ -214,4 +235,38 @@ class SegmentClassStatus(Model):
     observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
     namespaces: Count = Field(0, description="How many namespaces it governs.")
     segments: Count = Field(0, description="How many segments it governs.")
+    conditions: Conditions = Field((), description="Ready.")
+
+
+Moment = Annotated[str, text(32, 1), Field(json_schema_extra={"format": "date-time"})]
+
+
+class SegmentExceptionStatus(Model):
+    """What became of an exception."""
+
+    observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
+    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"] | None = Field(
+        None,
+        description="Where it is: Pending waits for others; Open and Sealed are in force; Expired and Refused are not.",
+    )
+    reason: Line | None = Field(None, description="Why, in one word: Ready's reason.")
+    spec_hash: Line | None = Field(None, description="The hash of the spec: what an approval has to name.")
+    class_: ClassRef | None = Field(
+        None, description="The class that governs the namespace: what an approval has to name, too."
+    )
+    sealers: Annotated[tuple[Line, ...], size(64)] = Field(
+        (), description="The class's sealerGroups: whoever is in one of them may delete a seal."
+    )
+    approvals: Count = Field(0, description="How many people have approved, counting those alone whose approval holds.")
+    approvals_needed: Count = Field(0, description="How many have to, as class and state of the stage are now.")
+    approvers: Annotated[tuple[Message, ...], size(64)] = Field((), description="Their names.")
+    opens_at: Moment | None = Field(None, description="When it took effect.")
+    expires_at: Moment | None = Field(None, description="When it ends by itself.")
+    conditions: Conditions = Field((), description="Ready.")
+
+
+class SegmentApprovalStatus(Model):
+    """What became of an approval."""
+
+    observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
     conditions: Conditions = Field((), description="Ready.")

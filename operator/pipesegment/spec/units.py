@@ -134,6 +134,17 @@ Duration = Annotated[
     text(16, 1),
     Grammar("([1-9][0-9]*[smhd])+", "is not a duration", "write it as `30m`, `4h` or `7d`"),
 ]
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+#: Longer ones end in a year that no calendar has; nothing that lasts a century is a while.
+_MOST_SECONDS: Final = 100 * 366 * 86_400
+
+
+def seconds(duration: str) -> int:
+    """Count the seconds of a Duration; at most a century."""
+    parts = re.findall("([0-9]+)([smhd])", duration)
+    return min(sum(int(number) * _SECONDS[unit] for number, unit in parts), _MOST_SECONDS)
+
+
 Timestamp = Annotated[
     str,
     text(32, 1),

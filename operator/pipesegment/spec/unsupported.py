@@ -33,20 +33,14 @@ def _segment(spec: PipelineSegmentSpec) -> Iterator[tuple[_Place, Any]]:
 
 
 def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
-    if stage.aws.security_group_ids:
-        yield ("aws", "securityGroupIDs"), stage.aws.security_group_ids
     if stage.gates:
         yield ("gates",), stage.gates
 
 
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
     for place, value, default in (
-        (("aws", "backend"), spec.aws.backend, "Direct"),
-        (("aws", "ensureEndpoints"), spec.aws.ensure_endpoints, False),
-        (("breakGlass",), spec.break_glass, type(spec.break_glass)()),
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
-        (("guardrails", "exclusive"), spec.guardrails.exclusive, False),
     ):
         if value != default:
             yield place, value

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
-from pipesegment.facts import hostnames
+from pipesegment import names
+from pipesegment.facts import hostnames, others
 from pipesegment.facts.bylabel import ByLabel
-from pipesegment.facts.others import Others
+from pipesegment.facts.emergency import Guards
+from pipesegment.facts.others import Foreign, Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.snapshot import Class, Pod, Segment, Service, Snapshot
 from pipesegment.facts.vpc import Known
 from pipesegment.world import kinds
-from pipesegment.world.clock import Clock
+from pipesegment.world.clock import Clock, utc
 from pipesegment.world.fleet import Fleet
 from pipesegment.world.informer import Informer, OnChange
 from pipesegment.world.kinds import Kind
@@ -22,10 +26,13 @@ from pipesegment.world.port import EVERYTHING, Cluster, Json, Selection
 _SELECTIONS: Final[Mapping[Kind, Selection]] = {
     kinds.POD: Selection(fields="status.phase!=Succeeded,status.phase!=Failed"),
     kinds.CRD: Selection(metadata_only=True),
+    **dict.fromkeys(kinds.FOREIGN, Selection(labels=f"{names.MANAGED_BY_LABEL}!={names.MANAGED_BY}")),
 }
 _FOLLOWED: Final = (
     *(kinds.NAMESPACE, kinds.NODE, kinds.CLASS, kinds.SEGMENT, kinds.GRANT, kinds.POD, kinds.SERVICE),
     *(kinds.ENDPOINT_SLICE, kinds.NETWORK_POLICY, kinds.GATEWAY, kinds.DAEMON_SET, kinds.CRD),
+    *kinds.FOREIGN,
+    *(kinds.EXCEPTION, kinds.APPROVAL, kinds.ADMISSION_POLICY, kinds.ADMISSION_BINDING),
 )
 
 
@@ -47,8 +54,12 @@ class Surroundings(Fleet):
         segment_refresh: float = 600.0,
         parsers: Mapping[str, Callable[[Json], Any]] = PARSERS,
         clock: Clock | None = None,
+        now: Callable[[], datetime] = utc,
+        admission_name: str = names.ADMISSION,
     ) -> None:
         self._on_change = on_change
+        self._now = now
+        self._admission_name = admission_name
         self._followers = (self, *followers)
         self._crds: frozenset[str] | None = None
         self._governed: dict[str, Class] = {}
@@ -63,12 +74,14 @@ class Surroundings(Fleet):
             kinds.CRD: self._crd_changed,
             kinds.POD: self._pod_changed,
             kinds.SERVICE: self._addresses_changed,
+            **{kind: partial(self._foreign_changed, _key(kind)) for kind in kinds.FOREIGN},
         }
+        readers = {kind: others.FOREIGN[_key(kind)] for kind in kinds.FOREIGN}
         self._by_kind = {
             kind: Informer(
                 cluster,
                 kind,
-                parsers.get(kind.kind, _crd),
+                readers.get(kind) or parsers.get(kind.kind, _crd),
                 listeners.get(kind, on_change),
                 selection=_SELECTIONS.get(kind, EVERYTHING),
                 relist_every=segment_refresh if kind is kinds.SEGMENT else None,
@@ -78,18 +91,24 @@ class Surroundings(Fleet):
             )
             for kind in _FOLLOWED
         }
+        self._foreign = {_key(kind): self._store(kind) for kind in kinds.FOREIGN}
         super().__init__(tuple(self._by_kind.values()))
 
     def put_segment(self, obj: Json) -> None:
         """Take in a PipelineSegment as a watch brought it."""
         self._by_kind[kinds.SEGMENT].put(obj)
 
-    def record_class(self, segment: Segment, uid: str) -> None:
-        """Take in which class a status of ours names: to the neighbours it counts like what a watch brings, and is no news."""
+    def record(self, segment: Segment, class_uid: str, *, unfit: bool) -> bool:
+        """Take in what a status of ours says: to the neighbours it counts like what a watch brings, and is no news.
+
+        Tells whether the segment conforms and did not, or the other way round.
+        """
         held = self._store(kinds.SEGMENT).get(segment.meta.namespace, {})
         known = held.get(segment.meta.name)
-        if known is not None and known.meta.uid == segment.meta.uid and known.class_uid != uid:
-            held[segment.meta.name] = replace(known, class_uid=uid)
+        if known is None or known.meta.uid != segment.meta.uid or (known.class_uid, known.unfit) == (class_uid, unfit):
+            return False
+        held[segment.meta.name] = replace(known, class_uid=class_uid, unfit=unfit)
+        return known.unfit is not unfit
 
     def drop_segment(self, namespace: str, name: str, version: str = "") -> None:
         """Take out a PipelineSegment that was deleted at this resourceVersion."""
@@ -129,7 +148,13 @@ class Surroundings(Fleet):
             crds=self._crds,
             labelled=self._labelled,
             memo=self._memo,
-            others=Others(daemon_sets=self._store(kinds.DAEMON_SET)),
+            exceptions=self._store(kinds.EXCEPTION),
+            approvals=self._store(kinds.APPROVAL),
+            guards=Guards(
+                self._store(kinds.ADMISSION_POLICY)[""], self._store(kinds.ADMISSION_BINDING)[""], self._admission_name
+            ),
+            now=self._now(),
+            others=Others(daemon_sets=self._store(kinds.DAEMON_SET), foreign=self._foreign),
             vpc_endpoints=self.endpoints.endpoints,
             read_vpcs=self.endpoints.vpcs,
             old_vpcs=self.endpoints.old,
@@ -153,11 +178,19 @@ class Surroundings(Fleet):
             self._seen.remove(had)
         self._on_change(kind, old, new)
 
+    def _foreign_changed(self, key: str, _kind: str, old: Foreign | None, new: Foreign | None) -> None:
+        # Two groups have kinds of the same name.
+        self._on_change(key, old, new)
+
     def _crd_changed(self, kind: str, old: Any, new: Any) -> None:
         self._crds = None
         for fleet in self._followers:
             fleet.crd_changed((new or old).name)
         self._on_change(kind, old, new)
+
+
+def _key(kind: Kind) -> str:
+    return f"{kind.group}/{kind.kind}"
 
 
 def _crd(obj: Json) -> Any:

@@ -63,6 +63,7 @@ LEASE: Final = Kind("coordination.k8s.io/v1", "Lease", "leases")
 ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
 )
+SELF_REVIEW: Final = Kind("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 CRD: Final = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 GATEWAY: Final = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 ROLE: Final = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -76,10 +77,40 @@ PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", 
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
 SERVICE_ENTRY: Final = Kind("networking.istio.io/v1", "ServiceEntry", "serviceentries")
 
+ADMISSION_POLICY: Final = Kind(
+    "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+ADMISSION_BINDING: Final = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
+
 SERVER: Final = Kind("policy.linkerd.io/v1beta3", "Server", "servers")
 LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy", "authorizationpolicies")
 MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
+SERVER_AUTHORIZATION: Final = Kind("policy.linkerd.io/v1beta1", "ServerAuthorization", "serverauthorizations")
 CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
+SECURITY_GROUP_POLICY: Final = Kind("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy", "securitygrouppolicies")
+
+
+#: By which other controllers make things in AWS, by what a class calls the controller.
+CONTROLLED: Final = {
+    "ACK": (
+        Kind(names.ACK_IAM, names.CONTROLLED_ROLE, "roles"),
+        Kind(names.ACK_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations"),
+    ),
+    "Crossplane": (
+        Kind(names.CROSSPLANE_IAM, names.CONTROLLED_ROLE, "roles", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicy", "rolepolicies", namespaced=False),
+        Kind(names.CROSSPLANE_IAM, "RolePolicyAttachment", "rolepolicyattachments", namespaced=False),
+        Kind(names.CROSSPLANE_EKS, names.POD_IDENTITY_ASSOCIATION, "podidentityassociations", namespaced=False),
+    ),
+}
+CILIUM_CLUSTERWIDE: Final = Kind(
+    "cilium.io/v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
+)
 
 
 def _ours(kind: str) -> Kind:
@@ -90,20 +121,45 @@ def _ours(kind: str) -> Kind:
 SEGMENT: Final = _ours(names.SEGMENT)
 GRANT: Final = _ours(names.GRANT)
 CLASS: Final = _ours(names.CLASS)
+EXCEPTION: Final = _ours(names.EXCEPTION)
+APPROVAL: Final = _ours(names.APPROVAL)
 
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
 OWNED: Final = (
     *(NETWORK_POLICY, SERVICE_ACCOUNT, ROLE_BINDING, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
-    SERVICE_ENTRY,
-    CILIUM_NETWORK_POLICY,
+    *(SERVICE_ENTRY, CILIUM_NETWORK_POLICY, SECURITY_GROUP_POLICY),
     *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
+)
+
+#: Policies of others that may widen a stage, beside NetworkPolicies.
+FOREIGN: Final = (
+    *(AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
+    *(SERVER, LINKERD_POLICY, SERVER_AUTHORIZATION),
+    *(CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE),
 )
 
 KNOWN: Final = {
     (kind.api_version, kind.kind): kind
     for kind in (
-        *(NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, DAEMON_SET, GATEWAY, EVENT, LEASE, ACCESS_REVIEW, CRD),
+        *(
+            NAMESPACE,
+            NODE,
+            POD,
+            SERVICE,
+            ENDPOINT_SLICE,
+            DAEMON_SET,
+            GATEWAY,
+            EVENT,
+            LEASE,
+            ACCESS_REVIEW,
+            SELF_REVIEW,
+            CRD,
+        ),
         *OWNED,
+        *(kind for found in CONTROLLED.values() for kind in found),
         *(SEGMENT, GRANT, CLASS),
+        *FOREIGN,
+        *(SEGMENT, GRANT, CLASS, EXCEPTION, APPROVAL),
+        *(ADMISSION_POLICY, ADMISSION_BINDING),
     )
 }

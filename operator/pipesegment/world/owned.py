@@ -20,6 +20,8 @@ from pipesegment.world.port import Cluster, Json, Selection
 #: Kinds whose foreign objects are among the facts; of the others every object is followed, so that a name that somebody
 #: else holds is known before anything is written (docs/adr/0005), and each is watched once.
 _FACTS: Final = frozenset({kinds.NETWORK_POLICY})
+#: Kinds of which others have any number, whose names hold a digest: a name that somebody holds is found by asking for it.
+_OTHERS: Final = frozenset(kind for found in kinds.CONTROLLED.values() for kind in found)
 _EVERY: Final = Selection(metadata_only=True)
 _LABEL: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 
@@ -91,7 +93,12 @@ class OwnedObjects(Fleet):
         ours = Selection(labels=_LABEL, metadata_only=True)
         self._by_kind = {
             (kind.group, kind.kind): Informer(
-                cluster, kind, project, self._changed, selection=ours if kind in _FACTS else _EVERY, clock=clock
+                cluster,
+                kind,
+                project,
+                self._changed,
+                selection=ours if kind in _FACTS | _OTHERS else _EVERY,
+                clock=clock,
             )
             for kind in owned_kinds
         }

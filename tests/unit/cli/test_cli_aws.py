@@ -82,6 +82,34 @@ def test_plan_compares_roles_with_what_compile_printed(tmp_path):
     assert [d["path"] for d in change["differences"]] == ["spec.inlinePolicies.pipesegment.Statement[1]"]
 
 
+@pytest.mark.parametrize("backend", ["ACK", "Crossplane"])
+def test_plan_compares_custom_resources_as_they_come_back(tmp_path, backend):
+    file = documents(tmp_path, READ)
+    given = list(yaml.safe_load_all(Path(file).read_text()))
+    given[0]["spec"]["aws"]["backend"] = backend
+    Path(file).write_text(yaml.safe_dump_all(given))
+    live = list(yaml.safe_load_all(run("compile", "--aws", "-f", file).stdout))
+    for obj in live:
+        if obj["kind"] == "Role":
+            # What controllers and the API server add.
+            obj["spec"] |= {
+                "deletionPolicy": obj["spec"].get("deletionPolicy"),
+                "providerConfigRef": {"name": "default"},
+            }
+            obj["status"] = {"conditions": []}
+    there = tmp_path / "live.yaml"
+    there.write_text(yaml.safe_dump_all(live))
+
+    same = run("plan", "-f", file, "--live", str(there), "-o", "json")
+    given[1]["spec"]["stages"][0]["aws"]["permissions"].append(LIST)
+    Path(file).write_text(yaml.safe_dump_all(given))
+    wider = run("plan", "-f", file, "--live", str(there), "-o", "json")
+
+    assert same.exit_code == 0
+    changed = {"ACK": "Role", "Crossplane": "RolePolicy"}[backend]
+    assert [c["kind"] for c in json.loads(wider.stdout)["changes"] if c["action"] == "configured"] == [changed]
+
+
 @pytest.mark.parametrize(
     ("statement", "code"),
     [

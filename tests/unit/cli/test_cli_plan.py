@@ -215,6 +215,7 @@ async def cluster() -> MemoryCluster:
         ("security.istio.io", "PeerAuthentication"),
         ("networking.istio.io", "Sidecar"),
         ("cilium.io", "CiliumNetworkPolicy"),
+        ("vpcresources.k8s.aws", "SecurityGroupPolicy"),
     }
     return made
 

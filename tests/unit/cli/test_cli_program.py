@@ -10,7 +10,22 @@ import pipesegment
 from pipesegment.cli import main, program
 from pipesegment.errors import Rejected, Unreachable, Usage
 
-VERBS = ["compile", "lint", "plan", "reach", "verify", "graph", "aws", "wire", "crd", "run", "version", "completion"]
+VERBS = [
+    "compile",
+    "lint",
+    "plan",
+    "reach",
+    "verify",
+    "exception",
+    "seal",
+    "graph",
+    "aws",
+    "wire",
+    "crd",
+    "run",
+    "version",
+    "completion",
+]
 
 
 def test_help_names_every_verb(run) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import pipesegment
+from pipesegment import names
 from pipesegment.settings import Settings
 
 
@@ -144,7 +145,7 @@ def test_wire_check_of_a_text_in_no_language_is_1_with_its_name(run, segment: st
 def test_crd_prints_every_kind(run) -> None:
     found = list(yaml.safe_load_all(run("crd").stdout))
 
-    assert [c["spec"]["names"]["kind"] for c in found] == ["PipelineSegment", "SegmentGrant", "SegmentClass"]
+    assert [c["spec"]["names"]["kind"] for c in found] == [*names.KINDS]
     assert json.loads(run("crd", "-o", "json").stdout)["items"] == found
 
 

@@ -120,10 +120,12 @@ class Time:
 
 
 @asynccontextmanager
-async def running(*documents: dict[str, Any], aws: MemoryAws | None = None, off: bool = False) -> AsyncIterator[World]:
+async def running(
+    *documents: dict[str, Any], aws: MemoryAws | None = None, off: bool = False, backends: str = ""
+) -> AsyncIterator[World]:
     """Run an operator where these documents are."""
     cluster, aws, time = scenes.seeded([*scenes.surroundings(), *documents]), aws or MemoryAws(ACCOUNT), Time()
-    twin = Twin(cluster, cloud=None if off else aws, now=time)
+    twin = Twin(cluster, cloud=None if off else aws, now=time, backends=backends)
     try:
         await twin.start()
         yield World(cluster, aws, twin, time)

@@ -72,6 +72,55 @@ async def test_at_rest_a_look_reads_and_writes_nothing() -> None:
         assert world.aws.counts["GetRole"] >= 2
 
 
+async def test_at_rest_a_role_costs_two_reads_a_look_and_three_looks_read_all_of_it() -> None:
+    async with running(aws_class(), segment(stage("a"), stage("b", managedPolicyARNs=[POLICY]))) as world:
+        await world.rest(1801)  # the first look after writes reads everything
+        parts = []
+        for _ in range(3):
+            before = world.aws.counts
+            await world.rest(1801)
+            read = world.aws.counts - before
+            parts.append({action for action in read if action not in {"GetRole", "ListRoles", "GetCallerIdentity"}})
+            assert sum(n for action, n in read.items() if action not in {"ListRoles", "GetCallerIdentity"}) == 4
+        assert set().union(*parts) == {"ListAttachedRolePolicies", "ListRolePolicies", "GetRolePolicy"}
+
+
+@pytest.mark.parametrize("what", ["attached", "added", "changed", "replaced"])
+@pytest.mark.parametrize("looks", [1, 2, 3])
+async def test_whatever_somebody_gives_a_role_at_rest_is_found_within_three_looks(what: str, looks: int) -> None:
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    async with running(aws_class(), segment(stage())) as world:
+        for _ in range(looks):
+            await world.rest(1801)
+        match what:
+            case "attached":
+                world.role().attached.add("arn:aws:iam::aws:policy/AdministratorAccess")
+            case "added":
+                world.role().inline["more"] = wide
+            case "changed":
+                world.role().inline["pipesegment"] = wide
+            case _:
+                world.role().raw["RoleId"] = "AROANEW"
+                world.role().inline["pipesegment"] = wide
+        for _ in range(1 if what == "replaced" else 3):
+            await world.rest(1801)
+        assert world.role().attached == set()
+        assert set(world.role().inline) == {"pipesegment", revocation.POLICY}
+        assert allowed(world.role().inline["pipesegment"]) == {"s3:GetObject"}
+
+
+async def test_a_look_that_somebody_asks_for_reads_everything() -> None:
+    async with running(aws_class(), segment(stage())) as world:
+        await world.rest(1801)
+        for asked in ("1", "2", "3"):
+            world.role().attached.add("arn:aws:iam::aws:policy/AdministratorAccess")
+            mark = {names.CHECK_ANNOTATION: asked}
+            world.cluster.edit(TARGET, lambda obj, mark=mark: obj["metadata"].update(annotations=mark))
+            world.twin.operator.put_segment(world.cluster.existing(TARGET))
+            await world.rest()
+            assert world.role().attached == set()
+
+
 async def test_the_boundary_that_somebody_removed_is_put_back_and_earlier_sessions_are_cut() -> None:
     async with running(aws_class(), segment(stage())) as world:
         del world.role().raw["PermissionsBoundary"]

@@ -127,10 +127,3 @@ def test_without_services_there_is_nothing_to_need(tmp_path):
     done = printed(tmp_path, [{"name": "build"}], {"VpcEndpoints": []})
 
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "the segments reach no service of AWS\n")
-
-
-def test_nothing_is_made(tmp_path):
-    done = printed(tmp_path, [{"name": "build"}], {"VpcEndpoints": []}, "--apply")
-
-    assert done.exit_code == 1
-    assert "--apply: is not supported by this version" in done.stderr

@@ -103,9 +103,38 @@ def test_what_a_class_does_not_use_is_left_out():
     }  # fmt: skip
 
 
+VPC = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-1"
+ENDPOINT = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc-endpoint/vpce-1"
+SUBNET = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:subnet/subnet-1"
+NEW = {f"aws:RequestTag/{names.CLUSTER_TAG}": CLUSTER, f"aws:RequestTag/{names.MANAGED_BY_LABEL}": "pipesegment"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "action", "resource", "context"),
+    [
+        (True, "ec2:CreateVpcEndpoint", ENDPOINT, NEW),
+        (True, "ec2:CreateVpcEndpoint", VPC, {}),
+        (True, "ec2:CreateVpcEndpoint", SUBNET, {"ec2:Vpc": VPC}),
+        (True, "ec2:CreateTags", ENDPOINT, {"ec2:CreateAction": "CreateVpcEndpoint"}),
+        (False, "ec2:CreateVpcEndpoint", ENDPOINT, {}),
+        (False, "ec2:CreateVpcEndpoint", f"{VPC}2", {}),
+        (False, "ec2:CreateVpcEndpoint", SUBNET, {"ec2:Vpc": f"{VPC}2"}),
+        (False, "ec2:CreateTags", ENDPOINT, {}),
+        (False, "ec2:CreateTags", SUBNET, {"ec2:CreateAction": "CreateVpcEndpoint"}),
+        (False, "ec2:ModifyVpcEndpoint", ENDPOINT, NEW),
+        (False, "ec2:DeleteVpcEndpoints", ENDPOINT, NEW),
+    ],
+)
+def test_who_makes_endpoints_makes_them_in_one_vpc_and_with_our_tags(allowed, action, resource, context):
+    aws = ClassAws.model_validate({**CLASS, "vpcID": "vpc-1"})
+
+    assert may(operator_policy(aws, endpoints=True), action, resource, **context) is allowed
+    assert not may(operator_policy(aws), action, resource, **context)
+
+
 def test_aws_knows_every_action():
     actions = reference()
-    for statement in policy(**of())["Statement"]:
+    for statement in operator_policy(ClassAws.model_validate({**CLASS, **of()}), endpoints=True)["Statement"]:
         for action in statement["Action"]:
             service, _, name = action.partition(":")
             assert (actions(service) or {}).get(name.lower()), action

@@ -2,7 +2,9 @@
 
 import pytest
 
+from pipesegment.compile.iam.values import Role
 from pipesegment.facts.vpc import VPCEndpoint
+from pipesegment.plan.aws.rights import Rights
 from tests.unit.iam.authorization import allows
 from tests.unit.iam.roles import EVERYTHING, READ, compiled, reached, refused
 
@@ -147,3 +149,52 @@ def test_an_author_cannot_fill_the_names_of_permission_sets_in():
     read = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::${namespace}/*"]}
 
     assert len(refused({"permissions": [read]})) == 1
+
+
+@pytest.mark.parametrize(
+    ("conditions", "told"),
+    [
+        ({"Null": {"aws:TokenIssueTime": ["false"]}}, ""),
+        ({"ForAnyValue:StringEqualsIfExists": {"aws:TagKeys": ["a"]}}, ""),
+        ({"NullIfExists": {"aws:TokenIssueTime": ["false"]}}, "an operator that IAM does not know"),
+        ({"ForAllValues:Null": {"aws:TagKeys": ["false"]}}, "an operator that IAM does not know"),
+        ({"StringEquals": {"aws:SourceVpc": ["a"], "AWS:sourcevpc": ["b"]}}, "a key twice"),
+        ({"StringEquals": {"aws:SourceVpc": ["a"]}, "StringLike": {"AWS:sourcevpc": ["b"]}}, ""),
+    ],
+)
+def test_conditions_that_iam_would_not_take_are_refused(conditions, told):
+    found = refused({"permissions": [{**READ, "conditions": conditions}]})
+
+    assert [told in line for line in found] == ([True] * len(found) if told else [])
+    assert bool(found) is bool(told)
+
+
+def test_the_order_in_which_rights_are_written_is_no_change():
+    first = {
+        "actions": ["s3:GetObject", "s3:GetObjectTagging"],
+        "resources": ["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"],
+        "conditions": {"StringEquals": {"s3:prefix": ["x", "y"]}},
+    }
+    other = {
+        "actions": first["actions"][::-1],
+        "resources": first["resources"][::-1],
+        "conditions": {"StringEquals": {"s3:prefix": ["y", "x"]}},
+    }
+
+    assert compiled({"permissions": [first]})["IAMRole"] == compiled({"permissions": [other]})["IAMRole"]
+
+
+def test_one_endpoint_more_takes_nothing_away_and_one_less_does():
+    def rights(*endpoints):
+        known = tuple(VPCEndpoint("vpc-0123", "s3", each, "eu-west-1") for each in endpoints)
+        role = compiled({"permissions": [READ], "requireVPCEndpoint": True}, endpoints=known)["IAMRole"]
+        return Rights.of(Role.of(role))
+
+    one, two = rights("vpce-1"), rights("vpce-1", "vpce-2")
+    without = Rights.of(Role.of(compiled({"permissions": [READ]})["IAMRole"]))
+
+    assert not one.loses(two)
+    assert two.loses(one)
+    assert without.loses(one)
+    assert not one.loses(without)
+    assert one.loses(rights("vpce-3"))

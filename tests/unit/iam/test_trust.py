@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.iam.roles import ACCOUNT, CLUSTER, ISSUER, READ, compiled
+from tests.unit.iam.roles import ACCOUNT, CLUSTER, ISSUER, READ, compiled, refused
 from tests.unit.iam.sts import ServiceCall, Token, accepts
 
 SUBJECT = "system:serviceaccount:ci:shop-deploy"
@@ -182,3 +182,29 @@ def test_the_judge_sees_holes(operator, keys, token):
 
     assert not accepts(found, token)
     assert accepts({"Statement": [{**statement, "Condition": {operator: keys}}]}, token)
+
+
+@pytest.mark.parametrize(
+    ("subject", "told"),
+    [
+        ("repo:org/shop:environment:prod", ""),
+        ("repo:org/shop:ref:refs/heads/main", ""),
+        ("repository_owner:org:environment:prod", ""),
+        ("environment:prod:repository_owner_id:4711", ""),
+        ("repository_id:17:ref:refs/heads/main", ""),
+        ("repo:org/shop:job_workflow_ref:org/ci/.github/workflows/deploy.yaml@refs/heads/main", ""),
+        ("repo:org/shop", "means every job there is"),
+        ("repository_owner:org", "means every job there is"),
+        ("repository_owner:org:repository_id:17", "means every job there is"),
+        ("environment:prod", "does not say whose jobs are meant"),
+        ("job_workflow_ref:org/ci/.github/workflows/deploy.yaml@refs/heads/main", "does not say whose jobs are meant"),
+        ("repo:org:environment:prod", "does not say whose jobs are meant"),
+        ("xrepo:org/shop:environment:prod", "does not say whose jobs are meant"),
+        ("repo:", "does not say whose jobs are meant"),
+    ],
+)
+def test_a_subject_of_github_says_whose_jobs_are_meant_and_which(subject, told):
+    aws = {"identity": "ForgeOIDC", "forge": {"issuer": GITHUB, "subjects": [subject]}, "permissions": [READ]}
+    found = refused(aws, of_class={"forgeIssuers": [GITHUB]})
+
+    assert [told in line for line in found] == ([True] if told else [])

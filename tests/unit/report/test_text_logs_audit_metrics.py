@@ -216,18 +216,21 @@ class TestMetrics:
             "pipesegment_aws_seconds",
             "pipesegment_aws_workqueue_depth",
             "pipesegment_aws_failing",
+            "pipesegment_exceptions",
+            "pipesegment_exceptions_overdue",
             "pipesegment_informer_last_event_age_seconds",
             "pipesegment_informer_relists",
             "pipesegment_event_loop_lag_seconds",
             "pipesegment_leader",
             "pipesegment_segments",
+            "pipesegment_not_conforming",
         }
         assert all(f.documentation.endswith(".") for f in families if not f.name.endswith("_created"))
 
     def test_no_label_names_an_object(self) -> None:
         metrics = Metrics(CollectorRegistry())
         labels = {label for metric in vars(metrics).values() for label in getattr(metric, "_labelnames", ())}
-        assert labels == {"result", "kind", "verb", "code", "ready", "reason", "service", "action"}
+        assert labels == {"result", "kind", "verb", "code", "ready", "reason", "service", "action", "phase"}
 
     def test_segments_are_counted_by_readiness_and_forgotten_when_nobody_has_it(self) -> None:
         metrics = Metrics(CollectorRegistry())

@@ -47,7 +47,7 @@ def shop(*more, **spec):
 LOSSES = {
     "another class ties with it": lambda twin: change(twin, None, segment_class("rival")),
     "it is deleted": lambda twin: change(twin, governing(), None),
-    "it is refused": lambda twin: change(twin, governing(), governing(guardrails={"exclusive": True})),
+    "it is refused": lambda twin: change(twin, governing(), governing(gates={"nonsense": 1})),
     "another class is refused": lambda twin: change(twin, None, segment_class("rival", priority=1, nonsense={})),
 }
 

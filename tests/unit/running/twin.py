@@ -41,6 +41,7 @@ class Twin:
         cloud: MemoryAws | None = None,
         lookups: Lookups | None = None,
         now: Callable[[], datetime] = utc,
+        backends: str = "",
     ) -> None:
         self.cluster = cluster
         self.cloud = cloud
@@ -48,7 +49,7 @@ class Twin:
         self.metrics = Metrics(CollectorRegistry())
         self._reporter = Reporter(cluster, self.metrics, "twin")
         # A process that dies finishes nothing.
-        settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0)
+        settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0, aws_backends=backends)
         self.operator = Operator(
             cluster, settings, self._reporter, cloud=cloud, lookups=lookups, clock=self.clock, now=now
         )

@@ -140,6 +140,7 @@ def test_lists_with_names_are_keyed_by_them():
         "PipelineSegment.spec.stages[].gates": "name",
         "PipelineSegment.status.stages": "name",
         "PipelineSegment.status.hostNames": "name",
+        "PipelineSegment.status.stages[].exceptions": "name",
         "PipelineSegment.status.conditions": "type",
         "SegmentGrant.status.namespaces": "namespace",
         "SegmentGrant.status.conditions": "type",
@@ -148,6 +149,8 @@ def test_lists_with_names_are_keyed_by_them():
         "SegmentClass.spec.gates.ignore": "id",
         "SegmentClass.spec.evidenceKeys": "name",
         "SegmentClass.status.conditions": "type",
+        "SegmentException.status.conditions": "type",
+        "SegmentApproval.status.conditions": "type",
     }
 
 
@@ -195,6 +198,8 @@ def test_names_scopes_and_subresources():
         "PipelineSegment": ("pipelinesegments.pipesegment.dev", "Namespaced", ["pseg"], ["pipesegment"]),
         "SegmentGrant": ("segmentgrants.pipesegment.dev", "Namespaced", ["psgrant"], ["pipesegment"]),
         "SegmentClass": ("segmentclasses.pipesegment.dev", "Cluster", ["psclass"], ["pipesegment"]),
+        "SegmentException": ("segmentexceptions.pipesegment.dev", "Namespaced", ["psexc"], ["pipesegment"]),
+        "SegmentApproval": ("segmentapprovals.pipesegment.dev", "Namespaced", ["psappr"], ["pipesegment"]),
     }
     assert all(d["spec"]["versions"][0]["subresources"] == {"status": {}} for d in CRDS.values())
 

@@ -67,7 +67,9 @@ def test_a_line_names_the_object_and_stays_one_line(case):
 def test_every_cel_rule_has_a_case_that_the_api_server_refuses_in_the_same_words():
     shown = {f"{problem}: {fix}" for case in CASES if case["server"] == "message" for problem, fix in said(case)}
 
-    assert {rule["message"] for rule in validations(crds())} - shown == set()
+    # What compares with what was there before is seen by the API server alone: tests/cluster/test_exceptions.py.
+    rules = {rule["message"] for rule in validations(crds()) if "oldSelf" not in rule["rule"]}
+    assert rules - shown == set()
 
 
 def test_every_rule_that_only_the_model_knows_has_a_case():

@@ -101,7 +101,14 @@ def test_the_default_class_is_the_one_that_the_page_prints():
             "lockdown": False,
             "exemptions": [],
         },
-        "breakGlass": {"approverGroups": [], "sealerGroups": [], "approvals": 1, "maxDuration": "4h", "mfa": None},
+        "breakGlass": {
+            "approverGroups": [],
+            "sealerGroups": [],
+            "approvals": 1,
+            "maxDuration": "4h",
+            "mfa": None,
+            "whenNotConforming": {"approvals": None, "maxDuration": None},
+        },
         "gates": {"ignore": []},
         "evidenceKeys": [],
     }

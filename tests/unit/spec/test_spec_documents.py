@@ -181,11 +181,13 @@ def test_merge_keys_are_filled_in_and_given_keys_win():
         ),
         (
             SHOP.replace("PipelineSegment", "Widget"),
-            ["kind: is not a kind of pipesegment.dev 'Widget': use PipelineSegment, SegmentGrant, SegmentClass"],
+            [
+                "kind: is not a kind of pipesegment.dev 'Widget': use PipelineSegment, SegmentGrant, SegmentClass, SegmentException, SegmentApproval"
+            ],
         ),
         (
-            SHOP.replace("PipelineSegment", "SegmentException"),
-            ["kind: is not supported by this version 'SegmentException': remove the document"],
+            SHOP.replace("PipelineSegment", "GateEvidence"),
+            ["kind: is not supported by this version 'GateEvidence': remove the document"],
         ),
         (
             f"{HEAD}spec: {{stages: [{{name: build}}]}}",

@@ -17,10 +17,6 @@ CLASS = {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "SegmentClass", "meta
     ("stage", "line"),
     [
         (
-            {"aws": {"securityGroupIDs": ["sg-0123"]}},
-            "spec.stages[0].aws.securityGroupIDs: is not supported by this version '[\"sg-0123\"]': remove it",
-        ),
-        (
             {"gates": [{"name": "a", "policyReports": {}}]},
             'spec.stages[0].gates: is not supported by this version \'[{"name":"a","policyReports":{}}]\': remove it',
         ),
@@ -53,10 +49,7 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"aws": {"backend": "ACK"}}, "spec.aws.backend"),
-        ({"aws": {"ensureEndpoints": True}}, "spec.aws.ensureEndpoints"),
-        ({"breakGlass": {"approvals": 2}}, "spec.breakGlass"),
-        ({"guardrails": {"exclusive": True}}, "spec.guardrails.exclusive"),
+        ({"gates": {"ignore": [{"id": "CVE-2030-0001", "reason": "", "expires": "2030-01-31"}]}}, "spec.gates"),
     ],
 )
 def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
@@ -74,7 +67,12 @@ def test_a_class_that_asks_for_a_later_version_is_refused(spec, path):
             "mesh": {"provider": "Istio"},
         },
         {"aws": {"region": "eu-west-1", "backend": "Direct", "deletionPolicy": "Delete"}},
-        {"aws": {}, "breakGlass": {}, "gates": {}, "evidenceKeys": [], "guardrails": {"exclusive": False}},
+        {
+            "aws": {},
+            "breakGlass": {"approvals": 2, "approverGroups": ["sre"]},
+            "gates": {},
+            "evidenceKeys": [],
+        },
         {"guardrails": {"annotations": ["iam.gke.io/gcp-service-account"], "overlap": "Union"}},
         {"guardrails": {"lockdown": True, "controllers": ["tekton-pipelines/tekton-pipelines-controller"]}},
         {"guardrails": {"exemptions": [{"allow": ["Privileged"], "reason": "builds images"}]}},

@@ -80,8 +80,14 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
         thing(kinds.DAEMON_SET, "agent", spec={"template": {"spec": {"containers": [{"name": "calico-node"}]}}}),
         thing(kinds.CLASS, "default", spec={}),
         thing(kinds.GRANT, "g", spec={"to": {"service": {"name": "web"}}}),
+        thing(kinds.EXCEPTION, "hotfix", spec={"segment": "pay"}),
+        thing(kinds.APPROVAL, "hotfix-ada", spec={}),
+        thing(kinds.ADMISSION_POLICY, "pipesegment-segmentapprovals", spec={"failurePolicy": "Fail"}),
+        thing(kinds.ADMISSION_BINDING, "pipesegment-segmentapprovals", spec={"policyName": "p"}),
         thing(kinds.CRD, "authorizationpolicies.security.istio.io"),
         thing(kinds.GATEWAY, "waypoint", spec={"gatewayClassName": "istio-waypoint"}),
+        *(thing(kind, "theirs", spec={}) for kind in kinds.FOREIGN),
+        thing(kinds.SERVER, "mine", spec={}, labels={"app.kubernetes.io/managed-by": "pipesegment"}),
         segment("pay"),
     )
     assert not view.surroundings.synced
@@ -96,12 +102,20 @@ async def test_the_snapshot_shows_every_kind_and_follows(view):
     assert found.gateways["shop"]["gate"].class_name == "istio-waypoint"
     assert set(found.classes) == {"default"}
     assert set(found.grants["shop"]) == {"g"}
+    assert set(found.exceptions["shop"]) == {"hotfix"}
+    assert set(found.approvals["shop"]) == {"hotfix-ada"}
+    assert found.guards.policies["pipesegment-segmentapprovals"].fails
+    assert found.guards.bindings["pipesegment-segmentapprovals"].policy == "p"
+    assert found.now is not None
     assert found.gateways["shop"]["waypoint"].class_name == "istio-waypoint"
     assert found.segment("shop", "pay").spec is not None
     assert found.crds == {"authorizationpolicies.security.istio.io"}
     assert found.others.daemon_sets is not None
     assert set(found.others.daemon_sets["shop"]) == {"agent"}
-    assert {kind for kind, _ in view.told} == {kind.kind for kind in view.surroundings._by_kind}
+    assert set(found.others.foreign["policy.linkerd.io/Server"]["shop"]) == {"theirs"}
+    assert set(found.others.foreign["cilium.io/CiliumClusterwideNetworkPolicy"][""]) == {"theirs"}
+    own = {kind.kind for kind in view.surroundings._by_kind if kind not in kinds.FOREIGN}
+    assert {kind for kind, _ in view.told} == own | set(found.others.foreign)
     view.cluster.seed(thing(kinds.POD, "q"), thing(kinds.CRD, "sidecars.networking.istio.io"))
     await settle(50)
     assert set(found.pods["shop"]) == {"p", "q"}

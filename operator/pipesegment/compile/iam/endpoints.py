@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipesegment import names
-from pipesegment.compile.desired import Desired
+from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.compile.iam.trust import VERSION
-from pipesegment.compile.iam.values import Document, Role
+from pipesegment.compile.iam.values import Document
 from pipesegment.reach.aws import services
 from pipesegment.reach.aws.values import CloudIdentity, Statement, Way
 from pipesegment.reach.graph import Edge, Reach, StageReach
@@ -55,7 +55,7 @@ class _Found:
 def needs(segments: Iterable[tuple[Reach, Desired]]) -> tuple[Need, ...]:
     """Give what segments need, by VPC and service; with each comes what it compiled to, for its roles."""
     found: dict[tuple[str, str], _Found] = {}
-    roles: dict[str, Role] = {}
+    roles: dict[str, str] = {}
     partitions: dict[tuple[str, str], str] = {}
     for reach, desired in segments:
         roles |= _roles(reach, desired)
@@ -78,17 +78,17 @@ def _add(found: dict[tuple[str, str], _Found], place: tuple[str, str], stage: St
     each.callers.setdefault(str(stage.key), (stage, []))[1].append(edge)
 
 
-def _roles(reach: Reach, desired: Desired) -> Mapping[str, Role]:
-    """Give the managed roles of a segment, by `namespace/segment/stage`."""
-    found = (o for o in desired.in_cloud.objects if o["kind"] == names.IAM_ROLE)
-    return {f"{reach.segment}/{o['metadata']['labels'][names.STAGE_LABEL]}": Role.of(o) for o in found}
+def _roles(reach: Reach, desired: Desired) -> Mapping[str, str]:
+    """Give the ARNs of a segment's managed roles, by `namespace/segment/stage`."""
+    found = (o["metadata"] for o in desired.in_cloud.objects if ObjectID.of(o).is_role)
+    return {f"{reach.segment}/{m['labels'][names.STAGE_LABEL]}": m["annotations"][names.ARN_ANNOTATION] for m in found}
 
 
-def _need(vpc: str, service: str, partition: str, found: _Found, roles: Mapping[str, Role]) -> Need:
+def _need(vpc: str, service: str, partition: str, found: _Found, roles: Mapping[str, str]) -> Need:
     callers, unread = [], []
     statements: list[dict[str, Any]] = []
     for key, (stage, edges) in sorted(found.callers.items()):
-        role = roles[key].arn if key in roles else (stage.cloud.role_arn if stage.cloud else "")
+        role = roles.get(key) or (stage.cloud.role_arn if stage.cloud else "")
         because = tuple(dict.fromkeys(edge.because for edge in edges))
         callers.append(Caller(key, because, role))
         statements += _statements(stage, found.part, role)

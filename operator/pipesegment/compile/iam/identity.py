@@ -7,6 +7,8 @@ from typing import Final
 from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Object
+from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT
+from pipesegment.compile.iam.controlled import Held
 from pipesegment.compile.iam.policy import inline
 from pipesegment.compile.iam.trust import trust
 from pipesegment.compile.iam.values import Association, Role
@@ -45,7 +47,7 @@ def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIden
         if gaps:
             found.gaps += gaps
             return
-        found.objects.append(role.object())
+        found.objects += _written(reach, role)
         role_arn = role.arn
     elif identity.withdrawn:
         # Its rights are not ours to take away: what is withheld is the account's way to them.
@@ -59,9 +61,25 @@ def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIden
             }
         case Way.POD_IDENTITY:
             bound = Association(identity.home.cluster, stage.key.namespace, stage.account.name, role_arn, tags)
-            found.objects.append(bound.object())
+            found.objects.append(_bound(reach, stage, identity, bound))
         case Way.FORGE:
             pass  # its jobs run elsewhere
+
+
+def _written(reach: Reach, role: Role) -> list[Object]:
+    """Write a role in the language of whoever makes it."""
+    aws = reach.governance.spec.aws
+    if aws.backend == DIRECT:
+        return [role.object()]
+    return CONTROLLERS[aws.backend].role(Held(role), retained=aws.deletion_policy == "Retain")
+
+
+def _bound(reach: Reach, stage: StageReach, identity: CloudIdentity, association: Association) -> Object:
+    aws = reach.governance.spec.aws
+    if aws.backend == DIRECT:
+        return association.object()
+    name = names.role_name(identity.home.account, identity.home.cluster, *_place(stage))
+    return CONTROLLERS[aws.backend].association(association, name, identity.home.region)
 
 
 def _role(stage: StageReach, identity: CloudIdentity, rights: Rights, tags: Mapping[str, str]) -> Role:

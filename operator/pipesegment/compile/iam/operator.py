@@ -16,17 +16,24 @@ _TAGGED = f"aws:ResourceTag/{names.CLUSTER_TAG}"
 _TAGGING = f"aws:RequestTag/{names.CLUSTER_TAG}"
 
 
-def needed(aws: ClassAws) -> tuple[str, ...]:
+def needed(aws: ClassAws, *, endpoints: bool = False) -> tuple[str, ...]:
     """Name what a class has to say before the policy can be written."""
     found = {"accountID": aws.account_id, "permissionsBoundaryARN": aws.permissions_boundary_arn}
     if not aws.oidc_issuer:
         found |= {"region": aws.region, "clusterName": aws.cluster_name}
+    if endpoints:
+        found |= {"region": aws.region, "vpcID": aws.vpc_id}
     return tuple(field for field, value in found.items() if not value)
 
 
-def operator_policy(aws: ClassAws) -> Document:
-    """Write the operator's own policy for what a class lets stages have; nothing that is `needed` may be missing."""
-    return {"Version": VERSION, "Statement": [*_roles(aws), *_associations(aws), *_endpoints(aws), *_never(aws)]}
+def operator_policy(aws: ClassAws, *, endpoints: bool = False) -> Document:
+    """Write the operator's own policy for what a class lets stages have; nothing that is `needed` may be missing.
+
+    With `endpoints` it has what `pipesegment aws endpoints --apply` needs as well; the operator never does.
+    """
+    making = _making(aws) if endpoints else ()
+    statements = [*_roles(aws), *_associations(aws), *_endpoints(aws), *making, *_never(aws)]
+    return {"Version": VERSION, "Statement": statements}
 
 
 def _roles(aws: ClassAws) -> Iterator[dict[str, Any]]:
@@ -71,6 +78,22 @@ def _endpoints(aws: ClassAws) -> Iterator[dict[str, Any]]:
         yield _allow("ReadEndpoints", reading, "*", service="ec2")
         lists = f"arn:{aws.partition}:ec2:*:aws:prefix-list/*"
         yield _allow("ReadPrefixLists", ["GetManagedPrefixListEntries"], lists, service="ec2")
+
+
+def _making(aws: ClassAws) -> Iterator[dict[str, Any]]:
+    """Let endpoints be made in the one VPC, with our tags from the first moment, and nothing be changed."""
+    place = f"arn:{aws.partition}:ec2:{aws.region}:{aws.account_id}"
+    made, vpc = f"{place}:vpc-endpoint/*", f"{place}:vpc/{aws.vpc_id}"
+    tags = {f"aws:RequestTag/{names.MANAGED_BY_LABEL}": names.MANAGED_BY, _TAGGING: aws.cluster}
+    yield _allow("ReadSubnets", ["DescribeRouteTables", "DescribeSubnets"], "*", service="ec2")
+    yield _allow("MakeEndpoints", ["CreateVpcEndpoint"], made, {"StringEquals": tags}, service="ec2")
+    yield _allow("MakeThemHere", ["CreateVpcEndpoint"], vpc, service="ec2")
+    around = [f"{place}:{kind}/*" for kind in ("route-table", "security-group", "subnet")]
+    yield _allow("MakeThemAmong", ["CreateVpcEndpoint"], around, {"ArnEquals": {"ec2:Vpc": vpc}}, service="ec2")
+    creating = {"StringEquals": {"ec2:CreateAction": "CreateVpcEndpoint"}}
+    yield _allow("TagNewEndpoints", ["CreateTags"], made, creating, service="ec2")
+    zones = f"arn:{aws.partition}:route53:::hostedzone/*"
+    yield _allow("NameThem", ["AssociateVPCWithHostedZone"], zones, service="route53")
 
 
 def _never(aws: ClassAws) -> Iterator[dict[str, Any]]:

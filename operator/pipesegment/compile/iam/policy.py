@@ -9,6 +9,8 @@ from pipesegment.reach.aws.values import Rights, Statement
 
 #: The one inline policy of a role: one document is put by one call, so that no half of it ever holds.
 POLICY: Final = "pipesegment"
+#: The inline policy that denies everything to sessions of before a moment (`plan.aws.revocation`).
+REVOKED: Final = "pipesegment-revoked"
 _ENDPOINTS: Final = "OnlyThroughTheEndpointsOfTheVPC"
 
 

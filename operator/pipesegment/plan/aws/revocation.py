@@ -9,11 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pipesegment.compile.canonical import canonical_bytes
+from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.trust import VERSION
-from pipesegment.compile.iam.values import Document
+from pipesegment.compile.iam.values import Document, Role
+from pipesegment.plan.aws.rights import Rights
+
+#: Moment and cause of a revocation.
+Standing = tuple[datetime, str]
 
 #: The inline policy's name.
-POLICY: Final = "pipesegment-revoked"
+POLICY: Final = REVOKED
 #: The longest session that AWS gives, and then some for clocks that differ.
 _ALIVE: Final = timedelta(hours=12, minutes=5)
 _AHEAD: Final = timedelta(minutes=5)
@@ -49,7 +54,7 @@ def cause(*parts: Any) -> str:
     return hashlib.sha256(canonical_bytes(parts)).hexdigest()[:16]
 
 
-def read(policy: Document) -> tuple[datetime, str] | None:
+def read(policy: Document) -> Standing | None:
     """Give moment and cause of a revocation; None for what is not exactly one of ours."""
     try:
         statement = policy["Statement"][0]
@@ -60,7 +65,7 @@ def read(policy: Document) -> tuple[datetime, str] | None:
     return found if policy == document(*found) else None
 
 
-def is_begun(standing: tuple[datetime, str] | None, cause: str, now: datetime) -> bool:
+def is_begun(standing: Standing | None, cause: str, now: datetime) -> bool:
     """Tell whether sessions were cut already, a moment ago, for what is to be done."""
     return standing is not None and standing[1] == cause and now - _ATTEMPT < standing[0] <= now + _AHEAD
 
@@ -68,3 +73,16 @@ def is_begun(standing: tuple[datetime, str] | None, cause: str, now: datetime) -
 def is_over(moment: datetime, now: datetime) -> bool:
     """Tell whether a revocation has nothing to deny any more, or lies ahead, where it would deny everything."""
     return not now - _ALIVE < moment <= now + _AHEAD
+
+
+def standing(live: Role, desired: Role, stands: Standing | None, now: datetime) -> Standing | None:
+    """Give the revocation that should stand beside a role's rights; the one that stands if nothing is to be done about it.
+
+    A new one when the role loses something, or a trust or a boundary that somebody changed may have let in whoever it was.
+    """
+    had, wanted = Rights.of(live), Rights.of(desired)
+    changed = [live.trust, desired.trust] if live.trust != desired.trust else []
+    if had.loses(wanted) or (bool(had.allowed | had.managed) and (bool(changed) or not live.boundary)):
+        why = cause(live.inline, live.managed, live.boundary, desired.inline, desired.managed, changed)
+        return stands if is_begun(stands, why, now) else (now, why)
+    return None if stands is not None and is_over(stands[0], now) else stands

@@ -6,18 +6,25 @@ gained, so that nothing that shrinks passes for unchanged.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.iam.values import Document, Role
 
+#: How a denial says which VPC endpoints it spares.
+_ELSEWHERE: Final = "StringNotEquals"
+_ENDPOINTS: Final = "aws:SourceVpce"
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """`allowed` are (action, resource, the rest of the statement), `denied` whole statements, `managed` ARNs."""
+    """`allowed` are (action, resource, the rest of the statement), `managed` ARNs.
+
+    `denied` are whole statements, each with the VPC endpoints that it spares: one more of them denies less.
+    """
 
     allowed: frozenset[tuple[str, str, str]] = frozenset()
-    denied: frozenset[str] = frozenset()
+    denied: frozenset[tuple[str, frozenset[str]]] = frozenset()
     managed: frozenset[str] = frozenset()
 
     @classmethod
@@ -30,12 +37,13 @@ class Rights:
         """Read what documents say, and which managed policies stand beside them."""
         every = [statement for document in documents for statement in statements(document)]
         allowed = frozenset(triple for s in every if s.get("Effect") != "Deny" for triple in _triples(s))
-        denied = frozenset(_text(s) for s in every if s.get("Effect") == "Deny")
+        denied = frozenset(_denial(s) for s in every if s.get("Effect") == "Deny")
         return cls(allowed, denied, frozenset(managed))
 
     def loses(self, new: "Rights") -> bool:
         """Tell whether something that these allow is not allowed by the new ones."""
-        return not (self.allowed <= new.allowed and self.managed <= new.managed and new.denied <= self.denied)
+        denies = all(any(t == text and spared <= more for t, spared in self.denied) for text, more in new.denied)
+        return not (self.allowed <= new.allowed and self.managed <= new.managed and denies)
 
 
 def statements(document: Document) -> list[Mapping[str, Any]]:
@@ -54,11 +62,28 @@ def common(live: Document, desired: Document) -> Document | None:
     return {"Version": desired["Version"], "Statement": [*kept, *denials]}
 
 
+def _denial(statement: Mapping[str, Any]) -> tuple[str, frozenset[str]]:
+    """Part a denial from the endpoints that it spares, where it says 'came through none of these'."""
+    condition = statement.get("Condition") or {}
+    elsewhere = condition.get(_ELSEWHERE) or {}
+    if _ENDPOINTS not in elsewhere:
+        return _text(statement), frozenset()
+    rest = {**condition, _ELSEWHERE: {**elsewhere, _ENDPOINTS: []}}
+    return _text({**statement, "Condition": rest}), frozenset(_listed(elsewhere[_ENDPOINTS]))
+
+
 def _triples(statement: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    rest = _text({k: v for k, v in statement.items() if k not in {"Action", "Resource", "Sid"}})
+    rest = _text({k: _unordered(v) for k, v in statement.items() if k not in {"Action", "Resource", "Sid"}})
     for action in _listed(statement.get("Action", "")):
         for resource in _listed(statement.get("Resource", "")):
             yield action, resource, rest
+
+
+def _unordered(value: Any) -> Any:
+    """Give a condition's values in one order: in IAM they have none."""
+    if isinstance(value, Mapping):
+        return {key: _unordered(item) for key, item in value.items()}
+    return sorted(map(str, value)) if isinstance(value, list) else value
 
 
 def _listed(value: Any) -> list[str]:

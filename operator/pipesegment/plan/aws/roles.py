@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from pipesegment.compile.iam.policy import POLICY
@@ -19,7 +18,7 @@ class Found:
 
     role: Role
     id: str
-    revoked: tuple[datetime, str] | None = None
+    revoked: revocation.Standing | None = None
 
 
 def steps(change: Change, desired: Role, found: Found | None, moment: Moment) -> Iterator[CloudStep]:
@@ -77,19 +76,13 @@ def farewell(
 
 def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Iterator[CloudStep]:
     """Cut the sessions that hold more than they should; take away a cut that has nothing left to cut."""
-    live, standing = found.role, found.revoked
-    had, wanted = Rights.of(live), Rights.of(desired)
-    # A trust or a boundary that somebody changed may have let in whoever it was.
-    changed = [live.trust, desired.trust] if live.trust != desired.trust else []
-    loses = had.loses(wanted) or (bool(had.allowed | had.managed) and (bool(changed) or not live.boundary))
-    if loses:
-        cause = revocation.cause(live.inline, live.managed, live.boundary, desired.inline, desired.managed, changed)
-        if not revocation.is_begun(standing, cause, moment.now):
-            document = revocation.document(moment.now, cause)
-            details = {SESSIONS_BEFORE: revocation.written(moment.now)}
-            yield _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, document, details)
-    elif standing is not None and revocation.is_over(standing[0], moment.now):
+    live, stands = found.role, found.revoked
+    wanted = revocation.standing(live, desired, stands, moment.now)
+    if wanted is None and stands is not None:
         yield _delete_policy(Wave.NARROW, change, live.name, revocation.POLICY)
+    elif wanted is not None and wanted != stands:
+        details = {SESSIONS_BEFORE: revocation.written(wanted[0])}
+        yield _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
 
 
 def _trusting(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:

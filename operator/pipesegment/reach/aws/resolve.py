@@ -7,7 +7,7 @@ from typing import Final
 
 from pipesegment.findings import Refusal
 from pipesegment.reach import endpoints
-from pipesegment.reach.aws import rights, trust
+from pipesegment.reach.aws import groups, rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Home, Rights, Way
 from pipesegment.reach.graph import AddressPeer, Edge, PortRange, StageReach, Target
@@ -25,13 +25,18 @@ _TAG: Final = re.compile(r"[A-Za-z0-9 _.:/=+@-]{1,256}", re.ASCII)
 def identified(
     scene: Scene, views: Sequence[View], stages: Sequence[StageReach]
 ) -> tuple[tuple[StageReach, ...], tuple[Refusal, ...]]:
-    """Give every stage its identity, and why those that ask for one have none. A stage that was refused has no rights."""
+    """Give every stage its identity and groups, and why those that ask for one have none.
+
+    A stage that was refused has no rights.
+    """
     refusals: list[Refusal] = []
     found = []
     for view, stage in zip(views, stages, strict=True):
         cloud, refused = _identity(scene, view, withdrawn=stage.closed)
-        refusals += refused
-        found.append(replace(stage, cloud=cloud) if cloud else stage)
+        judge = Judge(scene.object, scene.governance)
+        held = groups.groups(scene, judge, view, withdrawn=stage.closed)
+        refusals += (*refused, *judge.refusals)
+        found.append(replace(stage, cloud=cloud, groups=held) if cloud or held else stage)
     return tuple(found), tuple(refusals)
 
 

@@ -72,7 +72,9 @@ def _of_set(judge: Judge, view: View, path: str, name: str, variables: bool) -> 
 
 def _statement(because: str, permission: Permission) -> Statement:
     conditions = tuple(
-        (operator, tuple((key, tuple(values)) for key, values in sorted(keys.items())))
+        (operator, tuple((key, tuple(sorted(values))) for key, values in sorted(keys.items())))
         for operator, keys in sorted(permission.conditions.items())
     )
-    return Statement(because, permission.sid or "", tuple(permission.actions), tuple(permission.resources), conditions)
+    # In which order they are written means nothing, and must not look like a change of the role.
+    actions, resources = tuple(sorted(permission.actions)), tuple(sorted(permission.resources))
+    return Statement(because, permission.sid or "", actions, resources, conditions)

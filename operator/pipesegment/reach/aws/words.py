@@ -17,7 +17,9 @@ _UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\xff]")
 _OPERATOR: Final = re.compile(
     r"(ForAllValues:|ForAnyValue:)?"
     r"(String(Not)?Equals(IgnoreCase)?|String(Not)?Like|(Numeric|Date)((Not)?Equals|(Less|Greater)Than(Equals)?)"
-    r"|Bool|BinaryEquals|(Not)?IpAddress|Arn(Not)?(Equals|Like)|Null)(IfExists)?",
+    r"|Bool|BinaryEquals|(Not)?IpAddress|Arn(Not)?(Equals|Like))(IfExists)?"
+    # Whether a key is there is one question, with nothing to be if it is not, and no set to be of.
+    r"|Null",
     re.ASCII,
 )
 _KEY: Final = re.compile(r"[A-Za-z0-9._-]+:[!-#%-~ ]+", re.ASCII)
@@ -54,6 +56,10 @@ def judge_conditions(
             judge.refuse(
                 path, f"{of}has an operator that IAM does not know:", operator, "use one such as `StringEquals`"
             )
+        for key in sorted(keys):
+            if any(key != other and key.lower() == other.lower() for other in keys):
+                fix = "give all its values under one spelling"
+                judge.refuse(path, f"{of}has a key twice, for IAM takes upper and lower case alike:", key, fix)
         for key, values in keys.items():
             if not _KEY.fullmatch(key):
                 judge.refuse(path, f"{of}has a key that IAM does not know:", key, "write it as `aws:SourceVpc`")

@@ -15,6 +15,7 @@ from pipesegment.reach.conformance import (
     engine,
     escaped,
     exempt,
+    groups,
     mesh,
     unselected,
     unwired,
@@ -49,6 +50,7 @@ def findings(
             yield from mesh.check(scene, view, stage, pods)
             yield from bypassed.check(scene, view, stage, pods)
             yield from amazon.check_stage(scene, agents, view, stage, pods)
+            yield from groups.check(scene, agents, view, stage, pods)
             yield from deadend.check(scene, view, stage, granted)
             yield from exempt.check(scene, view)
         else:

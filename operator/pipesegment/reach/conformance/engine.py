@@ -32,7 +32,8 @@ _CONTAINERS: Final[Mapping[str, str]] = {
 _DAEMON_SETS: Final[Mapping[str, str]] = {"ovnkube-node": "OVN-Kubernetes", "kube-ovn-cni": "Kube-OVN"}
 _AMAZON_NODE: Final = "aws-node"
 _AMAZON_AGENTS: Final = frozenset({"aws-network-policy-agent", "aws-eks-nodeagent"})
-_AUTO_MODE: Final = ("eks.amazonaws.com/compute-type", "auto")
+#: The label of nodes inside which EKS runs the engine.
+AUTO_MODE: Final = ("eks.amazonaws.com/compute-type", "auto")
 
 _INSTALL: Final = "install an engine that enforces NetworkPolicies, such as Calico, Cilium or kube-network-policies"
 _PROBE: Final = "`pipesegment verify --probe` shows whether they hold"
@@ -108,5 +109,5 @@ def check(scene: Scene, found: tuple[Agent, ...] | None) -> Iterator[Finding]:
 
 
 def _runs_auto_mode(snapshot: Snapshot) -> bool:
-    key, value = _AUTO_MODE
+    key, value = AUTO_MODE
     return any(node.meta.labels.get(key) == value for node in snapshot.nodes.values())

@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 
 from pipesegment import names
-from pipesegment.facts.others import LINKERD_PROXY, Foreign
+from pipesegment.facts.others import (
+    LINKERD_AUTHORIZATION,
+    LINKERD_PROXY,
+    LINKERD_SERVER,
+    LINKERD_SERVER_AUTHORIZATION,
+    Foreign,
+)
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
-from pipesegment.reach.conformance.told import NO_SIDECAR, of_stage, selects, unheld
+from pipesegment.reach.conformance.told import NO_SIDECAR, foreign, of_stage, selects, unheld
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.mesh import DEFAULT_POLICY, annotation
@@ -23,8 +29,9 @@ def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
     if lax and annotation(DEFAULT_POLICY, view.key.namespace, scene.snapshot) == "deny":
         message = f"{some(lax, f'of stage {view.key.stage}')} annotated to let in more at ports that no Server names than its namespace does"
         yield of_stage(scene, view, "Widened", lax[0], message, f"take the annotation {DEFAULT_POLICY} off the pods")
-    for found in scene.snapshot.others.foreign:
-        if found.opens and found.namespace == view.key.namespace and _lets_in(found, view, pods):
+    kinds = (LINKERD_SERVER, LINKERD_AUTHORIZATION, LINKERD_SERVER_AUTHORIZATION)
+    for found in (f for kind in kinds for f in foreign(scene, kind, view.key.namespace)):
+        if found.opens and _lets_in(found, view, pods):
             field = {"Server": "podSelector", "ServerAuthorization": "server"}.get(found.kind, "targetRef")
             yield widened(scene, view, str(found), f"{found.namespace}/{found.name}", field)
 
@@ -33,7 +40,5 @@ def _lets_in(found: Foreign, view: View, pods: tuple[Pod, ...]) -> bool:
     """Tell whether it is about a Server of the stage's, or a Server of its own at the stage's pods."""
     if found.kind == "Server":
         return any(selects(selector, view.selector, pods) for selector in found.selectors)
-    if found.kind not in {"AuthorizationPolicy", "ServerAuthorization"}:
-        return False
     server = f"{view.key.segment}-{view.key.stage}-port-"[: names.MAX_NAME - 9]
     return any(kind == "Namespace" or (kind == "Server" and name.startswith(server)) for kind, name in found.targets)

@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pipesegment.facts.others import PROXY, Foreign, is_captured
+from pipesegment.facts.others import (
+    ISTIO_AUTHENTICATION,
+    ISTIO_AUTHORIZATION,
+    ISTIO_SIDECAR,
+    PROXY,
+    Foreign,
+    is_captured,
+)
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance import linkerd
-from pipesegment.reach.conformance.told import NO_SIDECAR, of_stage, selects, unheld
+from pipesegment.reach.conformance.told import NO_SIDECAR, foreign, of_stage, selects, unheld
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
 from pipesegment.reach.graph import Mesh, StageReach
@@ -32,16 +39,22 @@ def check(scene: Scene, view: View, stage: StageReach, pods: tuple[Pod, ...]) ->
         case _:
             yield from _captured(scene, view, pods)
             return
-    for found in scene.snapshot.others.foreign:
+    yield from _foreign(scene, view, stage, pods)
+
+
+def _foreign(scene: Scene, view: View, stage: StageReach, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    namespace = view.key.namespace
+    for found in (f for where in sorted({namespace, _ROOT}) for f in foreign(scene, ISTIO_AUTHORIZATION, where)):
         if found.opens and (_is_about(found, view, pods) or _hangs_before(found, stage)):
-            match found.kind:
-                case "AuthorizationPolicy":
-                    target = f"{found.namespace}/{found.name}"
-                    yield widened(scene, view, str(found), target, "targetRefs" if found.targets else "selector")
-                case "PeerAuthentication":
-                    yield from _lax(scene, view, stage, found)
-                case "Sidecar" if view.mesh is Mesh.ISTIO:
-                    yield _shared(scene, view, found)
+            target = f"{found.namespace}/{found.name}"
+            yield widened(scene, view, str(found), target, "targetRefs" if found.targets else "selector")
+    for found in foreign(scene, ISTIO_AUTHENTICATION, namespace):
+        if found.opens and _is_about(found, view, pods):
+            yield from _lax(scene, view, stage, found)
+    if view.mesh is Mesh.ISTIO:
+        for found in foreign(scene, ISTIO_SIDECAR, namespace):
+            if found.opens and _is_about(found, view, pods):
+                yield _shared(scene, view, found)
 
 
 def _without_sidecar(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
@@ -77,8 +90,7 @@ def _hangs_before(found: Foreign, stage: StageReach) -> bool:
 
 
 def _is_about(found: Foreign, view: View, pods: tuple[Pod, ...]) -> bool:
-    here = found.namespace == view.key.namespace or (found.kind == "AuthorizationPolicy" and found.namespace == _ROOT)
-    return here and any(selects(selector, view.selector, pods) for selector in found.selectors)
+    return any(selects(selector, view.selector, pods) for selector in found.selectors)
 
 
 def _lax(scene: Scene, view: View, stage: StageReach, found: Foreign) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from pipesegment.facts.others import Foreign
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
@@ -30,6 +31,12 @@ def unheld(scene: Scene, view: View, found: Iterable[Pod], how: tuple[str, str],
         reason, amiss = how
         message = f"{pods(bare, f'of stage {view.key.stage}')} {amiss}, so no policy of the mesh holds there"
         yield of_stage(scene, view, reason, bare[0], message, f"{mend}, or set the stage's mesh: None")
+
+
+def foreign(scene: Scene, kind: str, namespace: str) -> Iterable[Foreign]:
+    """Give the policies of others of a kind in a namespace, and note that they were looked at."""
+    scene.reads.add((kind, namespace, "*"))
+    return scene.snapshot.others.at(kind, namespace)
 
 
 def selects(theirs: Selector, mine: Selector, pods: Sequence[Pod]) -> bool:

@@ -3,17 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pipesegment.facts.others import Foreign
+from pipesegment.facts.others import CILIUM_CLUSTERWIDE, CILIUM_POLICY, Foreign
 from pipesegment.facts.selectors import Requirement, Selector
 from pipesegment.facts.snapshot import NetworkPolicy, Pod
 from pipesegment.findings import Finding
-from pipesegment.reach.conformance.told import of_stage, selects
+from pipesegment.reach.conformance.told import foreign, of_stage, selects
 from pipesegment.reach.governance import namespace_labels
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 
 _FIX: Final = "delete it, narrow its {}, or declare what it opens"
-_CILIUM: Final = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 #: Labels that Cilium gives a pod's endpoint beside the pod's own.
 _NAMESPACE: Final = "io.kubernetes.pod.namespace"
 _NAMESPACE_LABELS: Final = "io.cilium.k8s.namespace.labels."
@@ -28,8 +27,8 @@ def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
     for policy in scene.snapshot.foreign_policies(namespace):
         if _allows_anything(policy) and selects(policy.selector, view.selector, pods):
             yield widened(scene, view, f"NetworkPolicy {policy.meta.key}", str(policy.meta.key), "podSelector")
-    for found in (f for kind in _CILIUM for f in scene.snapshot.others.of_kind(kind)):
-        if found.opens and found.namespace in {"", namespace} and _cilium_selects(scene, view, found, pods):
+    for found in (*foreign(scene, CILIUM_POLICY, namespace), *foreign(scene, CILIUM_CLUSTERWIDE, "")):
+        if found.opens and _cilium_selects(scene, view, found, pods):
             target = f"{found.namespace}/{found.name}".lstrip("/")
             yield widened(scene, view, str(found), target, "endpointSelector")
 

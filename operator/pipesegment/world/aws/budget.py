@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +28,8 @@ class Budget:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._next = 0.0
+        #: When calls of the last second went.
+        self._went: deque[float] = deque()
         self._closed = False
 
     def take(self, rate: float) -> None:
@@ -35,11 +38,27 @@ class Budget:
             turn = max(self._next, self._now())
             self._next = turn + 1.0 / rate
         while not self._closed:
-            left = turn - self._now()
+            left = self._left(turn, rate)
             if left <= 0:
                 return
             self._sleep(min(left, _NAP))
         raise Unreachable("the operator ends")
+
+    def _left(self, turn: float, rate: float) -> float:
+        """Tell how long to wait still; 0 for one who goes now, and is counted.
+
+        A thread that wakes late must not go together with those whose turn it is by then.
+        """
+        with self._lock:
+            now = self._now()
+            while self._went and self._went[0] <= now - 1.0:
+                self._went.popleft()
+            if turn > now:
+                return turn - now
+            if len(self._went) >= rate:
+                return self._went[0] + 1.0 - now
+            self._went.append(now)
+            return 0.0
 
     def close(self) -> None:
         """Let nobody through any more."""

@@ -16,10 +16,10 @@ from pipesegment.errors import Rejected, Unreachable
 from pipesegment.facts import vpc
 from pipesegment.facts.snapshot import Class
 from pipesegment.facts.vpc import Known, VPCEndpoint
-from pipesegment.plan.aws.steps import Call
 from pipesegment.reach.aws.values import Home
 from pipesegment.report.text import MESSAGE, clean
-from pipesegment.world.aws.port import Answer, Cloud, Place
+from pipesegment.world.aws.paging import PAGE, Pages, named
+from pipesegment.world.aws.port import Cloud, Place
 from pipesegment.world.aws.reading import Reader
 from pipesegment.world.clock import Clock, LoopClock, wait
 
@@ -32,7 +32,6 @@ _OLD: Final = 3 * _REFRESH
 _CAP: Final = 24 * 3600.0
 #: How long a beginning waits for the first look: ways that are open must not close for a moment.
 _PATIENCE: Final = 30.0
-_PAGE: Final = 100
 
 
 @dataclass(slots=True)
@@ -140,12 +139,12 @@ async def read(cloud: Cloud, place: Place, name: str) -> tuple[VPCEndpoint, ...]
     if place.account and (account := await Reader(cloud, place).account()) != place.account:
         raise Unreachable(f"our credentials are of account {account}, and the class's is {place.account}")
     reader = _Reader(cloud, place)
-    made = await reader.pages("DescribeVpcEndpoints", "VpcEndpoints", Filters=[_filter("vpc-id", name)])
+    made = await reader.read("DescribeVpcEndpoints", "VpcEndpoints", Filters=[named("vpc-id", name)])
     interfaces = sorted({each for raw in made for each in raw.get("NetworkInterfaceIds") or ()})
     groups = sorted({each["GroupId"] for raw in made for each in raw.get("Groups") or ()})
     answers: list[dict[str, Any]] = [
         {"VpcEndpoints": made},
-        {"NetworkInterfaces": await reader.named("DescribeNetworkInterfaces", "NetworkInterfaces", interfaces)},
+        {"NetworkInterfaces": await reader.by_id("DescribeNetworkInterfaces", "NetworkInterfaces", interfaces)},
         {"PrefixLists": await reader.prefix_lists(made)},
         {"SecurityGroups": await reader.groups(groups)},
     ]
@@ -154,32 +153,18 @@ async def read(cloud: Cloud, place: Place, name: str) -> tuple[VPCEndpoint, ...]
     return vpc.endpoints(answers) or ()
 
 
-class _Reader:
-    def __init__(self, cloud: Cloud, place: Place) -> None:
-        self._cloud = cloud
-        self._place = place
-
-    async def pages(self, action: str, key: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Read every page of a list."""
-        found: list[dict[str, Any]] = []
-        while True:
-            answer = await self._call(action, MaxResults=_PAGE, **parameters)
-            found += answer[key]
-            if not answer.get("NextToken"):
-                return found
-            parameters["NextToken"] = answer["NextToken"]
-
-    async def named(self, action: str, key: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+class _Reader(Pages):
+    async def by_id(self, action: str, key: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Read what has these ids, which are not read in pages."""
         parameter = "GroupIds" if key == "SecurityGroups" else "NetworkInterfaceIds"
-        parts = [ids[at : at + _PAGE] for at in range(0, len(ids), _PAGE)]
-        answers = [await self._call(action, **{parameter: list(some)}) for some in parts]
+        parts = [ids[at : at + PAGE] for at in range(0, len(ids), PAGE)]
+        answers = [await self.call(action, **{parameter: list(some)}) for some in parts]
         return [each for answer in answers for each in answer[key]]
 
     async def groups(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Read security groups, which are only told about: without the right to read them nothing is known of them."""
         try:
-            return await self.named("DescribeSecurityGroups", "SecurityGroups", ids)
+            return await self.by_id("DescribeSecurityGroups", "SecurityGroups", ids)
         except Rejected as error:
             if error.status == HTTPStatus.TOO_MANY_REQUESTS or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
@@ -192,23 +177,20 @@ class _Reader:
         )
         if not wanted:
             return []
-        named = {"Filters": [_filter("prefix-list-name", *wanted)]}
+        only = {"Filters": [named("prefix-list-name", *wanted)]}
         return [
             {
                 "PrefixListId": each["PrefixListId"],
                 "PrefixListName": each["PrefixListName"],
                 "Cidrs": [
                     entry["Cidr"]
-                    for entry in await self.pages(
+                    for entry in await self.read(
                         "GetManagedPrefixListEntries", "Entries", PrefixListId=each["PrefixListId"]
                     )
                 ],
             }
-            for each in await self.pages("DescribeManagedPrefixLists", "PrefixLists", **named)
+            for each in await self.read("DescribeManagedPrefixLists", "PrefixLists", **only)
         ]
-
-    async def _call(self, action: str, **parameters: Any) -> Answer:
-        return await self._cloud.call(self._place, Call("ec2", action, parameters))
 
 
 def _wanted(classes: Mapping[str, Class]) -> Iterator[tuple[str, Place]]:
@@ -227,10 +209,6 @@ def _whereabouts(place: Place) -> tuple[str, str, str]:
 def _lists(service: str) -> tuple[str, str]:
     before, _, last = service.rpartition(".")
     return service, f"{before}.ipv6.{last}"
-
-
-def _filter(name: str, *values: str) -> dict[str, Any]:
-    return {"Name": name, "Values": list(values)}
 
 
 def _moment(read: tuple[float, datetime] | None) -> str:

@@ -1,8 +1,8 @@
 """What exists in AWS, read by the port's calls and given as plans want it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +15,22 @@ from pipesegment.plan.aws.steps import Call, Service
 from pipesegment.world.aws.port import Answer, Cloud, Place
 
 _PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The rights of a role: inline policies by name, a revocation of ours among them, and managed ones."""
+
+    inline: Mapping[str, Document]
+    managed: tuple[str, ...]
+
+    def to(self, head: Found) -> Found:
+        """Give a role with these rights; a revocation of ours is told apart from them."""
+        inline = dict(self.inline)
+        revoked = revocation.read(inline[revocation.POLICY]) if revocation.POLICY in inline else None
+        if revoked is not None:
+            del inline[revocation.POLICY]
+        return Found(replace(head.role, inline=inline, managed=self.managed), head.id, revoked)
 
 
 class Reader:
@@ -56,20 +72,28 @@ class Reader:
         )
         return Found(role, raw["RoleId"])
 
-    async def whole(self, head: Found) -> Found:
-        """Read the rights of a role, too; a revocation of ours is told apart from them."""
-        name = head.role.name
-        inline: dict[str, Document] = {}
-        for policy in await self._pages("ListRolePolicies", "PolicyNames", RoleName=name):
+    async def given(self, name: str) -> "Given":
+        """Read the rights of a role."""
+        inline = await self.documents(name, await self.policies(name))
+        return Given(inline, await self.attached(name))
+
+    async def policies(self, name: str) -> tuple[str, ...]:
+        """Name the inline policies of a role."""
+        return tuple(await self._pages("ListRolePolicies", "PolicyNames", RoleName=name))
+
+    async def documents(self, name: str, policies: Iterable[str]) -> dict[str, Document]:
+        """Read inline policies of a role, less those that are not there any more."""
+        found: dict[str, Document] = {}
+        for policy in policies:
             answer = await self._known("iam", "GetRolePolicy", RoleName=name, PolicyName=policy)
             if answer is not None:
-                inline[policy] = _document(answer["PolicyDocument"])
-        attached = await self._pages("ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
-        revoked = revocation.read(inline[revocation.POLICY]) if revocation.POLICY in inline else None
-        if revoked is not None:
-            del inline[revocation.POLICY]
-        arns = tuple(sorted(policy["PolicyArn"] for policy in attached))
-        return Found(replace(head.role, inline=inline, managed=arns), head.id, revoked)
+                found[policy] = _document(answer["PolicyDocument"])
+        return found
+
+    async def attached(self, name: str) -> tuple[str, ...]:
+        """Name the managed policies of a role."""
+        found = await self._pages("ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
+        return tuple(sorted(policy["PolicyArn"] for policy in found))
 
     async def names(self, path: str) -> frozenset[str]:
         """Name the roles under a path; whose they are is not told here. Where we may not list, none."""

@@ -17,6 +17,7 @@ from pipesegment.plan.aws.ownership import Owner
 from pipesegment.plan.live import Entry
 from pipesegment.world.aws.port import Cloud, Place
 from pipesegment.world.aws.reading import Reader
+from pipesegment.world.aws.rights import Rights
 from pipesegment.world.clock import Clock, LoopClock
 
 #: How old a list of roles may be: what it is for happened before this process began.
@@ -33,6 +34,7 @@ class Sights:
         self._clock = clock or LoopClock()
         self._listed: dict[tuple[Place, str], tuple[float, frozenset[str]]] = {}
         self._accounts: dict[Place, tuple[float, str]] = {}
+        self._rights = Rights()
         self._asking = asyncio.Lock()
 
     async def stranger(self, place: Place) -> str:
@@ -54,10 +56,12 @@ class Sights:
         others: frozenset[str],
         *,
         everything: bool,
+        at_rest: bool = False,
     ) -> Sight:
         """Look at what is desired, what is `known` to be there, and what may have been left behind.
 
         `others` are roles that other segments wish for. With `everything` all associations of the namespace are read.
+        `at_rest`: all was as desired at the last look, and the same is desired now.
         """
         reader, entries = Reader(self._cloud, place), tuple(known)
         wanted = {obj["metadata"]["name"] for obj in desired.objects if obj["kind"] == names.IAM_ROLE}
@@ -66,9 +70,11 @@ class Sights:
         roles = {}
         for name in sorted(wanted | there):
             found = await reader.head(name, known=name in there)
-            if found is not None:
+            if found is None:
+                self._rights.forget(place, name)
+            else:
                 ours = found.role.tags.get(names.SEGMENT_UID_TAG) == owner.uid
-                roles[name] = await reader.whole(found) if ours else found
+                roles[name] = await self._rights.of(reader, place, found, at_rest=at_rest) if ours else found
         return Sight(roles, tuple(await self._bound(reader, desired, owner, entries, everything=everything)))
 
     async def _names(self, reader: Reader, place: Place, path: str) -> frozenset[str]:

@@ -1,0 +1,163 @@
+"""What `exception` and `seal` have in common: who one is, which stage is meant, and how what was refused is told."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+
+from pipesegment import names
+from pipesegment.cli import output
+from pipesegment.cli.gather import connected
+from pipesegment.cli.options import Options
+from pipesegment.compile.desired import ObjectID
+from pipesegment.errors import Refused, Rejected, Usage
+from pipesegment.findings import Refusal
+from pipesegment.spec.documents import parse_exception
+from pipesegment.world import kinds
+from pipesegment.world.kinds import Kind
+from pipesegment.world.port import Cluster, Json, Selection
+
+T = TypeVar("T")
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+#: The API server appends five characters to what a name begins with.
+_BEGINNING: Final = names.MAX_NAME - 6
+#: Answers that say nothing of what was asked: who asks may try again.
+_PASSING: Final = frozenset({401, 408, 429})
+
+
+class Place(NamedTuple):
+    """A stage of a segment."""
+
+    namespace: str
+    segment: str
+    stage: str
+
+    def __str__(self) -> str:
+        """Render as `namespace/segment/stage`."""
+        return "/".join(self)
+
+
+def run(options: Options, doing: str, work: Callable[[Cluster], Awaitable[T]]) -> T:
+    """Do something on the cluster. Raises Refused when it says no, Unreachable when it says nothing."""
+
+    async def connect() -> T:
+        async with connected(options) as api:
+            return await work(api)
+
+    with output.progress(doing):
+        return asyncio.run(connect())
+
+
+def place(given: str, options: Options) -> Place:
+    """Read `[NAMESPACE/]SEGMENT/STAGE`."""
+    parts = given.split("/")
+    if len(parts) == 2:
+        parts = [options.namespace or "default", *parts]
+    if len(parts) != 3 or not all(map(_LABEL.fullmatch, parts)):
+        raise Usage(f"is no stage: '{given}': write it as NAMESPACE/SEGMENT/STAGE")
+    if options.namespace and options.namespace != parts[0]:
+        raise Usage(f"-n: '{options.namespace}' is not the namespace of {given}")
+    return Place(*parts)
+
+
+def target(given: str, options: Options) -> ObjectID:
+    """Read `[NAMESPACE/]NAME` of an exception."""
+    namespace, slash, name = given.rpartition("/")
+    namespace = namespace or options.namespace or "default"
+    if not all(map(_LABEL.fullmatch, (namespace, name))):
+        raise Usage(f"is no exception: '{given}': write it as NAMESPACE/NAME")
+    if slash and options.namespace and options.namespace != namespace:
+        raise Usage(f"-n: '{options.namespace}' is not the namespace of {given}")
+    return ObjectID(names.API_VERSION, names.EXCEPTION, namespace, name)
+
+
+async def whoami(cluster: Cluster) -> dict[str, str]:
+    """Ask the API server who we are: what exceptions and approvals have to say of their author."""
+    review = {"apiVersion": kinds.SELF_REVIEW.api_version, "kind": kinds.SELF_REVIEW.kind, "metadata": {}}
+    with refusing("who you are"):
+        user = (await cluster.create(review)).get("status", {}).get("userInfo", {})
+    uid = str(user.get("uid") or "")
+    return {"username": str(user.get("username", "")), **({"uid": uid} if uid else {})}
+
+
+async def check(cluster: Cluster, wanted: Place) -> None:
+    """Look whether there is such a stage, where we may look: an exception for a stage that nobody has does nothing."""
+    segment = ObjectID(names.API_VERSION, names.SEGMENT, wanted.namespace, wanted.segment)
+    try:
+        found = await cluster.get(segment)
+    except Rejected as error:
+        if error.status == 403:
+            output.say(f"whether there is a stage {wanted} may not be looked at: {error.message}")
+            return
+        raise
+    if found is None:
+        refuse(
+            f"{names.SEGMENT} {wanted.namespace}/{wanted.segment}", "does not exist", wanted.segment, "correct the name"
+        )
+    stages = [str(stage.get("name")) for stage in found.get("spec", {}).get("stages") or ()]
+    if wanted.stage not in stages:
+        there = f"it has {', '.join(sorted(stages))}"
+        refuse(f"{names.SEGMENT} {wanted.namespace}/{wanted.segment}", "has no such stage", wanted.stage, there)
+
+
+async def make(cluster: Cluster, obj: Mapping[str, Any], beginning: str, name: str | None) -> Json:
+    """Make an exception or an approval, called `name`, or by the API server after how its name begins."""
+    named = {"name": name} if name else {"generateName": f"{beginning[:_BEGINNING].rstrip('-')}-"}
+    metadata = {**named, "namespace": obj["metadata"]["namespace"]}
+    what = f"{obj['kind']} {metadata['namespace']}/{name or beginning}"
+    with refusing(what):
+        return await cluster.create({**obj, "metadata": metadata})
+
+
+def document(wanted: Place, spec: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+    """Write an exception, and hold it to what the API server will. Raises Refused."""
+    found = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.EXCEPTION,
+        "metadata": {"name": name or "new", "namespace": wanted.namespace},
+        "spec": {"segment": wanted.segment, "stage": wanted.stage, **spec},
+    }
+    parse_exception(found)
+    return found
+
+
+async def existing(cluster: Cluster, wanted: ObjectID) -> Json:
+    """Read an exception that has to be there. Raises Refused."""
+    with refusing(str(wanted)):
+        found = await cluster.get(wanted)
+    if found is None:
+        refuse(f"{wanted.kind} {wanted.namespace}/{wanted.name}", "does not exist", wanted.name, "see `exception list`")
+    return found
+
+
+async def every(cluster: Cluster, kind: Kind, namespace: str) -> list[Json]:
+    """List the exceptions of a namespace, or of all ('')."""
+    with refusing(f"{kind.plural} of {f'namespace {namespace}' if namespace else 'every namespace'}"):
+        return (await cluster.list(kind, Selection(namespace=namespace))).items
+
+
+async def take_back(cluster: Cluster, found: Json) -> None:
+    """Delete an exception, if it is still that one."""
+    meta = found["metadata"]
+    wanted = ObjectID(names.API_VERSION, names.EXCEPTION, meta["namespace"], meta["name"])
+    with refusing(str(wanted)):
+        await cluster.delete(wanted, uid=meta["uid"])
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Tell as refused what the API server refuses for what it is, and not for the moment."""
+    try:
+        yield
+    except Rejected as error:
+        if not 400 <= error.status < 500 or error.status in _PASSING:
+            raise
+        output.say(f"{what}: {error.message}")
+        raise Refused([]) from error
+
+
+def refuse(where: str, problem: str, value: str, fix: str) -> NoReturn:
+    """Refuse in one line."""
+    raise Refused([Refusal(where, problem, value, fix)])

@@ -1,0 +1,246 @@
+"""`pipesegment exception`: ask for more reach for a while, approve it, see what there is, take it back."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from pipesegment import names
+from pipesegment.cli import output
+from pipesegment.cli.emergency import (
+    Place,
+    check,
+    document,
+    every,
+    existing,
+    make,
+    place,
+    refuse,
+    run,
+    take_back,
+    target,
+    whoami,
+)
+from pipesegment.cli.options import Options, of_cluster, printed_as
+from pipesegment.cli.wanted import reaches
+from pipesegment.compile.desired import ObjectID
+from pipesegment.errors import Usage
+from pipesegment.report.text import plain
+from pipesegment.spec.base import shown
+from pipesegment.spec.exception import User, spec_hash
+from pipesegment.world import kinds
+from pipesegment.world.port import Cluster, Json
+
+_COLUMNS: Final = ("EXCEPTION", "EFFECT", "STAGE", "PHASE", "APPROVALS", "UNTIL", "ASKED BY", "WHY")
+
+
+@click.group("exception", short_help="Ask for more reach for a while, approve it, take it back.")
+def command() -> None:
+    """Ask for more reach for a while, approve it as somebody else, see what there is, take it back.
+
+    Who asks and who approves is who the API server says you are; `kubectl auth whoami` tells.
+    """
+
+
+@command.command("request", short_help="Ask for more reach for a while.")
+@click.argument("stage", metavar="[NAMESPACE/]SEGMENT/STAGE")
+@click.option("--reason", metavar="TEXT", required=True, help="Why, for those who approve and for the audit trail.")
+@click.option("--ticket", metavar="WORD", required=True, help="Where it is written down, such as INC-4711.")
+@click.option("--duration", metavar="TIME", required=True, help="How long it lasts from now on, such as 1h.")
+@click.option(
+    "-f",
+    "--filename",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str),
+    help="What to reach: a list as in spec.stages[].reaches, in YAML or JSON; - for stdin.",
+)
+@click.option("--cidr", "cidrs", metavar="BLOCK", multiple=True, help="Addresses to reach. Repeatable.")
+@click.option("--fqdn", "fqdns", metavar="NAME", multiple=True, help="A host name to reach. Repeatable.")
+@click.option(
+    "--service", "services", metavar="NAME[.NAMESPACE]", multiple=True, help="A Service to reach. Repeatable."
+)
+@click.option(
+    "--port", "ports", metavar="PORT[/PROTOCOL]", multiple=True, help="Ports of all these; TCP by default. Repeatable."
+)
+@click.option("--name", metavar="NAME", help="The SegmentException's name.  [default: after the stage]")
+@of_cluster()
+@printed_as("text", "json", "yaml")
+def request(
+    options: Options,
+    stage: str,
+    reason: str,
+    ticket: str,
+    duration: str,
+    file: str | None,
+    cidrs: Sequence[str],
+    fqdns: Sequence[str],
+    services: Sequence[str],
+    ports: Sequence[str],
+    name: str | None,
+    style: str,
+) -> None:
+    """Ask that a stage reaches more for a while. It does once enough people have approved, until its time is over."""
+    wanted = place(stage, options)
+    entries = reaches(file, cidrs, fqdns, services, ports)
+    spec = {"effect": "Open", "reaches": entries, "reason": reason, "ticket": ticket, "duration": duration}
+    made = run(options, "asking", lambda cluster: _request(cluster, wanted, spec, name))
+    _tell(made, style, f"stage {wanted} waits for approval: pipesegment exception approve {_place(made)}")
+
+
+@command.command("approve", short_help="Approve what somebody else asked for.")
+@click.argument("exception", metavar="[NAMESPACE/]NAME")
+@click.option("--yes", is_flag=True, help="Do not ask whether what is shown is what you approve.")
+@click.option("--name", metavar="NAME", help="The SegmentApproval's name.  [default: after the exception]")
+@of_cluster()
+@printed_as("text", "json", "yaml")
+def approve(options: Options, exception: str, yes: bool, name: str | None, style: str) -> None:
+    """Approve what somebody else asked for, as one of the class's approverGroups and with a second factor.
+
+    What it opens, for whom and why is shown on stderr before. It counts for exactly that, and only while you could have said so.
+    """
+    wanted = target(exception, options)
+    found = run(options, "reading the exception", lambda cluster: existing(cluster, wanted))
+    spec = _approvable(found)
+    for line in _shown(found):
+        output.say(line)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Usage("--yes: is missing, and nobody is there to be asked")
+        click.confirm("Approve?", abort=True, err=True)
+    made = run(options, "approving", lambda cluster: _approve(cluster, found, spec, name))
+    _tell(made, style, f"{names.EXCEPTION} {_place(found)} is approved by {made['spec']['approvedBy']['username']}")
+
+
+@command.command("list", short_help="Show exceptions and seals.")
+@of_cluster()
+@printed_as("text", "json", "yaml")
+def listed(options: Options, style: str) -> None:
+    """Show the exceptions and seals of a namespace (-n), or of all: what is open or sealed, by whose word, until when."""
+    found = run(options, "listing exceptions", lambda c: every(c, kinds.EXCEPTION, options.namespace))
+    ordered = sorted(found, key=lambda o: (o["metadata"]["namespace"], o["metadata"]["name"]))
+    if style == "text":
+        output.write_table(_COLUMNS, [_row(obj) for obj in ordered])
+    else:
+        output.write_data({"exceptions": [_told(obj) for obj in ordered]}, style)
+
+
+@command.command("revoke", short_help="Take exceptions back: what they opened closes.")
+@click.argument("exceptions", metavar="[NAMESPACE/]NAME...", nargs=-1, required=True)
+@of_cluster()
+@printed_as("text", "json", "yaml")
+def revoke(options: Options, exceptions: Sequence[str], style: str) -> None:
+    """Delete exceptions: what they opened closes; seals are lifted, by those who may."""
+    wanted = [target(given, options) for given in exceptions]
+    gone = run(options, "taking back", lambda cluster: _revoke(cluster, wanted))
+    if style == "text":
+        output.write_lines(*(f"{names.EXCEPTION} {_place(obj)} is taken back" for obj in gone))
+    else:
+        output.write_data({"exceptions": [_told(obj) for obj in gone]}, style)
+
+
+async def _request(cluster: Cluster, wanted: Place, spec: Mapping[str, Any], name: str | None) -> Json:
+    obj = document(wanted, {**spec, "requestedBy": {"username": "?"}}, name)
+    await check(cluster, wanted)
+    obj["spec"]["requestedBy"] = await whoami(cluster)
+    return await make(cluster, obj, f"{wanted.segment}-{wanted.stage}", name)
+
+
+def _approvable(found: Json) -> dict[str, Any]:
+    """Write what the approval has to name; Refused where there is nothing to approve."""
+    where, status, spec = f"{names.EXCEPTION} {_place(found)}", found.get("status") or {}, found["spec"]
+    if spec["effect"] != "Open":
+        refuse(where, "needs no approval, for it is a", spec["effect"], "lift it with `pipesegment seal --lift`")
+    if not status.get("specHash"):
+        refuse(where, "was not looked at yet", "", "wait until the operator has told its status")
+    if status["specHash"] != spec_hash(spec):
+        refuse(where, "has a status of another spec", status["specHash"], "wait until the operator has looked at it")
+    if status.get("phase") in {"Expired", "Refused"}:
+        refuse(where, "cannot be approved any more", status["phase"], "ask anew")
+    if not status.get("class"):
+        refuse(
+            where, "has nobody who may approve", status.get("reason", ""), "have one SegmentClass govern the namespace"
+        )
+    return {
+        "exception": {
+            "name": found["metadata"]["name"],
+            "uid": found["metadata"]["uid"],
+            "specHash": status["specHash"],
+            "requestedBy": spec["requestedBy"],
+        },
+        "class": {key: status["class"][key] for key in ("name", "uid")},
+    }
+
+
+async def _approve(cluster: Cluster, found: Json, spec: Mapping[str, Any], name: str | None) -> Json:
+    me = await whoami(cluster)
+    asked = spec["exception"]["requestedBy"]
+    if User.model_validate(me).is_same(User.model_validate(asked)):
+        where = f"{names.EXCEPTION} {_place(found)}"
+        refuse(where, "was asked for by yourself", me["username"], "have somebody else approve it")
+    obj = {
+        "apiVersion": names.API_VERSION,
+        "kind": names.APPROVAL,
+        "metadata": {"namespace": found["metadata"]["namespace"]},
+        "spec": {**spec, "approvedBy": me},
+    }
+    return await make(cluster, obj, found["metadata"]["name"], name)
+
+
+async def _revoke(cluster: Cluster, wanted: Sequence[ObjectID]) -> list[Json]:
+    found = [await existing(cluster, each) for each in wanted]
+    for each in found:
+        await take_back(cluster, each)
+    return found
+
+
+def _shown(found: Json) -> list[str]:
+    spec, status = found["spec"], found.get("status") or {}
+    opened = "; ".join(plain(shown(entry)) for entry in spec.get("reaches") or ())
+    return [
+        f"stage {spec['segment']}/{spec['stage']} of namespace {found['metadata']['namespace']} shall reach: {opened}",
+        f"for {spec.get('duration', '')}, until {status.get('expiresAt') or 'then'}",
+        f"asked for by {spec['requestedBy']['username']} ({spec.get('ticket', '')}): {spec['reason']}",
+        f"approved by {status.get('approvals', 0)} of {status.get('approvalsNeeded', 1)}",
+    ]
+
+
+def _row(obj: Json) -> list[str]:
+    told = _told(obj)
+    counted = f"{told['approvals']}/{told['approvalsNeeded']}" if told["effect"] == "Open" else "-"
+    until = told["expiresAt"] or "-"
+    stage = f"{told['segment']}/{told['stage']}"
+    return [_place(obj), told["effect"], stage, told["phase"], counted, until, told["requestedBy"], told["why"]]
+
+
+def _told(obj: Json) -> dict[str, Any]:
+    spec, status = obj["spec"], obj.get("status") or {}
+    return {
+        "namespace": obj["metadata"]["namespace"],
+        "name": obj["metadata"]["name"],
+        "effect": spec["effect"],
+        "segment": spec["segment"],
+        "stage": spec["stage"],
+        "phase": status.get("phase") or "Pending",
+        "reason": status.get("reason") or "",
+        "message": next((c["message"] for c in status.get("conditions") or () if c["type"] == "Ready"), ""),
+        "approvals": status.get("approvals", 0),
+        "approvalsNeeded": status.get("approvalsNeeded", 0),
+        "approvers": status.get("approvers") or [],
+        "opensAt": status.get("opensAt") or "",
+        "expiresAt": status.get("expiresAt") or "",
+        "requestedBy": spec["requestedBy"]["username"],
+        "ticket": spec.get("ticket") or "",
+        "why": spec["reason"],
+    }
+
+
+def _place(obj: Json) -> str:
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+def _tell(made: Json, style: str, line: str) -> None:
+    if style == "text":
+        output.write_lines(f"{made['kind']} {_place(made)}: {line}")
+    else:
+        output.write_data(made, style)

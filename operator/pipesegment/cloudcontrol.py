@@ -1,0 +1,133 @@
+"""The corridor to other controllers: read custom resources → plan → apply, for the roles of one segment.
+
+It is the API server that is called, and still work apart: what a controller does not do holds up nothing of the network.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from pipesegment.cloudwish import Wish
+from pipesegment.compile.desired import Object, ObjectID
+from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
+from pipesegment.compile.iam.controlled import Verdict
+from pipesegment.errors import Unreachable
+from pipesegment.facts.snapshot import Key
+from pipesegment.plan.aws.controllers import arrange, settled
+from pipesegment.plan.aws.steps import Moment
+from pipesegment.plan.live import Entry
+from pipesegment.report.outcome import CloudState
+from pipesegment.report.text import clean, listing
+from pipesegment.spec.status import Reason
+from pipesegment.world import kinds
+from pipesegment.world.applying import Applier, OnCall
+from pipesegment.world.aws.applying import CloudResults
+from pipesegment.world.kinds import Kind
+from pipesegment.world.owned import OwnedObjects
+from pipesegment.world.port import Cluster
+
+_KINDS: Final[Mapping[tuple[str, str], Kind]] = {
+    (kind.api_version, kind.kind): kind for found in kinds.CONTROLLED.values() for kind in found
+}
+
+
+class Controllers:
+    """Brings custom resources about, those of the `backends` alone. `served` names the CRDs that exist."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        owned: OwnedObjects,
+        backends: Iterable[str],
+        *,
+        served: Callable[[], frozenset[str]],
+        audited: Callable[[Key, int], OnCall],
+    ) -> None:
+        self._cluster = cluster
+        self._owned = owned
+        self._applier = Applier(cluster, owned)
+        self._served = served
+        self._audited = audited
+        self.backends = frozenset(backends)
+
+    def unable(self, backend: str) -> tuple[str, str] | None:
+        """Say why a backend's resources are none of ours to write; None when they are, or it is nobody else's work."""
+        if backend == DIRECT or backend in self.backends:
+            return None
+        return (
+            Reason.SWITCHED_OFF.value,
+            f"this operator writes nothing for {backend}: its setting `aws_backends` leaves it out",
+        )
+
+    def beyond(self, known: Iterable[Entry]) -> tuple[str, str] | None:
+        """Say why something that was written before is none of ours to write any more."""
+        versions = {entry.id.api_version for entry in known}
+        told = (self.unable(name) for name, theirs in VERSIONS.items() if theirs & versions)
+        return next((trouble for trouble in told if trouble is not None), None)
+
+    def not_yet(self, objects: Iterable[Object]) -> tuple[CloudState, CloudResults] | None:
+        """Say why nothing can be written yet; None when it can."""
+        if (missing := _missing(objects, self._served())) is not None:
+            return CloudState(trouble=missing), CloudResults()
+        if not self._owned.synced:
+            waiting = "the custom resources by which others make roles are not read yet"
+            return CloudState(trouble=(Reason.PROGRESSING.value, waiting)), CloudResults(trouble=Unreachable(waiting))
+        return None
+
+    async def walk(
+        self, wish: Wish, recorded: tuple[Entry, ...], known: Iterable[Entry], moment: Moment
+    ) -> tuple[CloudState, CloudResults]:
+        """Bring about what of a wish is other controllers' to make; tells what they say of it. Not while it is `not_yet`."""
+        desired = wish.desired
+        try:
+            live = await self._read(
+                (
+                    *map(ObjectID.of, desired.objects),
+                    *(e.id for e in (*recorded, *known)),
+                    *self._owned.of(desired.segment),
+                )
+            )
+        except Unreachable as error:
+            told = (Reason.UNREACHABLE.value, clean(f"the API server gives no answer, tried again later: {error}"))
+            return CloudState(trouble=told), CloudResults(trouble=error)
+        planned = arrange(desired, live, moment, deletes=wish.terms.deletes, inventory=recorded, paths=wish.paths)
+        results = await self._applier.run(planned.sequence, self._audited(desired.segment, wish.generation))
+        failed = tuple(f.told for f in results.failures)
+        changes = settled(planned, desired, results.done)
+        quiet = failed or planned.findings or planned.withheld
+        trouble = None if quiet else _told(desired.objects, live, results.done)
+        state = CloudState(changes, failed, planned.findings, planned.withheld, trouble)
+        return state, CloudResults(failed=list(failed), writes=results.writes)
+
+    async def _read(self, targets: Iterable[ObjectID]) -> dict[ObjectID, Object]:
+        served = self._served()
+        asked = sorted({t for t in targets if t.by_controller and _KINDS[t.api_version, t.kind].crd in served})
+        found = await asyncio.gather(*(self._cluster.get(target) for target in asked))
+        return {target: obj for target, obj in zip(asked, found, strict=True) if obj is not None}
+
+
+def _missing(objects: Iterable[Object], served: frozenset[str]) -> tuple[str, str] | None:
+    """Tell which kinds are not there yet; then nothing is written."""
+    wanted = {_KINDS[obj["apiVersion"], obj["kind"]] for obj in objects}
+    absent = sorted(kind.crd for kind in wanted if kind.crd not in served)
+    told = f"not installed, so that nobody makes roles: {', '.join(absent)}"
+    return (Reason.BACKEND_MISSING.value, told) if absent else None
+
+
+def _told(
+    objects: Iterable[Object], live: Mapping[ObjectID, Object], done: Mapping[ObjectID, str]
+) -> tuple[str, str] | None:
+    """Give what the controllers say of what is desired, what cannot be before what is not yet."""
+    verdicts = [verdict for obj in objects if (verdict := _verdict(ObjectID.of(obj), live, done)) is not None]
+    for how, reason in (("fails", Reason.BACKEND_FAILED), ("waits", Reason.PROGRESSING)):
+        found = [verdict.message for verdict in verdicts if verdict.how == how]
+        if found:
+            return reason.value, listing(found)
+    return None
+
+
+def _verdict(target: ObjectID, live: Mapping[ObjectID, Object], done: Mapping[ObjectID, str]) -> Verdict | None:
+    obj = live.get(target)
+    if obj is None or target in done:
+        return Verdict("waits", f"{target} is written, and its controller has said nothing yet")
+    return next(backend.verdict(obj) for name, backend in CONTROLLERS.items() if owns(name, obj))

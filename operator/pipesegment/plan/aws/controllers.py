@@ -1,0 +1,230 @@
+"""Roles that another controller makes: from desired and live custom resources to the calls that bring them about.
+
+What a role should be at this moment is decided as for roles that are made here: a role that loses rights denies its earlier
+sessions everything, one of a segment that is held back only narrows, one that is given up and kept has no rights. The calls
+are to the API server; when and in which order AWS hears of it is the controller's to decide (docs/adr/0056).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pipesegment import names
+from pipesegment.compile.canonical import canonical_bytes
+from pipesegment.compile.desired import Desired, Object, ObjectID
+from pipesegment.compile.iam.backends import CONTROLLERS, owns
+from pipesegment.compile.iam.controlled import Backend, Held
+from pipesegment.compile.iam.policy import REVOKED
+from pipesegment.compile.iam.values import Role
+from pipesegment.findings import Finding
+from pipesegment.plan.aws import revocation
+from pipesegment.plan.aws.rights import Rights, common
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Moment
+from pipesegment.plan.changes import Action, Change, ChangeSet, Why, is_ours, plan
+from pipesegment.plan.live import Entry, Live
+from pipesegment.plan.sequence import Sequence, Step, Verb, Wave
+
+#: Where the steps of a kind come: rights go first, and who uses a role comes when it stands. Deletions, then applies.
+_LAST: Final = (Wave.PRUNE, Wave.WIDEN)
+_WAVES: Final[Mapping[str, tuple[Wave, Wave]]] = {
+    "RolePolicy": (Wave.NARROW, Wave.TURN),
+    "RolePolicyAttachment": (Wave.NARROW, Wave.TURN),
+    names.CONTROLLED_ROLE: (Wave.PRUNE_IDENTITY, Wave.NARROW),
+}
+#: What stands in for a policy that somebody added, until it is taken out: to take a field away one has to hold it.
+_NOTHING: Final = canonical_bytes(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """What is to be written, and what came of comparing; `kept` are objects that stay though nobody declares them."""
+
+    changes: ChangeSet
+    sequence: Sequence
+    findings: tuple[Finding, ...] = ()
+    withheld: tuple[ObjectID, ...] = ()
+    kept: frozenset[ObjectID] = frozenset()
+
+
+@dataclass(slots=True)
+class _Target:
+    """What should be there now, and what was found out on the way."""
+
+    objects: list[Object] = field(default_factory=list)
+    withheld: list[ObjectID] = field(default_factory=list)
+    untouched: set[ObjectID] = field(default_factory=set)
+    kept: set[ObjectID] = field(default_factory=set)
+    cuts: dict[str, str] = field(default_factory=dict)  # role -> the moment before which sessions are cut
+
+
+def arrange(
+    desired: Desired,
+    live: Mapping[ObjectID, Object],
+    moment: Moment,
+    *,
+    deletes: bool,
+    inventory: tuple[Entry, ...] = (),
+    paths: Mapping[str, str] | None = None,
+) -> Arranged:
+    """Compare what should be with what is; `live` are whole objects, whosever they are. `deletes`: roles go with their objects."""
+    recorded = {entry.id: entry.uid for entry in inventory}
+    ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
+    target = _Target()
+    for name, backend in CONTROLLERS.items():
+        wanted = [obj for obj in desired.objects if owns(name, obj)]
+        there = [obj for obj in ours.values() if owns(name, obj)]
+        _roles(target, backend, wanted, there, moment, deletes=deletes)
+        _others(target, backend, wanted, there, moment)
+    seen = {t: Live.of(o) for t, o in live.items() if t not in target.untouched}
+    now = Desired(desired.segment, desired.uid, tuple(target.objects))
+    changes = plan(now, seen, inventory)
+    steps = sorted(_steps(changes, target.cuts), key=lambda step: (step.wave, step.id))
+    told = tuple(_foreign(change, paths or {}) for change in changes.of(Action.CONFLICT))
+    return Arranged(changes, Sequence(tuple(steps)), told, tuple(sorted(target.withheld)), frozenset(target.kept))
+
+
+def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) -> ChangeSet:
+    """Give what stands and what is still to be written, against what was desired; what was given up is not spoken of."""
+    declared = {ObjectID.of(obj): obj for obj in desired.objects}
+    kept = []
+    for change in arranged.changes.changes:
+        pending = change.writes and change.id not in done
+        if change.action is Action.CONFLICT or (change.id not in declared and not pending):
+            continue
+        uid = done.get(change.id) or change.uid
+        stands = not pending and change.why is not Why.TERMINATING and change.id not in arranged.withheld
+        action, why = (Action.UNCHANGED, Why.SAME) if stands else (change.action, change.why)
+        if not stands and action is Action.UNCHANGED:
+            action = Action.CONFIGURED
+        wanted = declared.get(change.id)
+        found = Live(change.id, uid) if uid else None
+        kept.append(replace(change, action=action, why=why, desired=wanted, live=found, differences=()))
+    missing = [t for t in arranged.withheld if t in declared and t not in {c.id for c in kept}]
+    kept += [Change(Action.CREATED, t, Why.NEW, declared[t]) for t in missing]
+    return ChangeSet(tuple(sorted(kept, key=lambda change: change.id)))
+
+
+def narrowed(live: Role, desired: Role) -> Role:
+    """Give what a role of a segment that is held back should be: what old and new both allow, and nothing new."""
+    inline = {}
+    for name, document in live.inline.items():
+        wanted = desired.inline.get(name)
+        if wanted is None:
+            continue
+        loses = Rights.written([document]).loses(Rights.written([wanted]))
+        both = common(document, wanted) if loses else document
+        if both is not None:
+            inline[name] = both
+    managed = tuple(sorted(set(live.managed) & set(desired.managed)))
+    return replace(live, inline=inline, managed=managed, boundary=live.boundary or desired.boundary)
+
+
+def _roles(
+    target: _Target, backend: Backend, wanted: list[Object], there: list[Object], moment: Moment, *, deletes: bool
+) -> None:
+    want, have = backend.roles(wanted), backend.roles(there)
+    for name in sorted({*want, *have}):
+        held, found = want.get(name), have.get(name)
+        declared = [obj for obj in wanted if backend.role_of(obj) == name]
+        if found is None:
+            if moment.widens:
+                target.objects += declared
+            else:
+                target.withheld += map(ObjectID.of, declared)
+            continue
+        if held is None and deletes:
+            continue
+        role = held.role if held is not None else replace(found.role, inline={}, managed=())
+        if not moment.widens:
+            wished, role = role, narrowed(found.role, role)
+            target.withheld += map(ObjectID.of, declared if role != wished else ())
+        written = _write(target, backend, role, found, moment, retained=not deletes)
+        if held is None:
+            target.kept |= set(map(ObjectID.of, written))
+        target.objects += written
+
+
+def _write(
+    target: _Target, backend: Backend, role: Role, found: Held, moment: Moment, *, retained: bool
+) -> list[Object]:
+    stands = revocation.read(found.revoked) if found.revoked is not None else None
+    cut = revocation.standing(found.role, role, stands, moment.now)
+    if cut is not None and cut != stands:
+        target.cuts[role.name] = revocation.written(cut[0])
+    document = revocation.document(*cut) if cut is not None else None
+    return backend.role(Held(role, document), retained=retained)
+
+
+def _others(target: _Target, backend: Backend, wanted: list[Object], there: list[Object], moment: Moment) -> None:
+    """Bind accounts, unless the segment is held back: then nobody is given a role, or another one."""
+    for obj in wanted:
+        if not backend.role_of(obj):
+            if moment.widens or _stands(obj, there):
+                target.objects.append(obj)
+            else:
+                target.withheld.append(ObjectID.of(obj))
+                target.untouched.add(ObjectID.of(obj))
+
+
+def _stands(obj: Object, there: Iterable[Object]) -> bool:
+    stamp = obj["metadata"]["annotations"][names.HASH_ANNOTATION]
+    same = (o for o in there if ObjectID.of(o) == ObjectID.of(obj))
+    return any((o["metadata"].get("annotations") or {}).get(names.HASH_ANNOTATION) == stamp for o in same)
+
+
+def _is_ours(live: Live, desired: Desired, recorded: Mapping[ObjectID, str]) -> bool:
+    return is_ours(live, desired, recorded.get(live.id, "")) and not live.deleting
+
+
+def _steps(changes: ChangeSet, cuts: Mapping[str, str]) -> Iterator[Step]:
+    # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
+    stuck = {change.stage for change in changes.of(Action.CONFLICT)}
+    for change in changes.writes:
+        if change.desired is not None and change.stage in stuck:
+            continue
+        delete, apply = _WAVES.get(change.id.kind, _LAST)
+        if change.desired is None:
+            yield Step(delete, "delete", change.id, change, uid=change.uid)
+            continue
+        for_whom = _cut_of(change.desired, cuts)
+        details = {SESSIONS_BEFORE: for_whom} if for_whom else {}
+        # The denial of earlier sessions comes before anything else of a role.
+        wave = Wave.DENY if change.id.name.endswith(REVOKED.removeprefix("pipesegment")) else apply
+        foreign = _foreign_policies(change)
+        if foreign is not None:
+            yield Step(Wave.DENY, "apply", change.id, change, foreign, final=False, uid=change.uid)
+        verb: Verb = "create" if change.live is None else "apply"
+        yield Step(wave, verb, change.id, change, change.desired, uid=change.uid, details=details)
+
+
+def _cut_of(obj: Object, cuts: Mapping[str, str]) -> str:
+    """Give the moment when this very object cuts sessions."""
+    spec = obj["spec"]
+    if REVOKED in (spec.get("inlinePolicies") or {}):
+        return cuts.get(str(spec.get("name")), "")
+    given = spec.get("forProvider") or {}
+    own = obj["metadata"]["annotations"].get("crossplane.io/external-name") == REVOKED
+    return cuts.get(str(given.get("role")), "") if own else ""
+
+
+def _foreign_policies(change: Change) -> dict[str, Any] | None:
+    """Give the object with what somebody added to its inline policies denied: held by us, it goes with the next apply."""
+    if change.live is None or change.live.object is None or change.desired is None:
+        return None
+    spec = change.desired["spec"]
+    if "inlinePolicies" not in spec:
+        return None
+    there = ((change.live.object.get("spec") or {}).get("inlinePolicies") or {}).keys()
+    added = dict.fromkeys(there - spec["inlinePolicies"].keys(), _NOTHING)
+    if not added:
+        return None
+    return {**change.desired, "spec": {**spec, "inlinePolicies": {**spec["inlinePolicies"], **added}}}
+
+
+def _foreign(change: Change, paths: Mapping[str, str]) -> Finding:
+    path = f"{paths.get(change.stage, 'spec')}.aws"
+    message = f"{change.id} exists and does not say that it is this segment's, so it is left as it is"
+    reason = "ForeignRole" if change.id.kind != names.POD_IDENTITY_ASSOCIATION else "ForeignAssociation"
+    return Finding(path, reason, str(change.id), message, "delete it if nothing needs it, or rename the stage")

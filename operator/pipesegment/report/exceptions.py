@@ -1,0 +1,227 @@
+"""Status, Events and audit trail of a SegmentException: who asked, who approved, why, what opened when, what closed when."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from pipesegment import names
+from pipesegment.facts.emergency import SegmentException
+from pipesegment.facts.snapshot import Key
+from pipesegment.findings import Refusal
+from pipesegment.reach import exceptions
+from pipesegment.reach.graph import StageReach, Standing, Verdict
+from pipesegment.report.conditions import settled
+from pipesegment.report.events import Event
+from pipesegment.report.findings import failure, sentence
+from pipesegment.report.outcome import Outcome
+from pipesegment.report.text import LINE, MESSAGE, clean, fitted, listing
+from pipesegment.spec.base import shown
+from pipesegment.spec.exception import SegmentExceptionSpec
+from pipesegment.spec.status import ClassRef, ConditionType, Reason, SegmentApprovalStatus, SegmentExceptionStatus
+
+#: How many approvers a status names; more people never have to approve.
+_MAX_APPROVERS: Final = 64
+#: How many targets a line of the trail names.
+_MAX_TARGETS: Final = 32
+
+Phase = Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an exception came to in one look at its segment: what it opens (described), what of it stays closed, and why.
+
+    `stuck` says why what stands could not be brought to what the exception says ('' when it could).
+    """
+
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    refused: bool = False
+    stuck: str = ""
+    #: The segment is refused: nobody knows what is open, only that it is what was open before.
+    unknown: bool = False
+    held: Literal["", "Suspended", "AmbiguousClass", "ClassLost"] = ""
+
+
+def effect(standing: Standing, outcome: Outcome) -> Effect:
+    """Find what an exception came to."""
+    stuck = listing(map(failure, outcome.failures)) if outcome.failures else ""
+    reach = outcome.reach
+    if reach is None or not standing.in_force:
+        return Effect(stuck=stuck, unknown=reach is None)
+    lead = f"{exceptions.path(standing.name)} "
+    told = [*reach.findings, *(outcome.desired.gaps if outcome.desired else ())]
+    mine = [finding for finding in told if finding.path.startswith(lead)]
+    shut = {finding.path for finding in (outcome.desired.gaps if outcome.desired else ())}
+    edges = [e for e in _stage(reach.stages, standing).egress if e.because.startswith(lead)] if standing.stage else []
+    opened = {edge.described for edge in edges if edge.open and edge.because not in shut}
+    held = reach.governance.stalled or ("Suspended" if reach.suspended else "")
+    return Effect(
+        opened=tuple(sorted(opened)),
+        closed=tuple(sentence(finding) for finding in mine),
+        refused=not opened and any(finding.reason == "ExceptionRefused" for finding in mine),
+        stuck=stuck,
+        held=held if outcome.withheld else "",  # type: ignore[arg-type] # `stalled` is one of the two other words
+    )
+
+
+def exception_status(
+    exception: SegmentException, standing: Standing, found: Effect, previous: SegmentExceptionStatus, now: str
+) -> SegmentExceptionStatus:
+    """Fold one look at an exception into its status; what stands is told, not what should."""
+    phase, reason, message = _told(standing, found, previous)
+    holds = phase in {"Open", "Sealed"} and not found.stuck
+    approvers = sorted({clean(v.username, MESSAGE) for v in standing.approvals if v.counts})
+    before = {c.type: c for c in previous.conditions}
+    verdict = (ConditionType.READY, holds, reason, message)
+    begun = _time(standing.begun) if phase in {"Open", "Sealed"} else previous.opens_at
+    return SegmentExceptionStatus(
+        observed_generation=exception.meta.generation,
+        phase=phase,
+        reason=reason.value,
+        spec_hash=exception.hash or None,
+        class_=ClassRef(name=standing.by_class[0], uid=standing.by_class[1]) if standing.by_class else None,
+        sealers=standing.sealers,
+        approvals=len(approvers),
+        approvals_needed=standing.needed,
+        approvers=tuple(approvers[:_MAX_APPROVERS]),
+        opens_at=begun or None,
+        expires_at=_time(standing.ends) or None,
+        conditions=settled([verdict], before, exception.meta.generation, now),
+    )
+
+
+def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -> tuple[Phase, Reason, str]:
+    before = previous.phase
+    if found.stuck:
+        # It may be neither as it was nor as it should be: what was in force counts as being so still.
+        phase = before if before in {"Open", "Sealed"} else standing.phase
+        return phase, Reason.APPLY_FAILED, f"{standing.message}, but this is not brought about yet: {found.stuck}"
+    if standing.phase == "Open" and found.held and before != "Open":
+        return "Pending", Reason(found.held), "nothing of the segment is widened"
+    if standing.phase == "Open" and found.refused:
+        return "Refused", Reason.NOT_ALLOWED, listing(found.closed)
+    if standing.phase == "Open" and found.unknown:
+        return "Open", Reason.OPEN, clean(f"stands as it did, for the segment is refused, until {_time(standing.ends)}")
+    if standing.phase == "Open":
+        opens = f"stage {standing.stage} reaches {', '.join(found.opened)}" if found.opened else "it opens nothing"
+        but = listing(found.closed, "; but ") if found.closed else ""
+        return "Open", Reason.OPEN, clean(f"{opens} until {_time(standing.ends)}{but}")
+    if standing.phase == "Sealed" and standing.ends is not None:
+        return "Sealed", Reason.SEALED, f"{standing.message} until {_time(standing.ends)}"
+    return standing.phase, Reason(standing.reason), standing.message
+
+
+def approval_status(
+    generation: int,
+    refusals: Iterable[Refusal],
+    verdict: Verdict | None,
+    exception: str,
+    previous: SegmentApprovalStatus,
+    now: str,
+) -> SegmentApprovalStatus:
+    """Fold an approval; `verdict` is None when there is no exception that could say anything of it."""
+    wrong = list(refusals)
+    if wrong:
+        ready = (ConditionType.READY, False, Reason.INVALID, listing(map(str, wrong)))
+    elif verdict is None:
+        ready = (
+            ConditionType.READY,
+            False,
+            Reason.NOT_COUNTED,
+            f"there is no SegmentException {exception} that it could count for",
+        )
+    elif verdict.counts:
+        ready = (ConditionType.READY, True, Reason.COUNTED, f"counts for SegmentException {exception}")
+    else:
+        ready = (ConditionType.READY, False, Reason.NOT_COUNTED, f"does not count, for {verdict.problem}")
+    before = {c.type: c for c in previous.conditions}
+    return SegmentApprovalStatus(observed_generation=generation, conditions=settled([ready], before, generation, now))
+
+
+def event(
+    spec: SegmentExceptionSpec, found: Effect, before: SegmentExceptionStatus, after: SegmentExceptionStatus
+) -> Event | None:
+    """Tell that an exception came into another phase; None when it did not."""
+    if before.phase == after.phase:
+        return None
+    asked = f"{clean(spec.requested_by.username, LINE)} asked" + (f" ({spec.ticket})" if spec.ticket else "")
+    who = f"{asked}: {clean(spec.reason)}"
+    approved = f"; approved by {', '.join(after.approvers)}" if after.approvers else ""
+    match after.phase:
+        case "Open":
+            opened = f"stage {spec.stage} reaches {', '.join(found.opened) or 'nothing more'} until {after.expires_at}"
+            return Event("Warning", "ExceptionOpened", fitted(f"{opened}; {who}{approved}"))
+        case "Sealed":
+            return Event("Warning", "StageSealed", fitted(f"stage {spec.stage} is cut off; {who}"))
+        case "Expired":
+            was = (
+                f"stage {spec.stage} is as declared again"
+                if before.phase in {"Open", "Sealed"}
+                else "it was never in force"
+            )
+            return Event("Normal", "ExceptionExpired", fitted(f"its time is over: {was}; {who}{approved}"))
+        case "Refused":
+            return Event("Warning", "ExceptionRefused", fitted(_ready(after)))
+        case _ if before.phase in {"Open", "Sealed"}:
+            return Event(
+                "Warning", "ExceptionClosed", fitted(f"stage {spec.stage} is as declared again: {_ready(after)}")
+            )
+        case _:
+            return Event("Normal", "ExceptionRequested", fitted(f"{who}; {_ready(after)}"))
+
+
+def gone(record: Mapping[str, Any]) -> Event:
+    """Tell, of the segment, that an exception in force was taken back."""
+    lifted = record["effect"] == "Seal"
+    what = "is not sealed any more" if lifted else "is as declared again"
+    message = f"SegmentException {record['name']} was deleted: stage {record['stage']} {what}"
+    return Event("Normal", "SealLifted" if lifted else "ExceptionRevoked", fitted(message))
+
+
+def record(
+    exception: SegmentException, spec: SegmentExceptionSpec, found: Effect, status: SegmentExceptionStatus
+) -> dict[str, Any]:
+    """Give what the audit trail says of an exception in force: who, why, what, from when to when.
+
+    `opens` is what of its `reaches` was open when it was last seen; nothing for one that was over before we began.
+    """
+    return {
+        "kind": names.EXCEPTION,
+        "namespace": exception.meta.namespace,
+        "name": exception.meta.name,
+        "uid": exception.meta.uid,
+        "segment": str(Key(exception.meta.namespace, spec.segment)),
+        "stage": spec.stage,
+        "effect": spec.effect,
+        "requestedBy": clean(spec.requested_by.username, MESSAGE),
+        "requestedAt": exception.meta.created,
+        "approvedBy": list(status.approvers),
+        "reason": clean(spec.reason),
+        "ticket": clean(spec.ticket or "", LINE),
+        "reaches": [clean(shown(entry), MESSAGE) for entry in spec.reaches[:_MAX_TARGETS]],
+        "opens": [clean(target, MESSAGE) for target in found.opened[:_MAX_TARGETS]],
+        "opensAt": status.opens_at or "",
+        "expiresAt": status.expires_at or "",
+        "specHash": exception.hash,
+    }
+
+
+def trail(
+    action: Literal["open", "seal", "close", "lift"], what: Mapping[str, Any], *, time: str, why: str, user: str
+) -> dict[str, Any]:
+    """Build the audit line of an exception that came into force, or out of it."""
+    return {"audit": True, "time": time, "action": action, **what, "why": clean(why), "user": clean(user, LINE)}
+
+
+def _ready(status: SegmentExceptionStatus) -> str:
+    return next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
+
+
+def _stage(stages: Iterable[StageReach], standing: Standing) -> StageReach:
+    return next(stage for stage in stages if stage.key.stage == standing.stage)
+
+
+def _time(when: datetime | None) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if when is not None else ""

@@ -1,0 +1,107 @@
+"""Exceptions and seals offline: among the facts they are what they would be in a cluster at a moment, by every verb."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.unit.emergencies import approval, exception, guards, seal
+from tests.unit.reach.reaching import segment_class
+
+DURING, AFTER = "2030-01-01T10:30:00Z", "2030-01-01T11:00:00Z"
+VENDOR = {"cidr": {"block": "198.51.100.7/32"}, "ports": [{"port": 443}]}
+HOTFIX = exception(VENDOR, stage="build")
+
+
+@pytest.fixture
+def emergency(tmp_path: Path, facts: str) -> str:
+    """Facts with an exception that is approved, and all that approvals need to be believed."""
+    governing = segment_class(breakGlass={"approverGroups": ["sre"]})
+    documents = [governing, HOTFIX, approval(HOTFIX), *guards()]
+    (tmp_path / "emergency.yaml").write_text(
+        yaml.safe_dump_all([*yaml.safe_load_all(Path(facts).read_text()), *documents])
+    )
+    return "emergency.yaml"
+
+
+def blocks(result) -> set[str]:
+    policies = (o for o in yaml.safe_load_all(result.stdout) if o["kind"] == "NetworkPolicy")
+    rules = (rule for policy in policies for rule in policy["spec"]["egress"])
+    return {peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer}
+
+
+def test_what_is_compiled_depends_on_the_moment(run, segment: str, emergency: str) -> None:
+    during = run("compile", "-f", segment, "--facts", emergency, "--at", DURING)
+    after = run("compile", "-f", segment, "--facts", emergency, "--at", AFTER)
+
+    assert (during.exit_code, after.exit_code) == (0, 0)
+    assert blocks(during) == {"198.51.100.7/32"}
+    assert blocks(after) == set()
+    assert "ExceptionIdle: is not in force: its time is over" in after.stderr
+    assert run("compile", "-f", segment, "--facts", emergency, "--at", DURING).stdout == during.stdout
+
+
+def test_without_a_time_it_is_now(run, segment: str, emergency: str) -> None:
+    """The exception of this test ends in a year that has not come, so that it has begun is all that counts."""
+    assert blocks(run("compile", "-f", segment, "--facts", emergency)) == {"198.51.100.7/32"}
+
+
+def test_the_matrix_tells_whose_word_it_is(run, segment: str, emergency: str) -> None:
+    asked = (
+        "reach",
+        "-f",
+        segment,
+        "--facts",
+        emergency,
+        "-o",
+        "json",
+        "--from",
+        "ci/shop-build",
+        "--to",
+        "198.51.100.7",
+    )
+    during = json.loads(run(*asked, "--port", "TCP/443", "--at", DURING).stdout)
+    after = json.loads(run(*asked, "--port", "TCP/443", "--at", AFTER).stdout)
+
+    (found,) = during["verdicts"]
+    assert (found["declared"], found["enforced"], during["mismatches"]) == (True, True, 0)
+    assert found["because"].split("; ")[0] == "ci/shop SegmentException/hotfix spec.reaches[0]"
+    (found,) = after["verdicts"]
+    assert (found["declared"], found["enforced"], after["mismatches"]) == (False, False, 0)
+
+
+def test_a_document_alone_opens_nothing_and_a_seal_shows_what_it_would_cut(run, segment: str, tmp_path: Path) -> None:
+    """What is given with -f does not exist yet: nobody can have approved it. A seal needs nobody."""
+    for name, document in (("hotfix.yaml", HOTFIX), ("seal.yaml", seal(stage="cache"))):
+        (tmp_path / name).write_text(yaml.safe_dump(document))
+
+    waiting = run("compile", "-f", segment, "-f", "hotfix.yaml")
+    sealed = run("compile", "-f", segment, "-f", "seal.yaml")
+
+    assert (waiting.exit_code, blocks(waiting)) == (0, set())
+    policies = {
+        o["metadata"]["name"]: o["spec"] for o in yaml.safe_load_all(sealed.stdout) if o["kind"] == "NetworkPolicy"
+    }
+    assert policies["shop-cache"]["ingress"] == []
+    assert policies["shop-build"]["egress"] == []
+    assert "StageSealed: stage cache is sealed" in sealed.stderr
+
+
+def test_what_is_wrong_with_one_is_told_by_lint(run, segment: str, tmp_path: Path) -> None:
+    wrong = exception(stage="build", duration="an hour")
+    (tmp_path / "hotfix.yaml").write_text(yaml.safe_dump(wrong))
+
+    result = run("lint", "-f", segment, "-f", "hotfix.yaml", "-o", "json")
+
+    assert result.exit_code == 1
+    told = {f["path"]: f["object"] for f in json.loads(result.stdout)["findings"] if f["code"] == "PS101"}
+    assert told == {"spec.reaches": "ci/hotfix", "spec.duration": "ci/hotfix"}
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2030-01-01", "2030-01-01T10:00:00"])
+def test_a_time_that_is_none_is_bad_usage(run, segment: str, at: str) -> None:
+    result = run("compile", "-f", segment, "--at", at)
+
+    assert result.exit_code == 2
+    assert f"--at: is no time: '{at}': write it as 2030-01-31T12:00:00Z" in result.stderr
