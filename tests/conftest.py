@@ -20,6 +20,7 @@ from lab.kubectl import Kubectl
 
 # How long an example takes says something about the machine; `bench/` measures.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", settings.get_profile("untimed"))
 settings.load_profile("untimed")
 
 _REASON = pytest.StashKey[str]()

@@ -2,18 +2,21 @@
 
 A script of its own: `app.py CONTROL NAME PORTS`, PORTS as `TCP/8080,UDP/9053`. CONTROL is the path of a unix socket that
 takes one JSON object a line and answers each with one; unix sockets do not mind network namespaces. A TCP port speaks
-HTTP to whoever begins with an HTTP request, and answers any other line with the pod's name; UDP as well.
+HTTP to whoever begins with an HTTP request, and answers any other line with the pod's name; UDP as well. It speaks no TLS, and
+answers whoever begins it like anybody else.
 
 It runs under a user id that is not the sidecar's, so that the redirection takes hold of what it sends.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import encodings.idna  # noqa: F401 - once the user id is dropped, nothing more can be imported
 import functools
 import json
 import os
 import signal
+import ssl
 import sys
 from asyncio import StreamReader, StreamWriter
 from typing import Any
@@ -77,7 +80,7 @@ class _Reply(asyncio.DatagramProtocol):
 
 async def _ask(order: dict[str, Any]) -> dict[str, Any]:
     """Do what the order says and tell what came of it: `said` in one word or status code, `text` as it was sent."""
-    ask = {"HTTP": _ask_http, "TCP": _ask_tcp, "UDP": _ask_udp}[order["protocol"]]
+    ask = {"HTTP": _ask_http, "TCP": _ask_tcp, "TLS": _ask_tls, "UDP": _ask_udp}[order["protocol"]]
     try:
         async with asyncio.timeout(_PATIENCE):
             return await ask(order)
@@ -109,14 +112,27 @@ async def _ask_http(order: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _ask_tcp(order: dict[str, Any]) -> dict[str, Any]:
+    return await _say(order, b"hello\n")
+
+
+async def _say(order: dict[str, Any], what: bytes) -> dict[str, Any]:
     reader, writer = await asyncio.open_connection(order["address"], order["port"])
     try:
-        writer.write(b"hello\n")
+        writer.write(what)
         await writer.drain()
         answer = await reader.readline()
         return {"said": "open" if answer else "reset", "text": answer.decode(errors="replace").strip()}
     finally:
         writer.close()
+
+
+async def _ask_tls(order: dict[str, Any]) -> dict[str, Any]:
+    """Begin TLS as a client that asks for a name, and say a line behind it: who is on the way reads the name alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    hello = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), hello, server_hostname=order["host"]).do_handshake()
+    return await _say(order, hello.read() + b"\n")
 
 
 async def _ask_udp(order: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from lab.mesh.netns import NetNS
 from lab.mesh.pods import Listening
 from lab.process import Service
 
-Protocol = Literal["HTTP", "TCP", "UDP"]
+Protocol = Literal["HTTP", "TCP", "TLS", "UDP"]
 
 _PROGRAM = Path(__file__).with_name("app.py")
 _READY_WITHIN = 20.0
@@ -25,7 +25,7 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Question:
-    """What an application asks: where, and for HTTP what; `host` is the Host header."""
+    """What an application asks: where, and for HTTP what; `host` is the Host header, or the name that TLS asks for."""
 
     protocol: Protocol
     address: str
@@ -39,7 +39,7 @@ class Question:
 class Answer:
     """What came of a question.
 
-    `said` is an HTTP status code (`200`, `403`, …), `open` for TCP and UDP, or how it failed: `reset` (also a connection
+    `said` is an HTTP status code (`200`, `403`, …), `open` for TCP, TLS and UDP, or how it failed: `reset` (also a connection
     closed without a byte), `refused`, `timeout`, `unreachable`. `text` is the body: the name of the pod that answered.
     """
 

@@ -46,10 +46,13 @@ class Probe:
     protocol: Protocol = "HTTP"
     method: str = "GET"
     path: str = "/"
+    #: The name under which a host outside is asked for, by TLS or HTTP; its address when empty.
+    named: str = ""
 
     def __str__(self) -> str:
         what = f"{self.method} {self.path} " if self.protocol == "HTTP" else ""
-        return f"{self.source} -> {what}{self.kind} {self.target} {self.protocol}/{self.port}"
+        named = f" as {self.named}" if self.named else ""
+        return f"{self.source} -> {what}{self.kind} {self.target}{named} {self.protocol}/{self.port}"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ def route(probe: Probe, members: Mapping[str, Member], services: Mapping[str, Se
         member = members.get(probe.target)
         if member is None:
             raise LabError(f"the lab has no {probe.kind} {probe.target}; it has {', '.join(sorted(members))}")
-        return Route(_question(probe, member.address, f"{member.address}:{probe.port}"), (member,), probe.port)
+        name = probe.named or f"{member.address}:{probe.port}"
+        return Route(_question(probe, member.address, name), (member,), probe.port)
     service = services.get(probe.target)
     wire = "UDP" if probe.protocol == "UDP" else "TCP"
     wanted = {"port": probe.port, "protocol": wire}

@@ -57,6 +57,11 @@ class Addresses:
         raise LabError(f"no node of the lab has {ips[0]} among its pods' addresses")
 
 
+def host(ips: tuple[str, ...]) -> Host:
+    """Name the namespace that a pod of these addresses will have."""
+    return Host(netns.named(f"pod{next(_numbers)}"), ips)
+
+
 async def make(api: Api, placed: Sequence[tuple[Object, Node, tuple[str, ...]]]) -> list[Pod]:
     """Make pods, each given by its object, its node and its addresses. Raises LabError.
 
@@ -66,7 +71,7 @@ async def make(api: Api, placed: Sequence[tuple[Object, Node, tuple[str, ...]]])
         Pod(
             obj["metadata"]["namespace"],
             obj["metadata"]["name"],
-            Host(netns.named(f"pod{next(_numbers)}"), ips),
+            host(ips),
             node,
         )
         for obj, node, ips in placed

@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
+from pipesegment.facts.hostnames import Known
 from pipesegment.facts.others import DaemonSet, Foreign
 from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
-from pipesegment.facts.vpc import Known
+from pipesegment.facts.vpc import Known as KnownEndpoints
+from pipesegment.reach import hostnames
 from pipesegment.reach.aws import groups
 from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
@@ -65,7 +67,8 @@ Add = Callable[[Work, float, Priority], None]
 class Following:
     """Follows a cluster. `add` is given every key that becomes due, `forget` every object of ours that is gone.
 
-    `made_elsewhere` hears whose custom resources another controller has said something about.
+    `made_elsewhere` hears whose custom resources another controller has said something about, `wanted` which host names
+    segments mean, whenever these are others.
     """
 
     def __init__(
@@ -77,10 +80,14 @@ class Following:
         made_elsewhere: Callable[[Key], None],
         clock: Clock | None = None,
         now: Callable[[], datetime] = utc,
+        wanted: Callable[[frozenset[str]], None] = lambda _: None,
     ) -> None:
         self._add = add
         self._forget = forget
         self._made_elsewhere = made_elsewhere
+        self._wanted = wanted
+        self._meant: dict[Key, frozenset[str]] = {}
+        self._names: frozenset[str] = frozenset()
         self._dependents = Dependents()
         self._served = asyncio.Event()
         self.owned = OwnedObjects(cluster, self._owned_changed, clock=clock)
@@ -134,6 +141,7 @@ class Following:
             # Any pod there may be one that nobody fences in.
             reads.add(("Pod", reach.segment.namespace, "*"))
         self._dependents.record(reach.segment, frozenset(reads), reach.watches)
+        self.mean(reach.segment, hostnames.wanted(reads))
 
     def note_refused(self, segment: Key, namespaces: Iterable[str]) -> None:
         """Keep that the objects of a segment whose words have no meaning stand on consent in other namespaces."""
@@ -143,13 +151,38 @@ class Following:
     def drop(self, segment: Key) -> None:
         """Forget what a segment that is gone depended on."""
         self._dependents.forget(segment)
+        self.mean(segment, frozenset())
+
+    def mean(self, segment: Key, names: frozenset[str]) -> None:
+        """Keep which host names a segment means, and tell when others are meant than before."""
+        if self._meant.get(segment, frozenset()) == names:
+            return
+        if names:
+            self._meant[segment] = names
+        else:
+            self._meant.pop(segment, None)
+        every = frozenset().union(*self._meant.values())
+        if every != self._names:
+            self._names = every
+            self._wanted(every)
+
+    def host_name_read(self, name: str, known: Known | None) -> None:
+        """Take in what a host name stands for (None: nobody looks any more), and make those due that mean it."""
+        found = self.surroundings.host_names = self.surroundings.host_names or {}
+        if found.get(name) == known:
+            return
+        if known is None:
+            del found[name]
+        else:
+            found[name] = known
+            self._add_segments(self._dependents.due(hostnames.KIND, "", name))
 
     def freed(self, done: Mapping[ObjectID, str]) -> None:
         """Tell those who wait for the name of an object that we deleted: what we do ourselves is no news otherwise."""
         for target in (target for target, uid in done.items() if not uid):
             self._add_segments(self._dependents.due(target.kind, target.namespace, target.name))
 
-    def endpoints_read(self, known: Known) -> None:
+    def endpoints_read(self, known: KnownEndpoints) -> None:
         """Take in what is known of VPC endpoints, and make those due that reach any."""
         self.surroundings.endpoints = known
         self._add_segments(self._dependents.due("VPCEndpoint", "", ""))

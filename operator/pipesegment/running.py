@@ -6,6 +6,7 @@ Composition and nothing else: who looks at which key, and in which order things 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -14,11 +15,13 @@ from pipesegment import names
 from pipesegment.cloudcontrol import Controllers
 from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
-from pipesegment.errors import PipesegmentError, Rejected, Unreachable, is_permanent
+from pipesegment.errors import PipesegmentError, Refused, Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta
 from pipesegment.following import Following, Work
 from pipesegment.plan.changes import Action
+from pipesegment.reach.hostnames import wanted
+from pipesegment.reach.resolve import resolve
 from pipesegment.reconcile import Corridor
 from pipesegment.report.outcome import Failed
 from pipesegment.reporting import Reporter
@@ -28,6 +31,8 @@ from pipesegment.world.applying import Results
 from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.aws.port import Cloud
 from pipesegment.world.clock import Clock, utc
+from pipesegment.world.hostnames import HostNames
+from pipesegment.world.lookups import Lookups
 from pipesegment.world.port import Cluster, Json
 from pipesegment.world.queue import NEVER, Priority, WorkQueue
 
@@ -47,13 +52,17 @@ class Operator:
         reporter: Reporter,
         *,
         cloud: Cloud | None = None,
+        lookups: Lookups | None = None,
         clock: Clock | None = None,
         now: Callable[[], datetime] = utc,
     ) -> None:
         self._settings = settings
         self._reporter = reporter
         self._witness = Witness(reporter, reporter.metrics, now)
-        self._following = Following(cluster, settings, self._add, self._forget, self._made_elsewhere, clock, now)
+        self._following = Following(
+            cluster, settings, self._add, self._forget, self._made_elsewhere, clock, now, self._want
+        )
+        self._host_names = HostNames(lookups, self._following.host_name_read, now, clock)
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
         self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
         self.roles = CloudWork(
@@ -105,7 +114,7 @@ class Operator:
     async def lead(self) -> None:
         """Begin to work once everything was read: what is not known yet must not be taken for gone."""
         await self._following.wait_synced()
-        await self._endpoints.start()
+        await asyncio.gather(self._endpoints.start(), self._start_host_names())
         segments = self._following.snapshot.segments
         self._unseen = {Key(namespace, name) for namespace, found in segments.items() for name in found}
         # What should have closed while nobody looked is closed before anything is opened.
@@ -131,8 +140,22 @@ class Operator:
         finished = await asyncio.gather(self.queue.drain(patience), self.roles.queue.drain(patience))
         if not all(finished):
             _log.warning("some reconciles did not finish within %.0f s", self._settings.drain_timeout)
-        await self._endpoints.stop()
+        await asyncio.gather(self._endpoints.stop(), self._host_names.stop())
         await self._following.stop()
+
+    async def _start_host_names(self) -> None:
+        """Look up what segments mean before anything is written: ways that are open must not close for a moment."""
+        classes = self._following.snapshot.classes.values()
+        if any(each.spec is not None and each.spec.network.inexact.fqdn == "Resolve" for each in classes):
+            for namespace, name in [(n, s) for n, found in self._following.snapshot.segments.items() for s in found]:
+                snapshot = self._following.snapshot
+                found = snapshot.segment(namespace, name)
+                with suppress(Refused):
+                    self._following.mean(
+                        Key(namespace, name), wanted(resolve(found, snapshot).reads) if found else frozenset()
+                    )
+                await asyncio.sleep(0)
+        await self._host_names.start()
 
     def measure(self) -> None:
         """Measure what has no event of its own."""
@@ -155,6 +178,9 @@ class Operator:
 
     def _add(self, work: Work, delay: float, priority: Priority) -> None:
         self.queue.add(work, delay, priority)
+
+    def _want(self, names: frozenset[str]) -> None:
+        self._host_names.want(names)
 
     def _forget(self, target: ObjectID) -> None:
         self._corridor.forget(target)

@@ -29,6 +29,7 @@ from pipesegment.world.aws.client import Aws
 from pipesegment.world.discovery import wait_served
 from pipesegment.world.informer import Informer
 from pipesegment.world.lease import Lease
+from pipesegment.world.lookups import Dns
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ async def _lead(
 ) -> None:
     reporter = Reporter(api, metrics, settings.identity)
     cloud = Aws(region=settings.aws_region, observe=metrics.aws_called) if settings.aws == "on" else None
-    operator = Operator(api, settings, reporter, cloud=cloud)
+    operator = Operator(api, settings, reporter, cloud=cloud, lookups=Dns())
     live, ready = checks
     silence = settings.watch_seconds + settings.watch_silence
     live["queue"] = queue_check(operator.queue, settings.reconcile_timeout * 2)

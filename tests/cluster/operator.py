@@ -37,6 +37,7 @@ OWNED = (
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
+    ("networking.istio.io/v1", "ServiceEntry"),
 )
 CILIUM_KIND = ("cilium.io/v2", "CiliumNetworkPolicy")
 LINKERD_KINDS = (

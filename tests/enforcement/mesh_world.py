@@ -75,5 +75,5 @@ def create_world(lab: MeshLab) -> None:
 
 def _asked(raw: Mapping[str, Any]) -> Asked:
     kind = next(kind for kind in ("service", "pod", "host") if kind in raw)
-    given = {key: raw[key] for key in ("port", "protocol", "method", "path") if key in raw}
+    given = {key: raw[key] for key in ("port", "protocol", "method", "path", "named") if key in raw}
     return Asked(Probe(raw["from"], kind, raw[kind], **given), str(raw["says"]), raw.get("though", ""))

@@ -137,7 +137,7 @@ def _status(each: Walked, snapshot: Snapshot) -> dict[str, Any]:
     status = segment_status(outcome, PipelineSegmentStatus(), _NO_TIME).wire()
     stages = status.pop("stages")
     conditions = status.pop("conditions")
-    for part in ("inventory", "observedGeneration", "gaps" if not status["gaps"] else ""):
+    for part in ("inventory", "observedGeneration", *(name for name in ("gaps", "hostNames") if not status[name])):
         status.pop(part, None)
     summary = ", ".join(f"{key} {value}" for key, value in status.pop("summary").items())
     return {

@@ -7,11 +7,21 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from tests.mutation import patching
+from tests.mutation import enforced, patching
 from tests.mutation.mutant import Mutant
 from tests.mutation.mutants import MUTANTS
-from tests.mutation.trial import SECONDS, SUITES, Verdict, build_judges, preload, trial
+from tests.mutation.trial import SECONDS, SUITES, Verdict, build_judges, files, preload, trial
+
+
+class Attempt(NamedTuple):
+    """A mutant, the tests that look at it, and what they may cost."""
+
+    mutant: Mutant
+    tests: Sequence[str]
+    seconds: int
+
 
 #: What all suites together may cost on the package as it is.
 _ALL = 600
@@ -27,6 +37,7 @@ def main() -> int:
         default="golden,properties",
         help=f"which of {', '.join(SUITES)} look at the mutants, in this order (default: golden,properties)",
     )
+    parser.add_argument("--enforced", action="store_true", help="only what the kernel and real sidecars are to notice")
     arguments = parser.parse_args()
     suites = arguments.suites.split(",")
     if unknown := set(suites) - SUITES.keys():
@@ -45,14 +56,14 @@ def main() -> int:
     if "judges" in suites:
         build_judges()
     preload()
+    read = [] if arguments.enforced else [Attempt(mutant, files(suites), SECONDS) for mutant in chosen]
+    seen = _before_those_who_enforce(chosen)
     if not arguments.no_baseline:
-        _say("the suites on the package as it is …")
-        baseline = trial(None, suites, seconds=_ALL)
-        if baseline.killer or baseline.trouble:
-            _say(f"they do not pass: {baseline.killer or baseline.trouble}")
-            return 1
-        _say(f"they pass, in {baseline.seconds:.0f} s")
-    return _report([(mutant, _try(number, len(chosen), mutant, suites)) for number, mutant in enumerate(chosen, 1)])
+        for what, tests in (("suites", files(suites) if read else []), ("scenarios", [a.tests[0] for a in seen])):
+            if tests and not _pass(what, tests):
+                return 1
+    every = [*read, *seen]
+    return _report([(a.mutant, _try(number, len(every), a)) for number, a in enumerate(every, 1)])
 
 
 def _inapplicable(mutant: Mutant) -> patching.InapplicableError | None:
@@ -63,9 +74,30 @@ def _inapplicable(mutant: Mutant) -> patching.InapplicableError | None:
     return None
 
 
-def _try(number: int, of: int, mutant: Mutant, suites: Sequence[str]) -> Verdict:
+def _before_those_who_enforce(chosen: Sequence[Mutant]) -> list[Attempt]:
+    """Give what is tried in the kernel and at real sidecars; nothing, and loudly, where they cannot be had."""
+    wanted = [mutant for mutant in chosen if mutant.name in enforced.SCENARIOS]
+    lacking = enforced.lacking() if wanted else ""
+    if lacking:
+        _say(f"NOTHING IS TRIED IN THE KERNEL AND AT SIDECARS: {lacking}")
+        return []
+    return [Attempt(mutant, [enforced.SCENARIOS[mutant.name]], enforced.SECONDS) for mutant in wanted]
+
+
+def _pass(what: str, tests: Sequence[str]) -> bool:
+    _say(f"the {what} on the package as it is …")
+    baseline = trial(None, tests, seconds=_ALL)
+    if baseline.killer or baseline.trouble:
+        _say(f"they do not pass: {baseline.killer or baseline.trouble}")
+        return False
+    _say(f"they pass, in {baseline.seconds:.0f} s")
+    return True
+
+
+def _try(number: int, of: int, attempt: Attempt) -> Verdict:
     begun = time.monotonic()
-    found = trial(mutant, suites)
+    mutant = attempt.mutant
+    found = trial(mutant, attempt.tests, attempt.seconds)
     fate = "killed" if found.killer else f"SURVIVES ({found.trouble or 'every test passed'})"
     _say(f"{number}/{of} {fate} after {time.monotonic() - begun:.0f} s: {mutant.name}")
     return found
@@ -77,7 +109,9 @@ def _report(found: Sequence[tuple[Mutant, Verdict]]) -> int:
     for mutant, verdict in found:
         print(f"{mutant.name:{width}}  {verdict.seconds:7.1f}  {verdict.killer or '-'}")
     alive = [mutant.name for mutant, verdict in found if not verdict.killer]
-    print(f"{len(found) - len(alive)} of {len(found)} killed, each within {SECONDS} s of the processor")
+    print(
+        f"{len(found) - len(alive)} of {len(found)} killed, by readers of objects within {SECONDS} s of the processor"
+    )
     if alive:
         print(f"alive: {'; '.join(alive)}", file=sys.stderr)
     return 1 if alive else 0

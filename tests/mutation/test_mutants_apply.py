@@ -4,14 +4,25 @@ from collections import Counter
 
 import pytest
 
-from tests.mutation import patching
+from tests.mutation import enforced, patching
 from tests.mutation.mutant import Mutant
 from tests.mutation.mutants import MUTANTS
+from tests.mutation.trial import ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_it_applies(mutant):
     assert patching.mutated(mutant, patching.source_of(mutant)) != patching.source_of(mutant)
+
+
+def test_what_is_tried_in_the_kernel_and_at_sidecars_exists():
+    known = {mutant.name for mutant in MUTANTS}
+    assert len(enforced.SCENARIOS) >= 5
+    assert enforced.SCENARIOS.keys() <= known
+    for test in enforced.SCENARIOS.values():
+        place = "scenarios" if "test_scenarios" in test else "mesh/scenarios"
+        name = test.partition("[")[2].rstrip("]")
+        assert (ROOT / "tests" / "enforcement" / place / f"{name}.yaml").is_file(), test
 
 
 def test_there_are_enough_and_no_two_of_one_name():

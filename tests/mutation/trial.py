@@ -6,7 +6,7 @@ import io
 import multiprocessing
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,17 +47,33 @@ class Verdict:
 
 
 def build_judges() -> None:
-    """Build the judges, in a process of its own: what they import is what mutants change."""
-    child = _FORK.Process(target=_build)
+    """Build the judges."""
+    apart(_build)
+
+
+def apart(what: Callable[[], str]) -> str:
+    """Do something in a process of its own, for what it imports is what mutants change. Ends the program when it fails."""
+    ours, theirs = _FORK.Pipe(duplex=False)
+    child = _FORK.Process(target=lambda: theirs.send(what()))
     child.start()
-    child.join()
-    if child.exitcode != 0:
-        raise SystemExit("mutation: the judges cannot be built")
+    theirs.close()
+    try:
+        return str(ours.recv())
+    except EOFError:
+        raise SystemExit(f"mutation: {what.__name__.strip('_')} failed, as told above") from None
+    finally:
+        child.join()
 
 
-def _build() -> None:
+def _build() -> str:
     for judge in importlib.import_module("lab.oracle.judges").PROGRAMS:
         judge.built()
+    return ""
+
+
+def files(suites: Sequence[str]) -> list[str]:
+    """Give the files of suites, in their order."""
+    return [file for suite in suites for file in SUITES[suite]]
 
 
 def preload() -> None:
@@ -66,10 +82,10 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def trial(mutant: Mutant | None, suites: Sequence[str], seconds: int = SECONDS) -> Verdict:
-    """Run the suites on a mutant until one test fails; None is the package as it is."""
+def trial(mutant: Mutant | None, tests: Sequence[str], seconds: int = SECONDS) -> Verdict:
+    """Run tests on a mutant until one fails; None is the package as it is."""
     ours, theirs = _FORK.Pipe(duplex=False)
-    child = _FORK.Process(target=_run, args=(mutant, suites, seconds, theirs))
+    child = _FORK.Process(target=_run, args=(mutant, tests, seconds, theirs))
     begun = time.monotonic()
     child.start()
     theirs.close()
@@ -81,7 +97,7 @@ def trial(mutant: Mutant | None, suites: Sequence[str], seconds: int = SECONDS) 
     return Verdict(killer, spent, trouble)
 
 
-def _run(mutant: Mutant | None, suites: Sequence[str], seconds: int, answer: Connection) -> None:
+def _run(mutant: Mutant | None, tests: Sequence[str], seconds: int, answer: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     watch = _Watch()
     told = io.StringIO()
@@ -89,8 +105,7 @@ def _run(mutant: Mutant | None, suites: Sequence[str], seconds: int, answer: Con
         patching.install(mutant)
     with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
         arguments = ["-x", "-q", "-p", "no:cacheprovider", "--cluster-required"]
-        files = [str(ROOT / file) for suite in suites for file in SUITES[suite]]
-        code = pytest.main([*arguments, *files], plugins=[watch])
+        code = pytest.main([*arguments, *(str(ROOT / test) for test in tests)], plugins=[watch])
     trouble = watch.trouble
     if not trouble and not watch.killer and code is not pytest.ExitCode.OK:
         trouble = f"pytest ended with {code!r}: {told.getvalue()[-300:]}"
@@ -105,7 +120,10 @@ class _Watch:
         self.trouble = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and not self.killer:
+        if report.failed and report.when != "call":
+            # A lab that does not start has noticed nothing.
+            self.trouble = f"could not be tried: {str(report.longrepr)[-300:]}"
+        elif report.failed and not self.killer:
             self.killer = report.nodeid.removeprefix("tests/")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

@@ -45,6 +45,7 @@ OWNED = [
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
+    ("networking.istio.io/v1", "ServiceEntry"),
     ("cilium.io/v2", "CiliumNetworkPolicy"),
     ("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy"),
 ]

@@ -39,6 +39,7 @@ CLUSTER = {
     ("security.istio.io", "authorizationpolicies"): WRITE,
     ("security.istio.io", "peerauthentications"): WRITE,
     ("networking.istio.io", "sidecars"): WRITE,
+    ("networking.istio.io", "serviceentries"): WRITE,
     ("policy.linkerd.io", "servers"): WRITE,
     ("policy.linkerd.io", "authorizationpolicies"): WRITE,
     ("policy.linkerd.io", "meshtlsauthentications"): WRITE,

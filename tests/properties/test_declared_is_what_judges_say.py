@@ -18,6 +18,7 @@ from pipesegment.evaluate.endpoints import AddressEnd, End, live
 from pipesegment.facts.parse import snapshot
 from pipesegment.reach.declared import Declaration
 from tests.properties.segment_worlds import ADDRESSES, PORTS, cilium_worlds, worlds
+from tests.properties.soak import examples
 from tests.properties.test_evaluator_against_declaration import KNOWN, THOROUGH, compiled
 
 pytest_plugins = ["lab.oracle.fixtures"]
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.oracle
 
 Object = dict[str, Any]
 #: Twice as many worlds as where our own evaluator answers: judges are quick.
-MANY = settings(THOROUGH, max_examples=80)
+MANY = settings(THOROUGH, max_examples=examples(80))
 
 
 def differing(

@@ -37,6 +37,7 @@ from tests.properties.segment_worlds import (
     meshed_worlds,
     worlds,
 )
+from tests.properties.soak import examples
 
 pytestmark = pytest.mark.thorough
 Object = dict[str, Any]
@@ -103,7 +104,7 @@ def disagreements(
 
 # Shrinking a whole world takes minutes and the message names the way: the first example found is shown as it is.
 THOROUGH = settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -18,16 +18,17 @@ from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
+from tests.properties import soak
 
 Document = Mapping[str, Any]
 
 
 def checked(examples: int) -> settings:
-    """Give the settings of a property: the same examples in every run, and no clock."""
+    """Give the settings of a property: the same examples in every run, and no clock. A soak draws others each time."""
     return settings(
-        max_examples=examples,
+        max_examples=soak.examples(examples),
         deadline=None,
-        derandomize=True,
+        derandomize=not soak.SOAKING,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )

@@ -41,10 +41,12 @@ def _identity(obj: Object) -> tuple[str, ...]:
 def _remembered(raw: Object, known: Object | None) -> Object:
     """Give a document what the cluster knows of it, and nothing that only a cluster can say from itself.
 
-    Uid and age decide who owns an object and who was first: whoever could write them into a file would be the older.
+    Uid and age decide who owns an object and who was first: whoever could write them into a file would be the older. What
+    host names stand for is what an operator found out.
     """
     own = {key: value for key, value in raw["metadata"].items() if key not in _CLUSTERS}
     if known is None:
-        return {**raw, "metadata": own}
+        status = {key: value for key, value in (raw.get("status") or {}).items() if key != "hostNames"}
+        return {**raw, "metadata": own, **({"status": status} if "status" in raw else {})}
     kept = {key: value for key, value in known["metadata"].items() if key in _CLUSTERS}
     return {**raw, "metadata": {**own, **kept}, "status": known.get("status")}

@@ -17,6 +17,7 @@ from pipesegment.compile.mesh_rules import problem, selector_problem
 from pipesegment.compile.network_rules import is_region_wide, network_problem, stage_problem, stands_for_names
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.findings import Finding
+from pipesegment.reach import crowding
 from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, Reach, StageReach
 
 #: The most rules of one policy and direction: what Istio's schema takes, and more than any declaration means.
@@ -66,6 +67,8 @@ def split(reach: Reach) -> Expressed:
     closed |= {edge_of[place] for place in gaps}
     left = [half for place, half in halves.items() if edge_of[place] not in closed]
     gaps |= _too_large(left, style_of(reach.governance.spec))
+    closed |= {edge_of[place] for place in gaps}
+    gaps |= _crowded(reach, [half for half in left if edge_of[half.place] not in closed])
     closed |= {edge_of[place] for place in gaps}
     wider = {place: found for place, found in wider.items() if edge_of[place] not in closed}
     tunnelled = {
@@ -204,6 +207,27 @@ def _too_large(halves: Iterable[_Half], style: Style) -> dict[_Place, Problem]:
             )
             peers -= weight
             rules -= 1
+    return found
+
+
+def _crowded(reach: Reach, halves: Iterable[_Half]) -> dict[_Place, Problem]:
+    """Find the edges to close where the Amazon VPC CNI would drop some of their ports without a word."""
+    if reach.governance.spec.network.provider != "AmazonVPC":
+        return {}
+    policies: dict[tuple[int, _Side], list[_Half]] = defaultdict(list)
+    for half in halves:
+        policies[half.place.stage, half.place.side].append(half)
+    found = {}
+    for held in policies.values():
+        for crowd in crowding.crowds(half.edge for half in held):
+            for half in held:
+                if half.edge in crowd.edges:
+                    found[half.place] = Problem(
+                        "TooManyPorts",
+                        f"{half.edge.described} and what is open beside it are {crowd.total} ports and ranges of one address, "
+                        f"and the Amazon VPC CNI keeps {crowding.MOST}; the edge stays closed",
+                        "declare fewer ports, or ranges of them",
+                    )
     return found
 
 

@@ -1,6 +1,7 @@
 """Istio in sidecar mode: who may call a stage, how, and what its sidecar knows.
 
-These are an AuthorizationPolicy, a PeerAuthentication and a Sidecar for each stage.
+These are an AuthorizationPolicy, a PeerAuthentication and a Sidecar for each stage, and ServiceEntries for the host names
+that it reaches.
 
 An ALLOW without `rules` admits nobody; a rule without `from` or `to` matches everything, so `rules: [{}]` never comes
 from here (facts, security §0.8). Sources are exact principals: Istio's `serviceAccounts` field once took dots for
@@ -20,6 +21,7 @@ from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.capture import admitted, has_tcp, numbers
 from pipesegment.compile.objects import owned
+from pipesegment.compile.outside import host_names, service_entries
 from pipesegment.compile.selecting import combinations
 from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, Principal, Reach, StageReach
 
@@ -104,7 +106,10 @@ def distinct(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _stage_objects(reach: Reach, stage: StageReach) -> Iterator[dict[str, Any]]:
-    for name, labels in of_combinations(stage):
+    found = of_combinations(stage)
+    if found and stage.mode is Mode.ENFORCE and not stage.closed and _is_registered(stage):
+        yield from service_entries(reach, stage)
+    for name, labels in found:
         yield _authorization(reach, stage, name, labels)
         if stage.mode is Mode.ENFORCE and not stage.closed:
             yield strict(reach, stage, name, labels)
@@ -120,20 +125,30 @@ def _authorization(reach: Reach, stage: StageReach, name: str, labels: Mapping[s
 
 def _sidecar(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     made = owned(reach, _NETWORKING, "Sidecar", name, stage)
-    edges = [edge for edge in stage.egress if edge.open and has_tcp(edge.ports)]
-    registered = all(edge.hosts for edge in edges)
+    known = {host for edge in _leaving(stage) for host in _hosts(stage, edge)}
     made["spec"] = {
         "workloadSelector": {"labels": dict(labels)},
-        "egress": [{"hosts": sorted({host for edge in edges for host in _hosts(edge)}) or [_NO_HOST]}],
-        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY" if registered else "ALLOW_ANY"},
+        "egress": [{"hosts": sorted(known) or [_NO_HOST]}],
+        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY" if _is_registered(stage) else "ALLOW_ANY"},
     }
     return made
 
 
-def _hosts(edge: Edge) -> Sequence[str]:
+def _leaving(stage: StageReach) -> list[Edge]:
+    return [edge for edge in stage.egress if edge.open and has_tcp(edge.ports)]
+
+
+def _is_registered(stage: StageReach) -> bool:
+    """Tell whether a sidecar can know every target of its stage."""
+    return all(edge.hosts or host_names(edge) for edge in _leaving(stage))
+
+
+def _hosts(stage: StageReach, edge: Edge) -> Sequence[str]:
     """Give what a sidecar must know to make this edge's calls.
 
     Plain pods may stand behind a Service in the mesh: with that Service unknown, calls would leave as plaintext and be
     reset, so their namespace is listed. The promise rests on NetworkPolicy, which names the pods.
     """
+    if _is_registered(stage) and not edge.hosts:
+        return [f"{stage.key.namespace}/{name}" for name in host_names(edge)]
     return edge.hosts or [f"{peer.namespace}/*" for peer in edge.peers if isinstance(peer, PodPeer)]

@@ -40,6 +40,14 @@ def stands_for_names(edge: Edge) -> Problem:
             f"services without an endpoint ({', '.join(edge.names)})",
             "create the endpoint in the VPC that the SegmentClass names (spec.aws.vpcID)",
         )
+    if edge.looked_up:
+        number = f"{len(edge.peers)} addresses" if len(edge.peers) > 1 else "one address"
+        return Problem(
+            "FqdnResolved",
+            f"{edge.described} is open to {number} at these ports, as which its host names ({', '.join(edge.names)}) were looked "
+            "up, whoever answers there",
+            "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium)",
+        )
     return Problem(
         "FqdnCoarse",
         f"{edge.described} is open to every public address at these ports, because the SegmentClass has them stand for its "

@@ -13,7 +13,7 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts import emergency, vpc
+from pipesegment.facts import emergency, hostnames, vpc
 from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.others import daemon_set, others
@@ -307,6 +307,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
         crds=frozenset(crds),
         others=others(every),
         vpc_endpoints=vpc.endpoints(answers),
+        host_names=hostnames.recorded(obj for obj in every if obj.get("kind") == names.SEGMENT),
     )
 
 

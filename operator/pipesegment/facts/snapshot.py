@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
 from pipesegment.facts.others import Others
@@ -244,6 +245,8 @@ class Snapshot:
     #: VPCs whose endpoints these are (None: every one), and of those that were read long ago, when.
     read_vpcs: frozenset[str] | None = None
     old_vpcs: Mapping[str, str] = field(default_factory=dict)
+    #: What host names stand for; None as long as nobody looked.
+    host_names: Mapping[str, hostnames.Known] | None = None
     #: By (what, namespace): what pure functions derive and keep up with the facts, so that a thousand segments need not each.
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 

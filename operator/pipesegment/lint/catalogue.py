@@ -7,7 +7,7 @@ is written from this table.
 from collections.abc import Mapping
 from typing import Final
 
-from pipesegment.lint import cloud, endpoints, enforcement, exceptions, meshes
+from pipesegment.lint import cloud, endpoints, enforcement, exceptions, hostnames, meshes
 from pipesegment.lint.entry import Entry
 
 _ENTRIES: Final = (
@@ -213,6 +213,15 @@ _ENTRIES: Final = (
         "Select the pods by other labels.",
     ),
     Entry(
+        "PS326",
+        "TooManyPorts",
+        "warning",
+        "More ports than the network engine keeps for one address",
+        "The Amazon VPC CNI has 24 places for the ports and ranges of one address, all rules and protocols of a policy together, and "
+        "drops the others without a word. The edges with the most ports stay closed, so that the others are sure to be open.",
+        "Declare fewer ports, or ranges of them.",
+    ),
+    Entry(
         "PS320",
         "FqdnCoarse",
         "warning",
@@ -411,7 +420,10 @@ _ENTRIES: Final = (
 CATALOGUE: Final[Mapping[str, Entry]] = {
     entry.reason: entry
     for entry in sorted(
-        (*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES, *endpoints.ENTRIES, *exceptions.ENTRIES),
+        (
+            *(*_ENTRIES, *meshes.ENTRIES, *enforcement.ENTRIES, *cloud.ENTRIES, *endpoints.ENTRIES),
+            *(*exceptions.ENTRIES, *hostnames.ENTRIES),
+        ),
         key=lambda e: e.code,
     )
 }

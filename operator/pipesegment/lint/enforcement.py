@@ -101,6 +101,32 @@ ENTRIES: Final = (
         "Delete it, narrow its selector, or set it to STRICT.",
     ),
     Entry(
+        "PS612",
+        "ServiceShut",
+        "warning",
+        "A Service's own address may stay closed",
+        "The Amazon VPC CNI judges a call to a Service before it becomes a call to a pod, and opens the addresses of those Services "
+        "alone whose selector has every label that the policy selects by, and whose ports have the same number at the pods.",
+        "Give the Service these labels and numbers, make it headless, or call the pods.",
+    ),
+    Entry(
+        "PS613",
+        "PortsMerged",
+        "warning",
+        "The name of a port stands for several numbers, and each pod admits all of them",
+        "The Amazon VPC CNI looks a port's name up at all pods of a policy, and admits every number that it finds to every pod.",
+        "Give the port one number at all pods of the stage, and declare that number.",
+    ),
+    Entry(
+        "PS614",
+        "PortsLost",
+        "warning",
+        "More ports are declared than the engine keeps",
+        "The Amazon VPC CNI has 24 places for the ports and ranges of one address, all rules and protocols together. What finds no "
+        "place is closed, which a log on the node tells and nobody else.",
+        "Declare fewer ports, or ranges; with provider: AmazonVPC the class has pipesegment say which edges stay closed.",
+    ),
+    Entry(
         "PS621",
         "Missing",
         "error",

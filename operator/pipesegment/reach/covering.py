@@ -67,10 +67,11 @@ def in_block(end: End, block: str, holes: Iterable[str]) -> bool:
 
 def is_internet(end: End, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
     """Tell whether an end is a public address, and none of the cluster's."""
-    return any(_is_public(ip) and not _is_of_the_cluster(ip, governing, snapshot) for ip in addresses(end))
+    return any(_is_public(ip) and not is_of_the_cluster(ip, governing, snapshot) for ip in addresses(end))
 
 
-def _is_of_the_cluster(ip: Address, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
+def is_of_the_cluster(ip: Address, governing: SegmentClassSpec, snapshot: Snapshot) -> bool:
+    """Tell whether an address is the cluster's own: a pod's, a Service's, a node's, the API server's, or in its ranges."""
     # Around a public IPv6 address of a pod or Service the whole subnet is taken for the cluster's.
     subnet = ip_network((ip, 64 if ip.version == 6 else 32), strict=False)
     return (

@@ -79,7 +79,8 @@ class Declaration:
                 ways = self._leaving.means(member, said, question)
                 missing = self._leaving.missing(member, said.entry, ways, question) if ways else ""
                 if ways and not missing:
-                    return Answer(True, said.because)
+                    name = self._leaving.looked_up(member, said.entry, question)
+                    return Answer(True, f"{said.because} ({name} was looked up as it)" if name else said.because)
                 refusals += [f"{said.because}: {missing}"] if missing else []
             for because in self._implied.because(member, question):
                 return Answer(True, because)

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from pipesegment.facts.hostnames import Known
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Protocol
 from pipesegment.findings import Finding, Refusal
@@ -176,7 +177,8 @@ class Edge:
     of the other side (None: unknown, such as plain pods). `unread`: ports where no proxy reads the requests of `http`,
     for the receiver's Services declare them as something else. `virtual`: the peers are a Service's own addresses, which
     engines translate before they judge, or after. `tunnel`: the mesh carries it to a port of its own, as far as it is TCP.
-    `names`: the host names or services of AWS that are meant, where the peers are all that they might stand for.
+    `names`: the host names or services of AWS that are meant, where the peers are all that they might stand for; the
+    addresses that they were looked up as, where they were `looked_up`.
     `through` is None for what is no service of AWS. `by_grant`: its `http` is a grant's word, which nothing may widen. `held`: what is
     written on a grant's strength holds it to its `http`.
     """
@@ -197,6 +199,7 @@ class Edge:
     virtual: bool = False
     tunnel: Tunnel | None = None
     names: tuple[str, ...] = ()
+    looked_up: bool = False
     through: Through | None = None
     by_grant: bool = False
     held: bool = False
@@ -400,6 +403,8 @@ class Reach:
     refusals: tuple[Refusal, ...] = ()
     #: What the class does not allow in AWS. The stages concerned have no role; the network is what it is without it.
     cloud_refusals: tuple[Refusal, ...] = ()
+    #: Host names that are followed for it, and what of them is open, for its status.
+    host_names: tuple[tuple[str, Known], ...] = ()
     #: Every exception of the segment, in force or not.
     exceptions: tuple[Standing, ...] = ()
     #: Facts that were read, as (kind, namespace, name or '*'); a change of one makes the segment due again.

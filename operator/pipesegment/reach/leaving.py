@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pipesegment.facts.ends import End, PodEnd
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import addresses, covering, hostnames, network, served
+from pipesegment.reach import addresses, covering, hostnames, lookups, network, served
 from pipesegment.reach.consent import Consent, Meant, admits
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.reach.graph import Network
@@ -48,6 +48,18 @@ class Leaving:
         if not ways or (said.entry.kind == "stage" and target not in self._targets(caller, said.entry, question)):
             return False
         return self.agrees(target, caller, ways, question)
+
+    def looked_up(self, member: Member, entry: ReachEntry, question: Question) -> str:
+        """Name the host that was looked up as the destination; '' where an entry means it otherwise."""
+        if not hostnames.are_followed(member.governance, self._snapshot):
+            return ""
+        found, service = self._destination_of(member, entry), self._service_of(member, entry)
+        by_class = found is not None and not found.cidrs
+        names = entry.fqdn.names if entry.fqdn else found.fqdns if found is not None and by_class else ()
+        if service is not None and service.type == "ExternalName":
+            names, by_class = (service.external_name.rstrip(".").lower(),), False
+        rules = member.governance.spec
+        return lookups.name_of(names, question.destination, rules, self._snapshot, by_class=by_class)
 
     def reached(self, member: Member, question: Question) -> Ways:
         """Tell in which ways any entry of a stage means the destination."""
@@ -97,7 +109,8 @@ class Leaving:
         """Tell in which ways a Service means the destination; what its author gives it is held to the class's word."""
         if found is None or not self._may_lead(member, found, question):
             return NO_WAY
-        if found.type == "ExternalName" and self._stands_for_names(member, question.destination):
+        name = found.external_name.rstrip(".").lower()
+        if found.type == "ExternalName" and self._stands_for((name,), member, question.destination):
             return covering.external(found, ports, question.destination, question.port, anywhere=True)
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
 
@@ -110,7 +123,11 @@ class Leaving:
 
     def _outside(self, member: Member, found: Destination, entry: ReachEntry, question: Question) -> Ways:
         """Mean what a destination says of the outside: names where the engine matches names, otherwise exactly the addresses."""
-        if not found.cidrs and found.fqdns and self._stands_for_names(member, question.destination):
+        if (
+            not found.cidrs
+            and found.fqdns
+            and self._stands_for(found.fqdns, member, question.destination, by_class=True)
+        ):
             numbers = [p for p in entry.ports or found.ports or covering.HTTPS if isinstance(p.port, int)]
             return covering.at(numbers, question.port, question.destination)
         by_name = found.fqdns and network.provider(member.governance, self._snapshot) is Network.CILIUM
@@ -121,14 +138,17 @@ class Leaving:
         """Mean what is known by a name alone: hosts, or services of AWS."""
         if entry.fqdn is None:
             return served.means(member, entry, question, self._snapshot)
-        if self._stands_for_names(member, question.destination):
+        if self._stands_for(entry.fqdn.names, member, question.destination):
             return covering.at(entry.ports or covering.HTTPS, question.port, question.destination)
         return covering.host_name(entry.fqdn.names, entry.ports, question.destination, question.port)
 
-    def _stands_for_names(self, member: Member, end: End) -> bool:
-        """Tell whether the class has this end stand for host names that nothing matches."""
-        coarse = hostnames.are_coarse(member.governance, self._snapshot)
-        return coarse and covering.is_internet(end, member.governance.spec, self._snapshot)
+    def _stands_for(self, names: Sequence[str], member: Member, end: End, *, by_class: bool = False) -> bool:
+        """Tell whether the class has this end stand for host names that nothing matches: any, or where they lead."""
+        rules, snapshot = member.governance.spec, self._snapshot
+        if hostnames.are_coarse(member.governance, snapshot):
+            return covering.is_internet(end, rules, snapshot)
+        followed = hostnames.are_followed(member.governance, snapshot)
+        return followed and lookups.name_of(names, end, rules, snapshot, by_class=by_class) != ""
 
     def _is_outside(self, member: Member, entry: ReachEntry, question: Question) -> bool:
         """Tell whether a destination means the end by its blocks or names, for which nobody's leave is needed."""

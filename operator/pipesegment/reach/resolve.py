@@ -100,6 +100,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         findings=tuple(scene.findings),
         refusals=tuple(scene.refusals),
         cloud_refusals=cloud_refusals,
+        host_names=tuple(sorted(scene.followed.items())),
         exceptions=judged,
         reads=frozenset(scene.reads),
         watches=frozenset(scene.watches),

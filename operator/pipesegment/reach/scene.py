@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.facts.byselector import are_related
+from pipesegment.facts.hostnames import Known
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal, quoted
@@ -38,6 +39,8 @@ class Scene:
     findings: dict[Finding, None] = field(default_factory=dict)
     covered: list[CoveredEdge] = field(default_factory=list)
     refusals: dict[Refusal, None] = field(default_factory=dict)
+    #: Host names that were looked up, with those of their addresses that are open.
+    followed: dict[str, Known] = field(default_factory=dict)
     _spent: int = 0
     _told: Counter[str] = field(default_factory=Counter)
     _once: dict[Hashable, Any] = field(default_factory=dict)

@@ -1,7 +1,6 @@
 """Egress: each entry of `reaches` becomes edges, or a finding that says why it stays closed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 from pipesegment.facts.selectors import Selector, canonical
@@ -158,8 +157,8 @@ def _external(scene: Scene, view: View, declared: Declared[ReachEntry], found: S
     name = found.external_name.rstrip(".").lower()
     if not ports or not guardrails.name_allowed(scene, declared, described, name):
         return closed(declared, target, described)
-    peers, meant = hostnames.peers(scene, (name,))
-    return replace(_open(declared, target, described, tuple(peers), ports), names=meant)
+    meant = hostnames.Meaning(declared.because, described, (name,))
+    return hostnames.opened(scene, meant, _open(declared, target, described, (), ports))
 
 
 def _stage(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[Edge]:
@@ -259,8 +258,9 @@ def _named(
     numbers = tuple(p for p in ranges(ports or (Port(port=443),)) if isinstance(p.port, int))
     if not numbers:
         return closed(declared, target, described)
-    peers, meant = hostnames.peers(scene, found)
-    return replace(_open(declared, target, described, tuple(peers), numbers), names=meant)
+    by_class = target is Target.DESTINATION
+    meant = hostnames.Meaning(declared.because, described, tuple(found), by_class)
+    return hostnames.opened(scene, meant, _open(declared, target, described, (), numbers))
 
 
 def _inside(inner: str, outer: str) -> bool:

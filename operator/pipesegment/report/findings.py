@@ -41,6 +41,7 @@ _STANDS_FOR: Final[Mapping[str, Reason]] = {
     "SecondFamily": Reason.NOT_ENFORCED,
     "UnfencedNode": Reason.NOT_ENFORCED,
     "ExceptUnreliable": Reason.NOT_ENFORCED,
+    "PortsMerged": Reason.NOT_ENFORCED,
     "ForeignRole": Reason.CONFLICT,
     "ForeignAssociation": Reason.CONFLICT,
     "RoleElsewhere": Reason.CONFLICT,
@@ -64,6 +65,7 @@ _MESH_NOTES: Final = frozenset({"MeshIdle"})
 _READY_NOTES: Final = frozenset(
     {
         *("DeadEnd", "BlockedByOthers", "PrivateDnsOff", "EndpointShut", "EndpointsOld", "GroupsOff"),
+        *("ServiceShut", "PortsLost", "NamesOld", "NamesUnsteady"),
         *("StageSealed", "ExceptionRefused"),
     }
 )

@@ -15,6 +15,7 @@ from pipesegment.spec.status import (
     ClassRef,
     ExceptionRef,
     GapStatus,
+    HostNameStatus,
     InventoryEntry,
     PipelineSegmentStatus,
     StageStatus,
@@ -55,6 +56,10 @@ def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) 
         ),
         stages=tuple(_stage(reach, stage, edges, told, role_arn(outcome, stage.key.stage)) for stage in reach.stages),
         gaps=shown,
+        host_names=tuple(
+            HostNameStatus(name=clean(n, LINE), addresses=k.addresses, last_answered=k.old or None)
+            for n, k in reach.host_names
+        ),
         inventory=inventory((*outcome.changes.inventory(outcome.done), *_in_cloud(outcome))),
         conditions=conditions,
     )

@@ -166,6 +166,16 @@ class GapStatus(Model):
     fix: Message = Field(description="How to mend it.")
 
 
+class HostNameStatus(Model):
+    """A host name that is looked up, because nothing matches names."""
+
+    name: Line = Field(description="The name.")
+    addresses: Annotated[tuple[Line, ...], size(32)] = Field((), description="The addresses that are open for it.")
+    last_answered: Annotated[str, text(32)] | None = Field(
+        None, description="When it was answered last, where that was long ago."
+    )
+
+
 class InventoryEntry(Model):
     """An object that the operator made."""
 
@@ -184,6 +194,9 @@ class PipelineSegmentStatus(Model):
     summary: Summary | None = Field(None, description="The segment in numbers.")
     stages: Annotated[tuple[StageStatus, ...], size(64), Unique("name")] = Field((), description="The stages.")
     gaps: Annotated[tuple[GapStatus, ...], size(256)] = Field((), description="What is not enforced as declared.")
+    host_names: Annotated[tuple[HostNameStatus, ...], size(256), Unique("name")] = Field(
+        (), description="Host names that are looked up (network.inexact.fqdn: Resolve)."
+    )
     inventory: Annotated[tuple[InventoryEntry, ...], size(8192)] = Field((), description="What the operator made.")
     conditions: Conditions = Field((), description="Ready and its parts.")
 

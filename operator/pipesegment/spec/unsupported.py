@@ -38,21 +38,12 @@ def _stage(stage: Stage) -> Iterator[tuple[_Place, Any]]:
 
 
 def _class(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
-    yield from _network(spec)
     for place, value, default in (
         (("gates",), spec.gates, type(spec.gates)()),
         (("evidenceKeys",), spec.evidence_keys, ()),
     ):
         if value != default:
             yield place, value
-
-
-def _network(spec: SegmentClassSpec) -> Iterator[tuple[_Place, Any]]:
-    network = spec.network
-    if network.provider == "AmazonVPC":
-        yield ("network", "provider"), network.provider
-    if network.inexact.fqdn == "Resolve":
-        yield ("network", "inexact", "fqdn"), network.inexact.fqdn
 
 
 _FINDERS: Final[dict[str, Callable[[Any], Iterator[tuple[_Place, Any]]]]] = {

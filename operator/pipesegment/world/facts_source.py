@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipesegment import names
-from pipesegment.facts import others
+from pipesegment.facts import hostnames, others
 from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.emergency import Guards
 from pipesegment.facts.others import Foreign, Others
@@ -67,6 +67,8 @@ class Surroundings(Fleet):
         self._seen = SeenAddresses()
         #: What is known of the classes' VPCs; whoever reads them puts it here.
         self.endpoints = Known()
+        #: What host names stand for, by the same rule; None where nobody looks.
+        self.host_names: dict[str, hostnames.Known] | None = None
         self._memo: dict[tuple[str, str], Any] = {}
         listeners: Mapping[Kind, OnChange[Any]] = {
             kinds.CRD: self._crd_changed,
@@ -156,6 +158,7 @@ class Surroundings(Fleet):
             vpc_endpoints=self.endpoints.endpoints,
             read_vpcs=self.endpoints.vpcs,
             old_vpcs=self.endpoints.old,
+            host_names=self.host_names,
         )
 
     def _store(self, kind: Kind) -> dict[str, dict[str, Any]]:

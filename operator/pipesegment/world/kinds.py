@@ -75,6 +75,7 @@ ROLE_BINDING: Final = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "roleb
 AUTHORIZATION_POLICY: Final = Kind("security.istio.io/v1", "AuthorizationPolicy", "authorizationpolicies")
 PEER_AUTHENTICATION: Final = Kind("security.istio.io/v1", "PeerAuthentication", "peerauthentications")
 SIDECAR: Final = Kind("networking.istio.io/v1", "Sidecar", "sidecars")
+SERVICE_ENTRY: Final = Kind("networking.istio.io/v1", "ServiceEntry", "serviceentries")
 
 ADMISSION_POLICY: Final = Kind(
     "admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
@@ -126,7 +127,7 @@ APPROVAL: Final = _ours(names.APPROVAL)
 #: What a segment's objects in the cluster are. Kinds that were ever owned stay here, so that upgrades can prune them.
 OWNED: Final = (
     *(NETWORK_POLICY, SERVICE_ACCOUNT, ROLE_BINDING, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
-    *(CILIUM_NETWORK_POLICY, SECURITY_GROUP_POLICY),
+    *(SERVICE_ENTRY, CILIUM_NETWORK_POLICY, SECURITY_GROUP_POLICY),
     *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
 )
 

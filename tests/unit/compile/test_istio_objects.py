@@ -7,7 +7,7 @@ import pytest
 from pipesegment import names
 from pipesegment.compile.segment import compile_segment
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import AddressPeer, HttpRule, Mode, PodPeer, PortRange, Principal, Target
+from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Mode, PodPeer, PortRange, Principal, Target
 from tests.unit.compile.building import WEB, egress, governed, ingress, linked, meshed, names_of, only, reach, stage
 
 MESH_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "Sidecar")
@@ -201,3 +201,50 @@ def test_mesh_objects_are_the_stages_own():
         assert meta["labels"][names.STAGE_LABEL] == "build"
         assert meta["ownerReferences"][0]["controller"] is True
         assert names.HASH_ANNOTATION in meta["annotations"]
+
+
+class TestHostNames:
+    HTTPS = (PortRange("TCP", 443),)
+
+    @staticmethod
+    def by_name(*found: str, ports: tuple[PortRange, ...] = HTTPS, target: Target = Target.FQDN) -> Edge:
+        block = AddressPeer("0.0.0.0/0")
+        return replace(egress(block, target=target, ports=ports), names=found, hosts=())
+
+    def test_a_sidecar_that_knows_every_name_passes_on_nothing_else(self):
+        desired = compile_segment(reach(meshed("build", egress=(self.by_name("b.example.com", "*.example.com"),))))
+        sidecar, entry = only(desired, "Sidecar")["spec"], only(desired, "ServiceEntry")
+        assert sidecar["egress"] == [{"hosts": ["ci-shop/*.example.com", "ci-shop/b.example.com"]}]
+        assert sidecar["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
+        assert entry["metadata"]["name"] == "shop-build"
+        assert entry["spec"]["hosts"] == ["*.example.com", "b.example.com"]
+        assert entry["spec"]["exportTo"] == ["."]
+
+    def test_entries_for_one_host_say_the_same_whatever_is_declared(self):
+        """Of several in a namespace a sidecar takes one."""
+        found = (
+            compile_segment(
+                reach(meshed("build", egress=(self.by_name("a.example.com", ports=(PortRange("TCP", n),)),)))
+            )
+            for n in (80, 443)
+        )
+        one, other = (only(desired, "ServiceEntry")["spec"] for desired in found)
+        assert one == other
+
+    @pytest.mark.parametrize(
+        "ports",
+        [(PortRange("TCP", 22),), (PortRange("TCP", 443), PortRange("TCP", 8443)), (PortRange("TCP", 80, 443),), ()],
+    )
+    def test_where_names_cannot_be_told_apart_the_unknown_passes(self, ports):
+        desired = compile_segment(reach(meshed("build", egress=(self.by_name("a.example.com", ports=ports),))))
+        assert names_of(desired, "ServiceEntry") == []
+        assert only(desired, "Sidecar")["spec"]["outboundTrafficPolicy"] == {"mode": "ALLOW_ANY"}
+
+    def test_a_service_of_aws_is_no_host_name(self):
+        edge = self.by_name("com.amazonaws.eu-west-1.s3", target=Target.AWS_SERVICE)
+        assert names_of(compile_segment(reach(meshed("build", egress=(edge,)))), "ServiceEntry") == []
+
+    @pytest.mark.parametrize("more", [{"mode": Mode.OBSERVE}, {"closed": True}])
+    def test_without_a_sidecar_of_ours_there_is_no_entry(self, more):
+        desired = compile_segment(reach(meshed("build", egress=(self.by_name("a.example.com"),), **more)))
+        assert names_of(desired, "ServiceEntry") == []

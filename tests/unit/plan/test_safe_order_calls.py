@@ -201,6 +201,19 @@ def test_rights_are_taken_first_and_given_last() -> None:
     assert [step.id.kind for step in made.steps] == ["NetworkPolicy", "ServiceAccount", "RoleBinding"]
 
 
+def test_host_names_are_there_before_a_sidecar_knows_nothing_else_and_after() -> None:
+    def of_istio(kind: str, mode: str = "") -> dict[str, Any]:
+        spec = {"spec": {"outboundTrafficPolicy": {"mode": mode}}} if mode else {}
+        return {**account("shop-a"), "apiVersion": "networking.istio.io/v1", "kind": kind, **spec}
+
+    sidecar, entry = of_istio("Sidecar", "REGISTRY_ONLY"), of_istio("ServiceEntry")
+    made, gone = Scene(new=[sidecar, entry]).sequence(), Scene(old=[sidecar, entry]).sequence()
+    assert [step.id.kind for step in made.steps] == ["ServiceEntry", "Sidecar"]
+    assert [step.id.kind for step in gone.steps] == ["Sidecar", "ServiceEntry"]
+    # What changes does so where what is fresh comes.
+    assert [step.wave for step in made.steps] == [Wave.IDENTITY, Wave.WIDEN]
+
+
 def test_several_mesh_policies_that_trade_workloads_turn_at_once_and_every_one_is_guarded() -> None:
     def ring(shift: int) -> list[dict[str, Any]]:
         callers = [{"from": [{"source": {"principals": [f"p{n}"]}}]} for n in range(4)]

@@ -1,6 +1,6 @@
 """`verify --probe` on the twin: what is tried, and what the answers say.
 
-What is not shown here is that packets really pass or stop: for that somebody has to run the program in real pods.
+What is not shown here is that packets really pass or stop: tests/enforcement/test_probes.py shows that.
 """
 
 import asyncio

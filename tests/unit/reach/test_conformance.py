@@ -8,7 +8,6 @@ from pipesegment.facts.others import Others
 from pipesegment.facts.parse import snapshot
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.resolve import resolve
-from pipesegment.spec.segmentclass import Network
 from tests.unit.reach.reaching import namespace, pod, segment, segment_class
 
 BUILD = segment([{"name": "build", "podSelector": {"matchLabels": {"app": "build"}}}])
@@ -99,14 +98,11 @@ def test_eks_auto_mode_is_switched_on_by_a_config_map():
     assert reasons(looked(BUILD, auto_mode("true"))) == {"EngineUnknown"}
 
 
-def test_the_class_may_say_that_the_vpc_cni_enforces(monkeypatch):
+def test_the_class_may_say_that_the_vpc_cni_enforces():
     """Where nobody looked at the nodes, and no other engine is seen."""
     bare = pod("ci", "build-1", {"app": "build"}, "shop-build")
-    found = snapshot([BUILD, bare, segment_class()])
-    ours = found.classes["default"]
-    network = Network(provider="AmazonVPC")
-    assert ours.spec is not None
-    spoken = replace(found, classes={"default": replace(ours, spec=ours.spec.model_copy(update={"network": network}))})
+    spoken = snapshot([BUILD, bare, segment_class(network={"provider": "AmazonVPC"})])
+
     assert {"BarePods", "StartupWindow"} <= reasons(spoken)
 
     calico = looked(daemon_set("calico-node", {"name": "calico-node"})).others.daemon_sets

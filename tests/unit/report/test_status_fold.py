@@ -152,7 +152,9 @@ def test_the_same_outcome_gives_an_equal_status_at_any_time() -> None:
 
 def test_it_is_written_in_the_words_of_the_contract() -> None:
     wire = status().wire()
-    assert set(wire) == {"observedGeneration", "class", "summary", "stages", "gaps", "inventory", "conditions"}
+    assert set(wire) == {
+        *("observedGeneration", "class", "summary", "stages", "gaps", "hostNames", "inventory", "conditions")
+    }
     assert wire["summary"] == {"stages": 1, "edges": 1, "open": "1/1", "gaps": 0, "sealed": 0}
     assert {"type", "status", "observedGeneration", "lastTransitionTime", "reason", "message"} == set(
         wire["conditions"][0]

@@ -20,6 +20,7 @@ from pipesegment.settings import Settings
 from pipesegment.world.aws.memory import MemoryAws
 from pipesegment.world.clock import ManualClock, utc
 from pipesegment.world.faults import Write
+from pipesegment.world.lookups import Lookups
 from pipesegment.world.memory import MemoryCluster
 
 #: What lets connections through or not.
@@ -38,6 +39,7 @@ class Twin:
         cluster: MemoryCluster,
         *,
         cloud: MemoryAws | None = None,
+        lookups: Lookups | None = None,
         now: Callable[[], datetime] = utc,
         backends: str = "",
     ) -> None:
@@ -48,7 +50,9 @@ class Twin:
         self._reporter = Reporter(cluster, self.metrics, "twin")
         # A process that dies finishes nothing.
         settings = Settings(identity="twin", namespace="pipesegment-system", drain_timeout=0, aws_backends=backends)
-        self.operator = Operator(cluster, settings, self._reporter, cloud=cloud, clock=self.clock, now=now)
+        self.operator = Operator(
+            cluster, settings, self._reporter, cloud=cloud, lookups=lookups, clock=self.clock, now=now
+        )
 
     async def start(self) -> None:
         """Start, read everything, lead, and settle."""
@@ -85,9 +89,9 @@ class Twin:
 
 
 @asynccontextmanager
-async def leading(cluster: MemoryCluster) -> AsyncIterator[Twin]:
+async def leading(cluster: MemoryCluster, *, lookups: Lookups | None = None) -> AsyncIterator[Twin]:
     """Run an operator on a cluster."""
-    twin = Twin(cluster)
+    twin = Twin(cluster, lookups=lookups)
     try:
         await twin.start()
         yield twin
@@ -160,6 +164,7 @@ def shapes(cluster: MemoryCluster) -> dict[ObjectID, Any]:
         "AuthorizationPolicy",
         "PeerAuthentication",
         "Sidecar",
+        "ServiceEntry",
     ):
         for obj in cluster.objects(kind):
             meta = obj["metadata"]

@@ -139,6 +139,7 @@ def test_lists_with_names_are_keyed_by_them():
         "PipelineSegment.spec.stages": "name",
         "PipelineSegment.spec.stages[].gates": "name",
         "PipelineSegment.status.stages": "name",
+        "PipelineSegment.status.hostNames": "name",
         "PipelineSegment.status.stages[].exceptions": "name",
         "PipelineSegment.status.conditions": "type",
         "SegmentGrant.status.namespaces": "namespace",

@@ -83,7 +83,6 @@ def test_what_this_version_does_not_do_is_refused_by_path_and_everything_else_pa
             "spec.stages[0].gates",
         ],
         "default": [
-            "spec.network.inexact.fqdn",
             "spec.gates",
             "spec.evidenceKeys",
         ],

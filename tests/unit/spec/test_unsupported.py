@@ -49,8 +49,6 @@ def test_a_field_of_a_later_version_that_asks_for_nothing_passes(stage):
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"network": {"provider": "AmazonVPC"}}, "spec.network.provider"),
-        ({"network": {"inexact": {"fqdn": "Resolve"}}}, "spec.network.inexact.fqdn"),
         ({"gates": {"ignore": [{"id": "CVE-2030-0001", "reason": "", "expires": "2030-01-31"}]}}, "spec.gates"),
     ],
 )

@@ -11,8 +11,9 @@ from pipesegment.cli import program
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.lint.catalogue import CATALOGUE
-from tests.unit.running.twin import leading, segment, segment_class, stage
-from tests.unit.verify.conftest import PAY, POLICY, allow_all, enforced
+from tests.unit.running.twin import leading, seeded, segment, segment_class, stage, surroundings
+from tests.unit.verify.conftest import CALICO, PAY, POLICY, allow_all, enforced
+from tests.unit.world.names import MemoryLookups
 
 DENY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "pipesegment-default-deny")
 SEGMENT = ObjectID("pipesegment.dev/v1alpha1", "PipelineSegment", "ci", "shop")
@@ -257,3 +258,18 @@ async def test_the_operator_mends_what_verify_told(verify):
         pass
 
     assert (await verify(cluster)).exit_code == 0
+
+
+async def test_what_the_operator_looked_up_is_what_is_compared_with(verify):
+    """Nobody else looks names up: the segment's status tells."""
+    resolving = segment_class(network={"isolation": {"mode": "Namespace"}, "inexact": {"fqdn": "Resolve"}})
+    shop = segment(stage("a", {"fqdn": {"names": ["git.example.com"]}}, app="a", dns="None"))
+    cluster = seeded([*surroundings(), resolving, shop, CALICO])
+    async with leading(cluster, lookups=MemoryLookups({"git.example.com": ["11.0.0.1"]})):
+        pass
+    policy = cluster.existing(POLICY)
+    assert policy["spec"]["egress"][0]["to"] == [{"ipBlock": {"cidr": "11.0.0.1/32"}}]
+
+    result = await verify(cluster)
+
+    assert (result.exit_code, "FqdnResolved" in result.stdout) == (0, True)

@@ -1,8 +1,8 @@
 """What the Amazon VPC CNI does not enforce although it enforces NetworkPolicies.
 
-Sources: the EKS user guide's considerations on network policies, the README of amazon-vpc-cni-k8s, and issues of
-aws-network-policy-agent (#327 pods by name, #345 the first seconds) and amazon-network-policy-controller-k8s (#121, #146
-exceptions).
+Sources: the EKS user guide's considerations on network policies, the README of amazon-vpc-cni-k8s, the source of
+amazon-network-policy-controller-k8s (names of ports), and issues of aws-network-policy-agent (#327 pods by name, #345 the
+first seconds) and amazon-network-policy-controller-k8s (#121, #146 exceptions).
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from typing import Final
 
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
+from pipesegment.reach import crowding
+from pipesegment.reach.conformance import fronted
 from pipesegment.reach.conformance.engine import AMAZON, Agent
 from pipesegment.reach.conformance.told import of_namespace, of_stage
 from pipesegment.reach.conformance.told import pods as some
@@ -42,6 +44,9 @@ def check_stage(
         yield from _bare(scene, view, pods)
         yield from _windows(scene, view, pods)
         yield from _excepts(scene, view, stage)
+        yield from _merged_ports(scene, view, stage, pods)
+        yield from _lost_ports(scene, stage)
+        yield from fronted.check(scene, stage)
 
 
 def enforces(scene: Scene, agents: Agents) -> bool:
@@ -128,3 +133,34 @@ def _excepts(scene: Scene, view: View, stage: StageReach) -> Iterator[Finding]:
         message = f"{found[0].described} of stage {view.key.stage} is written with exceptions, which the {AMAZON} has handled wrongly"
         fix = "have the platform team set network.exceptStyle: Prefixes in the SegmentClass"
         yield of_stage(scene, view, "ExceptUnreliable", found[0].described, message, fix)
+
+
+def _merged_ports(scene: Scene, view: View, stage: StageReach, pods: tuple[Pod, ...]) -> Iterator[Finding]:
+    """Find names of ports that a stage's pods give several numbers: a policy admits all of them to each of its pods."""
+    meant = {(p.port, p.protocol) for e in stage.ingress if e.open for p in e.ports if isinstance(p.port, str)}
+    for name, protocol in sorted(meant):
+        found = {p.port for pod in pods for p in pod.ports if (p.name, p.protocol) == (name, protocol)}
+        if len(found) > 1:
+            numbers = ", ".join(map(str, sorted(found)))
+            message = (
+                f"port {name} is {numbers} at different pods of stage {view.key.stage}, and the {AMAZON} admits each of these "
+                "numbers to every one of them"
+            )
+            yield of_stage(
+                scene, view, "PortsMerged", str(name), message, "give the port one number, and name it by that"
+            )
+
+
+def _lost_ports(scene: Scene, stage: StageReach) -> Iterator[Finding]:
+    """Find ports for which the agent has no place; where the class says that it enforces, they are closed by us."""
+    if scene.governance.spec.network.provider == "AmazonVPC" or stage.closed:
+        return
+    for side in (stage.egress, stage.ingress, stage.runner.egress if stage.runner else ()):
+        for crowd in crowding.crowds(side):
+            edge = crowd.edges[0]
+            message = (
+                f"{edge.described} and what is open beside it are {crowd.total} ports and ranges of one address, and the "
+                f"{AMAZON} keeps {crowding.MOST} and drops others"
+            )
+            fix = "declare fewer ports, or ranges of them; with provider: AmazonVPC the class says which stay closed"
+            yield Finding(edge.because, "PortsLost", edge.described, message, fix, scene.object)
