@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from pipesegment.cloudwish import Wish
-from pipesegment.compile.desired import Object, ObjectID
+from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.snapshot import Key, Segment
 from pipesegment.plan.aws.controllers import arrange, settled
+from pipesegment.plan.aws.settled import beginning
 from pipesegment.plan.aws.steps import Moment
+from pipesegment.plan.changes import ChangeSet
 from pipesegment.plan.live import Entry
-from pipesegment.report.outcome import CloudState
+from pipesegment.report.outcome import CloudState, Failed
 from pipesegment.report.text import clean, listing
 from pipesegment.spec.status import Reason
 from pipesegment.world import kinds
@@ -91,19 +93,59 @@ class Controllers:
             told = (Reason.UNREACHABLE.value, clean(f"the API server gives no answer, tried again later: {error}"))
             return CloudState(trouble=told), CloudResults(trouble=error)
         planned = arrange(desired, live, moment, deletes=wish.terms.deletes, inventory=recorded, paths=wish.paths)
-        results = await self._applier.run(planned.sequence, self._audited(desired.segment, wish.generation))
-        failed = tuple(f.told for f in results.failures)
-        changes = settled(planned, desired, results.done)
+        on_call = self._audited(desired.segment, wish.generation)
+        done: dict[ObjectID, str] = {}
+        failed: list[Failed] = []
+        writes = 0
+        for sequence in planned.sequences:
+            # One stage that fails holds back no other.
+            results = await self._applier.run(sequence, on_call)
+            done |= results.done
+            failed += [failure.told for failure in results.failures]
+            writes += results.writes
         quiet = failed or planned.findings or planned.withheld
-        trouble = None if quiet else _told(desired.objects, live, results.done)
-        state = CloudState(changes, failed, planned.findings, planned.withheld, trouble)
-        return state, CloudResults(failed=list(failed), writes=results.writes)
+        trouble = None if quiet else _told(desired.objects, live, done)
+        changes = settled(planned, desired, done)
+        state = CloudState(changes, tuple(failed), planned.findings, planned.withheld, trouble)
+        return state, CloudResults(failed=failed, writes=writes)
 
     async def _read(self, targets: Iterable[ObjectID]) -> dict[ObjectID, Object]:
         served = self._served()
         asked = sorted({t for t in targets if t.by_controller and _KINDS[t.api_version, t.kind].crd in served})
         found = await asyncio.gather(*(self._cluster.get(target) for target in asked))
         return {target: obj for target, obj in zip(asked, found, strict=True) if obj is not None}
+
+
+def left_on_record(
+    segment: Segment, known: Iterable[Entry], trouble: tuple[str, str]
+) -> tuple[CloudState, CloudResults]:
+    """Keep what was made before on record, where it is not ours to take away any more."""
+    nothing = Desired(segment.meta.key, segment.meta.uid, ())
+    return CloudState(
+        beginning(nothing, {entry.id: entry for entry in known}.values()), trouble=trouble
+    ), CloudResults()
+
+
+def part_of(entries: Iterable[Entry], by_controller: bool) -> tuple[Entry, ...]:
+    """Give the entries of what other controllers make, or of what is made here."""
+    return tuple(entry for entry in entries if entry.id.by_controller is by_controller)
+
+
+def together(parts: Iterable[tuple[CloudState, CloudResults]]) -> tuple[CloudState, CloudResults]:
+    """Put what came of AWS and what came of other controllers together."""
+    sum_of, results = CloudState(), CloudResults()
+    for state, done in parts:
+        sum_of = CloudState(
+            ChangeSet((*sum_of.changes.changes, *state.changes.changes)),
+            (*sum_of.failed, *state.failed),
+            (*sum_of.findings, *state.findings),
+            (*sum_of.withheld, *state.withheld),
+            sum_of.trouble or state.trouble,
+        )
+        results.failed += done.failed
+        results.writes += done.writes
+        results.trouble = results.trouble or done.trouble
+    return sum_of, results
 
 
 def _missing(objects: Iterable[Object], served: frozenset[str]) -> tuple[str, str] | None:

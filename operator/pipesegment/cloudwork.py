@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from pipesegment import names
-from pipesegment.cloudcontrol import Controllers
+from pipesegment.cloudcontrol import Controllers, left_on_record, part_of, together
 from pipesegment.cloudwish import Wish, farewell, wished
 from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.compile.iam.backends import DIRECT
@@ -20,7 +20,6 @@ from pipesegment.facts.snapshot import Key, Segment, Snapshot
 from pipesegment.plan.aws.look import CloudPlan, look
 from pipesegment.plan.aws.settled import beginning, settled
 from pipesegment.plan.aws.steps import Moment
-from pipesegment.plan.changes import ChangeSet
 from pipesegment.plan.live import Entry
 from pipesegment.plan.sequence import Restraint
 from pipesegment.report.outcome import CloudState, Outcome
@@ -174,19 +173,21 @@ class CloudWork:
         known = (*recorded, *self._state(segment.meta.key).changes.inventory({}))
         if (trouble := self._unable(wish)) is not None:
             return replace(self._state(segment.meta.key), trouble=trouble), CloudResults()
-        here, there = _of(known, False), _of(known, True)
+        here, there = part_of(known, False), part_of(known, True)
         parts = []
         if wish.backend == DIRECT or here:
-            parts.append(await self._to_aws(segment, wish.part(by_controller=False), here, _of(recorded, False)))
+            parts.append(await self._to_aws(segment, wish.part(by_controller=False), here, part_of(recorded, False)))
         if wish.backend != DIRECT or there:
-            parts.append(await self._to_controllers(segment, wish.part(by_controller=True), there, _of(recorded, True)))
-        return _together(parts)
+            parts.append(
+                await self._to_controllers(segment, wish.part(by_controller=True), there, part_of(recorded, True))
+            )
+        return together(parts)
 
     async def _to_controllers(
         self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
     ) -> tuple[CloudState, CloudResults]:
         if (beyond := self._controllers.beyond(known)) is not None:
-            return _left(segment, known, beyond)
+            return left_on_record(segment, known, beyond)
         if (not_yet := self._controllers.not_yet(wish.desired.objects)) is not None:
             state, results = not_yet
             return replace(state, changes=beginning(wish.desired, recorded)), results
@@ -209,7 +210,7 @@ class CloudWork:
         self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
     ) -> tuple[CloudState, CloudResults]:
         if self._cloud is None or self._sights is None:
-            return _left(segment, known, _off())
+            return left_on_record(segment, known, _off())
         if account := await self._sights.stranger(wish.place):
             return replace(self._state(segment.meta.key), trouble=_elsewhere(account, wish.place)), CloudResults()
         everything = segment.meta.deleting or not wish.desired.objects
@@ -281,35 +282,6 @@ class CloudWork:
         if self.holds(segment):
             await self._cluster.apply(_finalized(segment))
             self._held.discard(segment.meta.uid)
-
-
-def _left(segment: Segment, known: Iterable[Entry], trouble: tuple[str, str]) -> tuple[CloudState, CloudResults]:
-    """Keep what was made before on record, where it is not ours to take away any more."""
-    nothing = Desired(segment.meta.key, segment.meta.uid, ())
-    return CloudState(
-        beginning(nothing, {entry.id: entry for entry in known}.values()), trouble=trouble
-    ), CloudResults()
-
-
-def _of(entries: Iterable[Entry], by_controller: bool) -> tuple[Entry, ...]:
-    return tuple(entry for entry in entries if entry.id.by_controller is by_controller)
-
-
-def _together(parts: Iterable[tuple[CloudState, CloudResults]]) -> tuple[CloudState, CloudResults]:
-    """Put what came of AWS and what came of other controllers together."""
-    sum_of, results = CloudState(), CloudResults()
-    for state, done in parts:
-        sum_of = CloudState(
-            ChangeSet((*sum_of.changes.changes, *state.changes.changes)),
-            (*sum_of.failed, *state.failed),
-            (*sum_of.findings, *state.findings),
-            (*sum_of.withheld, *state.withheld),
-            sum_of.trouble or state.trouble,
-        )
-        results.failed += done.failed
-        results.writes += done.writes
-        results.trouble = results.trouble or done.trouble
-    return sum_of, results
 
 
 def _state(planned: CloudPlan, results: CloudResults, moment: Moment) -> CloudState:

@@ -76,6 +76,8 @@ WIRED_LABEL: Final = f"{GROUP}/wired"
 LOCKDOWN_LABEL: Final = f"{GROUP}/lockdown"
 #: The class lets nobody else open anything at the stage's pods.
 EXCLUSIVE_LABEL: Final = f"{GROUP}/exclusive"
+#: On a stage's NetworkPolicy: a SegmentException has sealed it.
+SEALED_LABEL: Final = f"{GROUP}/sealed"
 #: `named`: the class says who may create the stage's pods, and CONTROLLERS_ANNOTATION who that is.
 CONTROLLERS_LABEL: Final = f"{GROUP}/controllers"
 #: The stage's account, where it is not called like the policy.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lab import crds
+from tests.cluster import admission
 from tests.cluster.admission import Scene
 from tests.cluster.attempts import Request, change, create, delete, marked, opening
 from tests.cluster.operator import NAMESPACE
@@ -236,8 +237,26 @@ def test_verdict(meshed: Scene, who: str, request_: Request, verdict: str):
     assert answer.verdict == verdict, answer
 
 
+async def test_with_the_kinds_of_every_mesh_the_api_server_finds_no_expression_doubtful(meshed: Scene):
+    """It checks types when a policy is made, against the kinds that there are: here it is made once more."""
+    name = "pipesegment-exclusive"
+    (policy,) = (
+        obj for obj in admission.policies() if obj["metadata"]["name"] == name and "matchConstraints" in obj["spec"]
+    )
+    async with meshed.plane.api() as api:
+        await api.delete(policy["apiVersion"], policy["kind"], name)
+        await api.create(policy)
+        found = await api.wait(
+            policy["apiVersion"], policy["kind"], name, until=lambda o: "typeChecking" in o.get("status", {})
+        )
+    await asyncio.to_thread(meshed.await_verdict, "alice", create(opening("ci-own")), DENY)
+
+    assert found["status"]["typeChecking"] == {}
+
+
 def test_the_refusal_says_whose_pods_and_what_to_do(meshed: Scene):
-    answer = meshed.tries("alice", create(opening("ci-own", {"team": "web"})))
+    # It cannot meet the other stage: of several, the API server tells any.
+    answer = meshed.tries("alice", create(opening("ci-own", {"app": "web"})))
 
     assert "open anything at stage shop/build, whose pods this policy may select" in answer.message
     assert f"{STAGE} DoesNotExist, or another value than build" in answer.message

@@ -14,7 +14,7 @@ from lab.controlplane import EmbeddedControlPlane, Options, start
 from lab.errors import LabError
 from pipesegment.cli import program
 from tests.cluster import admission
-from tests.cluster.attempts import Person, create, opening
+from tests.cluster.attempts import Person, change, create, delete, opening
 from tests.cluster.conftest import Operators
 from tests.cluster.operator import POLICY, VERSION, condition, install, segment, settled, stage, to_cidr
 
@@ -210,6 +210,52 @@ async def test_a_seal_cuts_at_once_and_only_sealers_lift_it(plane, own_operators
         await blocks(api, room, set())
         operator.start()
         await blocks(api, room, {OWN})
+
+
+async def test_nobody_leaves_a_seal_by_another_stage_or_without_the_segment(plane, own_operators, room, says):
+    """Its author may mend what its stages reach; which pods they are stays as it is, with the operator down too."""
+    operator = own_operators().start()
+    author = Person(plane.signed_in("cal@example.com", groups=["staff"], amr=["pwd"]))
+    deploy, build = stage("deploy", to_cidr(OWN, 443)), stage("build", to_cidr(OWN, 443))
+    async with plane.api() as api:
+        await api.apply(segment("shop", room, deploy, build))
+        await settled(api, "shop", room)
+        assert (await says("cal", "seal", f"{room}/shop/deploy", "--reason", "its image leaks")).exit_code == 0
+        await blocks(api, room, set())
+        sealed = await api.get(*POLICY, "shop-deploy", room)
+        pods = sealed["spec"]["podSelector"]
+        other = {"name": "other", "podSelector": pods, "reaches": build["reaches"]}
+        for state in ("up", "down"):
+            if state == "down":
+                operator.kill()
+            for stages in (
+                [build, other],
+                [deploy, build, other],
+                [build],
+                [{**deploy, "podSelector": {"matchLabels": {"a": "b"}}}, build],
+            ):
+                answer = author.tries(changed(room, stages))
+                assert (answer.status, "is sealed by a SegmentException" in answer.message) == (403, True), (
+                    state,
+                    answer,
+                )
+            answer = author.tries(delete("PipelineSegment", room, "shop"))
+            assert (answer.status, "lift the seal first" in answer.message) == (403, True), (state, answer)
+            opening_it = {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "NetworkPolicy",
+                "metadata": {"name": "open", "namespace": room},
+                "spec": {"podSelector": pods, "policyTypes": ["Egress"], "egress": [{}]},
+            }
+            answer = Person(plane.admin).tries(create(opening_it))
+            assert (answer.status, "lets nobody but pipesegment open" in answer.message) == (403, True), (state, answer)
+            assert author.tries(changed(room, [stage("deploy", to_cidr(VENDOR, 443)), build])).status == 200
+        await api.delete("v1", "Namespace", room)
+
+
+def changed(room, stages):
+    """Give the segment other stages."""
+    return change("PipelineSegment", room, "shop", {"spec": {"stages": stages}})
 
 
 async def test_with_the_operator_down_nobody_gets_in_who_would_not_otherwise(plane, own_operators, room, says):

@@ -23,6 +23,7 @@ ACTIONS = {
     "managed-objects": ("managedObjects", "Deny"),
     "account-roles": ("accountRoles", "Deny"),
     "declarations": ("declarations", "Deny"),
+    "sealed-segments": ("sealedSegments", "Deny"),
     "segmentexceptions": ("segmentExceptions", "Deny"),
     "segmentapprovals": ("segmentApprovals", "Deny"),
 }
@@ -30,6 +31,7 @@ SELECTED = {
     "stage-pods-wired": {names.WIRED_LABEL: "true"},
     "lockdown": {names.LOCKDOWN_LABEL: "true"},
     "exclusive": {names.EXCLUSIVE_LABEL: "true"},
+    "sealed-segments": {names.SEALED_LABEL: "true"},
     "stage-creators": {names.CONTROLLERS_LABEL: "named"},
 }
 SPARED = {"kube-system", "kube-public", "kube-node-lease", "pipesegment-system"}
@@ -116,7 +118,7 @@ def test_deletion_is_looked_at_for_what_the_operator_made_and_for_seals_and_for_
         if {"DELETE", "*"} & set(rule["operations"])
     }
 
-    assert deleting == {"managed-objects", "segmentexceptions"}
+    assert deleting == {"managed-objects", "segmentexceptions", "sealed-segments"}
     selector = by_name(install, POLICY)["managed-objects"]["matchConstraints"]["objectSelector"]
     assert selector == {"matchLabels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
 

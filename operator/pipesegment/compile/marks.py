@@ -27,8 +27,11 @@ def labels(reach: Reach, stage: StageReach) -> dict[str, str]:
         found[names.CONTROLLERS_LABEL] = "named"
     if rails.lockdown:
         found[names.LOCKDOWN_LABEL] = "true"
-    if rails.exclusive:
+    # Allows add up: a seal must not be opened by a policy of somebody else.
+    if rails.exclusive or stage.sealed:
         found[names.EXCLUSIVE_LABEL] = "true"
+    if stage.sealed:
+        found[names.SEALED_LABEL] = "true"
     return found
 
 

@@ -14,7 +14,7 @@ from pipesegment.world.aws.memory import MemoryAws
 from pipesegment.world.aws.port import Place
 from pipesegment.world.clock import ManualClock
 from tests.unit.cloud.moto import KEYS, client, moto
-from tests.unit.cloud.scenes import ACCOUNT, AWS, Time, aws_class, running, segment
+from tests.unit.cloud.scenes import ACCOUNT, AWS, Time, aws_class, running, segment, stage
 from tests.unit.running import twin as scenes
 
 DAY = 24 * 3600.0
@@ -188,3 +188,17 @@ def test_the_real_client_reads_what_is_made_in_ec2(monkeypatch):
     s3 = found[gateway["VpcEndpoint"]["VpcEndpointId"]]
     assert s3.prefix_list.startswith("pl-")
     assert s3.blocks
+
+
+async def test_an_endpoint_that_is_added_widens_a_role_that_is_held_to_them_and_cuts_nobody():
+    aws = amazon(S3)
+    asked = stage("a", requireVPCEndpoint=True)
+    async with running(aws_class(vpcID="vpc-1"), segment(asked), aws=aws) as world:
+        aws.described["VpcEndpoints"].append(KMS)
+        await world.rest(301)
+        deny = next(s for s in world.role().inline["pipesegment"]["Statement"] if s["Effect"] == "Deny")
+        assert deny["Condition"]["StringNotEquals"]["aws:SourceVpce"] == ["vpce-1", "vpce-2"]
+        assert set(world.role().inline) == {"pipesegment"}
+        aws.described["VpcEndpoints"].remove(S3)
+        await world.rest(301)
+        assert set(world.role().inline) == {"pipesegment", "pipesegment-revoked"}

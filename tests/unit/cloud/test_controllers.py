@@ -7,6 +7,7 @@ import pytest
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
+from pipesegment.errors import Rejected
 from pipesegment.world import kinds
 from tests.unit.cloud.scenes import LIST, POLICY, READ, World, aws_class, role_name, running, segment, stage
 
@@ -309,3 +310,16 @@ async def test_nothing_is_held_while_a_kind_is_missing() -> None:
         assert world.finalizers == []
         await world.delete()
         assert world.cluster.objects(names.SEGMENT) == []
+
+
+@BOTH
+async def test_a_stage_whose_objects_are_refused_holds_back_no_other_and_nothing_of_the_network(backend: str) -> None:
+    async with scene(backend) as world:
+        refused = Rejected(422, "Invalid", "a webhook says no")
+        world.cluster.fail(refused, matches=lambda target: target.name == role_name("a"), times=1000)
+        await world.change(None, segment(stage("a"), stage("b")))
+        assert world.condition()[:2] == ("False", "ApplyFailed")
+        assert "a webhook says no" in world.condition()[2]
+        assert world.condition("Ready")[:2] == ("True", "Enforced")
+        assert set(policies(world, backend, "b")) == {"pipesegment"}
+        assert ("Role", role_name("a")) not in made(world, backend)

@@ -7,6 +7,7 @@ are to the API server; when and in which order AWS hears of it is the controller
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any, Final
 
 from pipesegment import names
@@ -39,13 +40,12 @@ _NOTHING: Final = canonical_bytes(
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """What is to be written, and what came of comparing; `kept` are objects that stay though nobody declares them."""
+    """What is to be written, stage by stage, and what came of comparing."""
 
     changes: ChangeSet
-    sequence: Sequence
+    sequences: tuple[Sequence, ...]
     findings: tuple[Finding, ...] = ()
     withheld: tuple[ObjectID, ...] = ()
-    kept: frozenset[ObjectID] = frozenset()
 
 
 @dataclass(slots=True)
@@ -55,7 +55,6 @@ class _Target:
     objects: list[Object] = field(default_factory=list)
     withheld: list[ObjectID] = field(default_factory=list)
     untouched: set[ObjectID] = field(default_factory=set)
-    kept: set[ObjectID] = field(default_factory=set)
     cuts: dict[str, str] = field(default_factory=dict)  # role -> the moment before which sessions are cut
 
 
@@ -80,9 +79,10 @@ def arrange(
     seen = {t: Live.of(o) for t, o in live.items() if t not in target.untouched}
     now = Desired(desired.segment, desired.uid, tuple(target.objects))
     changes = plan(now, seen, inventory)
-    steps = sorted(_steps(changes, target.cuts), key=lambda step: (step.wave, step.id))
+    steps = sorted(_steps(changes, target.cuts), key=lambda step: (step.change.stage, step.wave, step.id))
+    sequences = tuple(Sequence(tuple(some)) for _, some in groupby(steps, key=lambda step: step.change.stage))
     told = tuple(_foreign(change, paths or {}) for change in changes.of(Action.CONFLICT))
-    return Arranged(changes, Sequence(tuple(steps)), told, tuple(sorted(target.withheld)), frozenset(target.kept))
+    return Arranged(changes, sequences, told, tuple(sorted(target.withheld)))
 
 
 def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) -> ChangeSet:
@@ -141,8 +141,6 @@ def _roles(
             wished, role = role, narrowed(found.role, role)
             target.withheld += map(ObjectID.of, declared if role != wished else ())
         written = _write(target, backend, role, found, moment, retained=not deletes)
-        if held is None:
-            target.kept |= set(map(ObjectID.of, written))
         target.objects += written
 
 
