@@ -186,6 +186,10 @@ class Reporter:
     def gone(self, key: Key) -> frozenset[Key]:
         """Forget a segment; gives the grants that covered it."""
         self.forget(names.SEGMENT, key)
+        return self.going(key)
+
+    def going(self, key: Key) -> frozenset[Key]:
+        """Count a segment no more that is being deleted; gives the grants that covered it."""
         self._count(key, {})
         self._widening.forget(key)
         return self._note_covered(key, None)

@@ -141,7 +141,14 @@ def revoke(options: Options, exceptions: Sequence[str], style: str) -> None:
 
 async def _request(cluster: Cluster, wanted: Place, spec: Mapping[str, Any], name: str | None) -> Json:
     obj = document(wanted, {**spec, "requestedBy": {"username": "?"}}, name)
-    await check(cluster, wanted)
+    if await check(cluster, wanted):
+        where = f"{names.SEGMENT} {wanted.namespace}/{wanted.segment}"
+        refuse(
+            where,
+            "is being deleted, so nothing of it opens any more, not even",
+            wanted.stage,
+            "ask when it is there again",
+        )
     obj["spec"]["requestedBy"] = await whoami(cluster)
     return await make(cluster, obj, f"{wanted.segment}-{wanted.stage}", name)
 

@@ -49,13 +49,15 @@ def command(
         raise Usage("--reason: is missing: say why")
     spec = {"effect": "Seal", "reason": reason, "ticket": ticket, "duration": duration}
     made = run(options, "sealing", lambda cluster: _seal(cluster, wanted, spec, name))
-    _tell([made], style, [f"{_name(made)}: stage {wanted} is cut off"])
+    holds = f"kubectl wait psexc {made['metadata']['name']} -n {wanted.namespace} --for=condition=Ready"
+    _tell([made], style, [f"{_name(made)} is made; stage {wanted} is cut off once its phase is Sealed: {holds}"])
 
 
 async def _seal(cluster: Cluster, wanted: Place, spec: dict[str, Any], name: str | None) -> Json:
     given = {key: value for key, value in spec.items() if value is not None}
     obj = document(wanted, {**given, "requestedBy": {"username": "?"}}, name)
-    await check(cluster, wanted)
+    if await check(cluster, wanted):
+        output.say(f"segment {wanted.namespace}/{wanted.segment} is being deleted, and a seal ends with its policies")
     obj["spec"]["requestedBy"] = await whoami(cluster)
     return await make(cluster, obj, f"seal-{wanted.segment}-{wanted.stage}", name)
 

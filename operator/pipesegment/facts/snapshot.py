@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from pipesegment import names
 from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
@@ -178,6 +179,16 @@ class Segment:
     #: What the object's status said when it was read, as JSON.
     status: bytes = field(default=b"", compare=False, repr=False)
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def orphans(self) -> bool:
+        """Tell whether who deletes it wants what it owns to stay."""
+        return self.meta.deleting and "orphan" in self.meta.finalizers
+
+    @property
+    def is_taken(self) -> bool:
+        """Tell whether what it owns in the cluster is gone already, while it waits for AWS."""
+        return self.meta.deleting and names.AWS_FINALIZER in self.meta.finalizers and not self.orphans
 
 
 @dataclass(frozen=True, slots=True)

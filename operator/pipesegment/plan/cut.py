@@ -6,6 +6,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.facts.snapshot import Key
+from pipesegment.plan.changes import ChangeSet, Why
 from pipesegment.plan.fences import fence, shut
 from pipesegment.plan.live import Live
 from pipesegment.plan.order import bare
@@ -27,7 +28,22 @@ def concerned(owned: Mapping[ObjectID, Live], namespace: str, stages: Container[
     }
 
 
-def cut(segment: Key, uid: str, standing: Iterable[Object | None]) -> Desired:
-    """Give what should stand instead of these objects: the same pods, and nothing is let through."""
+def cut(segment: Key, uid: str, standing: Iterable[Object | None], *, orphaned: bool = False) -> Desired:
+    """Give what should stand instead of these objects: the same pods, and nothing is let through.
+
+    What is to outlive its segment (`orphaned`) names no owner: the garbage collector takes that off meanwhile, and would
+    delete what names it again.
+    """
     found = [obj for obj in standing if obj is not None and obj["kind"] in _SHUT and fence(obj, Words()) is not None]
-    return Desired(segment, uid, tuple(shut(bare(obj), obj["metadata"]["name"]) for obj in found))
+    closed = [shut(bare(obj), obj["metadata"]["name"]) for obj in found]
+    if orphaned:
+        for obj in closed:
+            obj["metadata"].pop("ownerReferences", None)
+    return Desired(segment, uid, tuple(closed))
+
+
+def fenced(changes: ChangeSet, done: Container[ObjectID]) -> frozenset[str]:
+    """Name the stages whose pods are closed now: every policy that was to stand for them does."""
+    wanted = [c for c in changes.changes if c.desired is not None and c.id.kind == "NetworkPolicy"]
+    lacking = {c.stage for c in wanted if c.id not in done and c.why is not Why.SAME}
+    return frozenset({c.stage for c in wanted} - lacking)

@@ -98,7 +98,7 @@ def unplaced(exception: SegmentException, snapshot: Snapshot) -> Standing | None
         return Standing(meta.key, meta.uid, "", "Open", "Refused", "Invalid", told, hash=exception.hash)
     governing = govern(meta.namespace, snapshot)
     found = snapshot.segment(meta.namespace, exception.spec.segment)
-    if found is not None and not found.meta.deleting:
+    if found is not None:
         return None
     lacking = f"there is no segment {meta.namespace}/{exception.spec.segment}"
     ends = exception.ends

@@ -39,8 +39,8 @@ class Effect:
     closed: tuple[str, ...] = ()
     refused: bool = False
     stuck: str = ""
-    #: The segment is refused: nobody knows what is open, only that it is what was open before.
-    unknown: bool = False
+    #: Why nobody knows what is open, only that it is what was open before ('' when it is known).
+    unknown: str = ""
     held: Literal["", "Suspended", "AmbiguousClass", "ClassLost"] = ""
 
 
@@ -49,7 +49,8 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     stuck = listing(map(failure, outcome.failures)) if outcome.failures else ""
     reach = outcome.reach
     if reach is None or not standing.in_force:
-        return Effect(stuck=stuck, unknown=reach is None)
+        why = "the segment is being deleted" if outcome.going else "the segment is refused"
+        return Effect(stuck=stuck, unknown=why if reach is None else "")
     lead = f"{exceptions.path(standing.name)} "
     told = [*reach.findings, *(outcome.desired.gaps if outcome.desired else ())]
     mine = [finding for finding in told if finding.path.startswith(lead)]
@@ -103,7 +104,7 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
     if standing.phase == "Open" and found.refused:
         return "Refused", Reason.NOT_ALLOWED, listing(found.closed)
     if standing.phase == "Open" and found.unknown:
-        return "Open", Reason.OPEN, clean(f"stands as it did, for the segment is refused, until {_time(standing.ends)}")
+        return "Open", Reason.OPEN, clean(f"stands as it did, for {found.unknown}, until {_time(standing.ends)}")
     if standing.phase == "Open":
         opens = f"stage {standing.stage} reaches {', '.join(found.opened)}" if found.opened else "it opens nothing"
         but = listing(found.closed, "; but ") if found.closed else ""
@@ -165,9 +166,9 @@ def event(
         case "Refused":
             return Event("Warning", "ExceptionRefused", fitted(_ready(after)))
         case _ if before.phase in {"Open", "Sealed"}:
-            return Event(
-                "Warning", "ExceptionClosed", fitted(f"stage {spec.stage} is as declared again: {_ready(after)}")
-            )
+            # Of a segment that says nothing, only what stands is known.
+            what = f"stage {spec.stage} is as declared again: " if after.reason != Reason.UNRESOLVED else ""
+            return Event("Warning", "ExceptionClosed", fitted(f"{what}{_ready(after)}"))
         case _:
             return Event("Normal", "ExceptionRequested", fitted(f"{who}; {_ready(after)}"))
 

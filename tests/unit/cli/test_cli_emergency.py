@@ -320,7 +320,10 @@ class TestSeal:
         result = run("seal", "ci/shop/deploy", "--reason", "its image is compromised")
 
         assert result.exit_code == 0, result.stderr
-        assert result.stdout == "SegmentException ci/seal-shop-deploy-x7k2p: stage ci/shop/deploy is cut off\n"
+        assert result.stdout == (
+            "SegmentException ci/seal-shop-deploy-x7k2p is made; stage ci/shop/deploy is cut off once its phase is Sealed: "
+            "kubectl wait psexc seal-shop-deploy-x7k2p -n ci --for=condition=Ready\n"
+        )
         assert cluster.made[0]["spec"] == {
             "segment": "shop",
             "stage": "deploy",
@@ -328,6 +331,18 @@ class TestSeal:
             "reason": "its image is compromised",
             "requestedBy": {"username": "ada", "uid": "u-1"},
         }
+
+    def test_a_segment_that_is_going_is_sealed_and_told_and_nothing_of_it_opens(self, run, cluster):
+        going = {"deletionTimestamp": "2030-01-01T00:00:00Z", "finalizers": ["example.com/stay"]}
+        cluster.edit(ObjectID.of(SHOP), lambda obj: obj["metadata"].update(going))
+
+        result = run("seal", "ci/shop/deploy", "--reason", "its image is compromised")
+        assert result.exit_code == 0, result.stderr
+        assert "segment ci/shop is being deleted, and a seal ends with its policies" in result.stderr
+
+        result = run(*ASKED)
+        assert (result.exit_code, result.stdout, len(cluster.made)) == (1, "", 1)
+        assert "PipelineSegment ci/shop: is being deleted, so nothing of it opens any more" in result.stderr
 
     def test_why_is_required(self, run, cluster):
         result = run("seal", "ci/shop/deploy")

@@ -1,0 +1,127 @@
+"""What ends closes although its segment is going, refused, or another one by the same name."""
+
+import pytest
+
+from pipesegment.compile.desired import ObjectID
+from pipesegment.errors import Unreachable
+from tests.unit.emergencies import approval, seal
+from tests.unit.running.test_running_exceptions import (
+    HOTFIX,
+    POLICY,
+    SHOP,
+    WORLD,
+    leading,
+    opened,
+    ready,
+    status,
+)
+from tests.unit.running.twin import change, seeded, target_of
+
+END = 3605
+
+
+def going(cluster, twin, finalizer="example.com/stay"):
+    """Somebody deletes the segment, and a finalizer keeps it."""
+
+    def edit(obj):
+        obj["metadata"] |= {"finalizers": [finalizer], "deletionTimestamp": "2030-01-01T10:05:00Z"}
+
+    cluster.edit(target_of(SHOP), edit)
+    twin.put(SHOP)
+
+
+def overdue(twin):
+    twin.operator.measure()
+    return twin.metrics.registry.get_sample_value("pipesegment_exceptions_overdue")
+
+
+@pytest.mark.parametrize("end", ["expiry", "deletion", "approval", "seal"])
+async def test_a_segment_that_somebody_keeps_from_going_keeps_nothing_open(end):
+    given = approval(HOTFIX)
+    cluster = seeded([*WORLD, HOTFIX, given])
+    async with leading(cluster) as twin:
+        going(cluster, twin)
+        await twin.quiet()
+        assert "198.51.100.7/32" in opened(cluster)
+        assert ready(cluster, HOTFIX)[2].startswith("stands as it did, for the segment is being deleted")
+        before = cluster.peek(POLICY._replace(name="shop-c"))
+
+        match end:
+            case "expiry":
+                await twin.clock.advance(END - (twin.clock.now() - 1000))
+            case "deletion":
+                change(twin, HOTFIX, None)
+            case "approval":
+                change(twin, given, None)
+            case "seal":
+                change(twin, None, seal())
+        await twin.quiet()
+        made = cluster.peek(POLICY)["spec"]
+        assert (made["egress"], made["ingress"]) == ([], [])
+        assert made["podSelector"] == {"matchLabels": {"app": "a"}}
+        assert cluster.peek(POLICY._replace(name="shop-c")) == before
+        if end == "seal":
+            assert ready(cluster, seal())[:2] == ("True", "Sealed")
+
+
+async def test_what_a_going_segment_had_open_closes_first_when_an_operator_starts():
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
+    async with leading(cluster) as twin:
+        going(cluster, twin)
+        await twin.quiet()
+    async with leading(cluster, after=4000) as twin:
+        assert opened(cluster) == set()
+        assert (status(cluster, HOTFIX)["phase"], overdue(twin)) == ("Expired", 0)
+
+
+async def test_while_a_going_segment_cannot_be_closed_its_exception_is_overdue():
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
+    async with leading(cluster) as twin:
+        going(cluster, twin)
+        await twin.quiet()
+        cluster.fail(Unreachable("no answer"), matches=lambda target: target == POLICY, times=10**6)
+        await twin.clock.advance(3700 - (twin.clock.now() - 1000))
+        assert (status(cluster, HOTFIX)["phase"], ready(cluster, HOTFIX)[:2]) == ("Open", ("False", "ApplyFailed"))
+        assert overdue(twin) == 1
+        cluster.mend()
+        await twin.clock.advance(700)
+        assert (opened(cluster), overdue(twin)) == (set(), 0)
+
+
+async def test_a_going_segment_opens_nothing_and_a_gone_one_is_told():
+    given = approval(HOTFIX)
+    cluster = seeded([*WORLD, HOTFIX])
+    async with leading(cluster) as twin:
+        going(cluster, twin)
+        change(twin, None, given)
+        await twin.quiet()
+        assert opened(cluster) == {"192.0.2.0/24"}
+        assert ready(cluster, HOTFIX)[2] == "segment ci/shop is being deleted, so nothing of it is widened"
+
+        change(twin, SHOP, None)
+        await twin.quiet()
+        assert ready(cluster, HOTFIX)[2] == "there is no segment ci/shop"
+        assert ready(cluster, given)[:2] == ("False", "NotCounted")
+
+
+@pytest.mark.parametrize("collected", ["before", "after"], ids="owners are taken off {} we look".format)
+async def test_a_segment_deleted_with_orphan_leaves_behind_nothing_that_an_exception_opened(collected):
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
+
+    def orphan():
+        for obj in cluster.objects("NetworkPolicy"):
+            cluster.edit(ObjectID.of(obj), lambda found: found["metadata"].pop("ownerReferences", None))
+
+    async with leading(cluster) as twin:
+        assert "198.51.100.7/32" in opened(cluster)
+        if collected == "before":
+            orphan()
+        going(cluster, twin, "orphan")
+        await twin.quiet()
+        assert opened(cluster) == set()
+        assert "ownerReferences" not in cluster.peek(POLICY)["metadata"], "it would be collected"
+        assert (status(cluster, HOTFIX)["phase"], status(cluster, HOTFIX)["reason"]) == ("Pending", "Unresolved")
+        orphan()
+        change(twin, SHOP, None)
+        await twin.quiet()
+        assert (opened(cluster), cluster.peek(POLICY)["spec"]["podSelector"]) == (set(), {"matchLabels": {"app": "a"}})
