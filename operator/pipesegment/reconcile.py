@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from pipesegment import names
+from pipesegment.compile.canonical import stamped
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.isolation import isolation
+from pipesegment.compile.networkpolicy import network_policies
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
@@ -20,7 +22,7 @@ from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
 from pipesegment.plan.sequence import Restraint
-from pipesegment.reach import governance
+from pipesegment.reach import governance, sealing
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.resolve import resolve
@@ -113,12 +115,22 @@ class Corridor:
         orphaned: bool = False,
     ) -> tuple[Results, frozenset[str]]:
         """Shut what stands of stages whose segment says nothing that has a meaning; gives those that are closed now."""
+        owned = {t: o.live for t, o in self._owned.of(segment.meta.key).items()}
+        # A seal that was lifted meanwhile holds nobody's hands any more.
+        ended = {**dict.fromkeys(cut.marked(segment.meta.key, self._surroundings.snapshot), ""), **ended}
         if not ended:
             return Results(), frozenset()
-        owned = {t: o.live for t, o in self._owned.of(segment.meta.key).items()}
-        whole = await self._read(cut.concerned(owned, segment.meta.namespace, ended))
-        live = {t: Live.of(obj) for t, obj in whole.items() if obj is not None}
-        desired = cut.cut(segment.meta.key, segment.meta.uid, whole.values(), orphaned=orphaned)
+        concerned = cut.concerned(owned, segment.meta.namespace, ended)
+        snapshot = self._surroundings.snapshot
+        made = network_policies(sealing.alone(segment, snapshot, ended))
+        missing = {ObjectID.of(obj): stamped(obj) for obj in made if ObjectID.of(obj) not in concerned}
+        if orphaned or _is_going(segment.meta.namespace, snapshot):
+            missing = {}
+        whole = {t: obj for t, obj in (await self._read((*concerned, *missing))).items() if obj is not None}
+        live = {t: Live.of(obj, whole=False) for t, obj in whole.items()}
+        standing = [obj for t, obj in whole.items() if t in concerned]
+        desired = cut.cut(segment.meta.key, segment.meta.uid, standing, ended, orphaned=orphaned)
+        desired = replace(desired, objects=(*desired.objects, *missing.values()))
         told = self._audited(segment.meta.key, segment.meta.generation, None)
         kept = tuple(entry for entry in inventory if entry.id in live)
         changes, results, _ = await self._enforce(desired, live, kept, Restraint.NONE, told)

@@ -2,10 +2,13 @@
 
 import pytest
 
+from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Unreachable
-from tests.unit.emergencies import approval, seal
+from tests.unit.emergencies import approval, guards, seal
 from tests.unit.running.test_running_exceptions import (
+    BROKEN,
+    GOVERNING,
     HOTFIX,
     POLICY,
     SHOP,
@@ -15,7 +18,7 @@ from tests.unit.running.test_running_exceptions import (
     ready,
     status,
 )
-from tests.unit.running.twin import change, seeded, target_of
+from tests.unit.running.twin import change, seeded, segment, surroundings, target_of
 
 END = 3605
 
@@ -125,3 +128,62 @@ async def test_a_segment_deleted_with_orphan_leaves_behind_nothing_that_an_excep
         change(twin, SHOP, None)
         await twin.quiet()
         assert (opened(cluster), cluster.peek(POLICY)["spec"]["podSelector"]) == (set(), {"matchLabels": {"app": "a"}})
+
+
+def seal_of(cluster):
+    return ready(cluster, seal())[:2]
+
+
+async def test_a_seal_makes_the_policy_that_closes_where_none_stands_and_the_pods_are_known():
+    """In Observe nothing was made, and of a segment that is going nothing else is."""
+    observing = segment(*SHOP["spec"]["stages"], mode="Observe")
+    cluster = seeded([*surroundings(), GOVERNING, observing, *guards()])
+    async with leading(cluster) as twin:
+        going(cluster, twin)
+        change(twin, None, seal())
+        await twin.quiet()
+        made = cluster.peek(POLICY)
+        assert (made["spec"]["egress"], made["spec"]["ingress"]) == ([], [])
+        assert made["spec"]["podSelector"] == {"matchLabels": {"app": "a"}}
+        assert made["metadata"]["labels"][names.SEALED_LABEL] == "true"
+        assert seal_of(cluster) == ("True", "Sealed")
+
+        cluster.drop(cluster.existing(POLICY), orphan=True)
+        await twin.quiet()
+        assert cluster.peek(POLICY)["spec"]["egress"] == []
+
+        change(twin, seal(), None)
+        await twin.quiet()
+        assert names.SEALED_LABEL not in cluster.peek(POLICY)["metadata"]["labels"]
+
+
+async def test_a_seal_of_a_refused_segment_without_policies_says_that_it_cuts_nothing_off():
+    cluster = seeded([*surroundings(), GOVERNING, BROKEN, *guards(), seal()])
+    async with leading(cluster) as twin:
+        assert ready(cluster, seal()) == (
+            "False",
+            "Unresolved",
+            "segment ci/shop is refused, and no policy stands that could be shut: stage a is not cut off",
+        )
+        change(twin, BROKEN, SHOP)
+        await twin.quiet()
+        assert seal_of(cluster) == ("True", "Sealed")
+        change(twin, SHOP, BROKEN)
+        await twin.quiet()
+        assert seal_of(cluster) == ("True", "Sealed")
+        cluster.drop(cluster.existing(POLICY), orphan=True)
+        await twin.quiet()
+        assert seal_of(cluster) == ("False", "Unresolved")
+
+
+async def test_what_is_sealed_after_the_segment_was_broken_says_so_to_admission_until_it_is_lifted():
+    cluster = seeded(WORLD)
+    async with leading(cluster) as twin:
+        change(twin, SHOP, BROKEN)
+        await twin.quiet()
+        change(twin, None, seal())
+        await twin.quiet()
+        assert cluster.peek(POLICY)["metadata"]["labels"][names.SEALED_LABEL] == "true"
+        change(twin, seal(), None)
+        await twin.quiet()
+        assert names.SEALED_LABEL not in cluster.peek(POLICY)["metadata"]["labels"]
