@@ -167,7 +167,7 @@ class Segment:
     """A PipelineSegment with its parsed spec; `spec` is None when it is refused (it counts for nothing), `refusals` say why.
 
     `class_uid` is the class that its status recorded last ('' when none did), `unfit` whether it recorded that the segment
-    does not conform. `memo` keeps what pure functions derived
+    does not conform (None when it says nothing of it). `memo` keeps what pure functions derived
     from this very value, so that a thousand neighbours need not derive it again.
     """
 
@@ -175,7 +175,7 @@ class Segment:
     spec: PipelineSegmentSpec | None
     class_uid: str = ""
     refusals: tuple[Refusal, ...] = ()
-    unfit: bool = False
+    unfit: bool | None = None
     #: What the object's status said when it was read, as JSON.
     status: bytes = field(default=b"", compare=False, repr=False)
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)

@@ -13,8 +13,8 @@ from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.moments import moment
 from pipesegment.facts.snapshot import Segment, Snapshot
-from pipesegment.reach.governance import govern, namespace_labels
-from pipesegment.reach.graph import Governance, Standing, Verdict
+from pipesegment.reach.governance import govern, mode_of, namespace_labels
+from pipesegment.reach.graph import Governance, Mode, Standing, Verdict
 from pipesegment.spec.exception import SegmentExceptionSpec, User
 from pipesegment.spec.segment import ReachEntry
 from pipesegment.spec.units import seconds
@@ -50,12 +50,27 @@ def standings(segment: Segment, snapshot: Snapshot, governing: Governance) -> tu
     mine = [(e, spec) for e, spec in every if spec.segment == segment.meta.name]
     approvals = _approvals(segment.meta.namespace, snapshot) if mine else {}
     stages = {stage.name for stage in segment.spec.stages} if segment.spec is not None else None
+    unfit = segment.unfit is not False or _observes(segment, governing)
     judged = [
-        _Judge(e, spec, snapshot, governing, segment.unfit).judge(approvals.get(e.meta.name, ()), stages)
-        for e, spec in mine
+        _Judge(e, spec, snapshot, governing, unfit).judge(approvals.get(e.meta.name, ()), stages) for e, spec in mine
     ]
     sealed = {s.stage: s.name for s in reversed(judged) if s.phase == "Sealed"}
     return tuple(_under_seal(s, sealed[s.stage]) if s.stage in sealed and s.phase == "Open" else s for s in judged)
+
+
+def _observes(segment: Segment, governing: Governance) -> bool:
+    """Tell whether of some stage nobody can say that it conforms: nothing is enforced there."""
+    spec = segment.spec
+    return spec is not None and any(mode_of(spec, stage, governing) is Mode.OBSERVE for stage in spec.stages)
+
+
+def is_asked_for_more(segment: Segment, snapshot: Snapshot, governing: Governance) -> bool:
+    """Tell whether it matters to some exception of a segment that the segment does not conform."""
+    held = snapshot.exceptions.get(segment.meta.namespace)
+    rules = governing.spec.break_glass.when_not_conforming
+    if not held or not (rules.approvals or rules.max_duration):
+        return False
+    return any(e.spec is not None and e.spec.segment == segment.meta.name for e in held.values())
 
 
 def _under_seal(standing: Standing, seal: str) -> Standing:

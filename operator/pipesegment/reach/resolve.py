@@ -6,6 +6,7 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from pipesegment.errors import Refused
@@ -63,7 +64,20 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     Raises Refused when the segment's own words cannot be given a meaning (a preset without its field, a spec that was
     refused). What the class does not allow is in `refusals` instead, with its entries closed, so that a class that
     narrows closes what it no longer allows.
+
+    Where the class asks for more while the segment does not conform, that is found out before anything opens: what the
+    last status said may be over.
     """
+    if segment.unfit is False and exceptions.is_asked_for_more(
+        segment, snapshot, governance.of_segment(segment, snapshot)
+    ):
+        careful = _resolve(replace(segment, unfit=True), snapshot)
+        if any(finding.reason in conformance.UNDOING for finding in careful.findings):
+            return careful
+    return _resolve(segment, snapshot)
+
+
+def _resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     scene = Scene(segment, snapshot)
     spec = _placed_spec(segment)
     governing = scene.governance
