@@ -118,6 +118,20 @@ MUTANTS: Final = (
         "False",
     ),
     Mutant(
+        "an exception follows the name of its segment",
+        "reach.exceptions",
+        "_replaced",
+        "uid and self.segment_uid and uid != self.segment_uid",
+        "False",
+    ),
+    Mutant(
+        "an exception follows its stage to other pods",
+        "reach.exceptions",
+        "_replaced",
+        "before and pods and before != pods",
+        "False",
+    ),
+    Mutant(
         "as long as anybody asks for",
         "reach.exceptions",
         "_not_allowed",

@@ -52,6 +52,17 @@ class SegmentException:
         phase = orjson.loads(self.status).get("phase") if self.status else ""
         return phase in {"Open", "Sealed"}
 
+    @property
+    def meant(self) -> tuple[str, str]:
+        """The uid of the segment and the pods of the stage when it was looked at first, '' where its status does not say."""
+        told = orjson.loads(self.status).get("meant") if self.status else None
+        return (told.get("uid") or "", told.get("pods") or "") if isinstance(told, dict) else ("", "")
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether its status said that what it was for is another one: that is for good."""
+        return bool(self.status) and orjson.loads(self.status).get("reason") == "Replaced"
+
     def is_over(self, now: datetime | None) -> bool:
         """Tell whether its time is over; while nobody knows what time it is, nothing is."""
         ends = self.ends

@@ -18,7 +18,14 @@ from pipesegment.report.outcome import Outcome
 from pipesegment.report.text import LINE, MESSAGE, clean, fitted, listing
 from pipesegment.spec.base import shown
 from pipesegment.spec.exception import SegmentExceptionSpec
-from pipesegment.spec.status import ClassRef, ConditionType, Reason, SegmentApprovalStatus, SegmentExceptionStatus
+from pipesegment.spec.status import (
+    ClassRef,
+    ConditionType,
+    MeantStage,
+    Reason,
+    SegmentApprovalStatus,
+    SegmentExceptionStatus,
+)
 
 #: How many approvers a status names; more people never have to approve.
 _MAX_APPROVERS: Final = 64
@@ -84,6 +91,7 @@ def exception_status(
         spec_hash=exception.hash or None,
         class_=ClassRef(name=standing.by_class[0], uid=standing.by_class[1]) if standing.by_class else None,
         sealers=standing.sealers,
+        meant=_meant(standing, previous.meant),
         approvals=len(approvers),
         approvals_needed=standing.needed,
         approvers=tuple(approvers[:_MAX_APPROVERS]),
@@ -91,6 +99,15 @@ def exception_status(
         expires_at=_time(standing.ends) or None,
         conditions=settled([verdict], before, exception.meta.generation, now),
     )
+
+
+def _meant(standing: Standing, before: MeantStage | None) -> MeantStage | None:
+    """Keep what an exception was for when it was looked at first."""
+    uid, pods = standing.meant
+    if before is None:
+        return MeantStage(uid=uid, pods=clean(pods, MESSAGE) or None) if uid else None
+    same = before.uid == uid and before.pods is None and pods
+    return before.model_copy(update={"pods": clean(pods, MESSAGE)}) if same else before
 
 
 def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -> tuple[Phase, Reason, str]:
@@ -162,7 +179,8 @@ def event(
                 if before.phase in {"Open", "Sealed"}
                 else "it was never in force"
             )
-            return Event("Normal", "ExceptionExpired", fitted(f"its time is over: {was}; {who}{approved}"))
+            why = _ready(after) if after.reason == Reason.REPLACED else "its time is over"
+            return Event("Normal", "ExceptionExpired", fitted(f"{why}: {was}; {who}{approved}"))
         case "Refused":
             return Event("Warning", "ExceptionRefused", fitted(_ready(after)))
         case _ if before.phase in {"Open", "Sealed"}:

@@ -10,6 +10,7 @@ from tests.unit.running.test_running_exceptions import (
     BROKEN,
     GOVERNING,
     HOTFIX,
+    OWN,
     POLICY,
     SHOP,
     WORLD,
@@ -18,7 +19,7 @@ from tests.unit.running.test_running_exceptions import (
     ready,
     status,
 )
-from tests.unit.running.twin import change, seeded, segment, surroundings, target_of
+from tests.unit.running.twin import change, recorded, seeded, segment, stage, surroundings, target_of
 
 END = 3605
 
@@ -187,3 +188,43 @@ async def test_what_is_sealed_after_the_segment_was_broken_says_so_to_admission_
         change(twin, seal(), None)
         await twin.quiet()
         assert names.SEALED_LABEL not in cluster.peek(POLICY)["metadata"]["labels"]
+
+
+def anew(*stages, uid="u-shop-again"):
+    found = segment(*stages)
+    found["metadata"]["uid"] = uid
+    return found
+
+
+async def test_another_segment_of_that_name_has_nothing_opened():
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
+    async with leading(cluster) as twin:
+        assert status(cluster, HOTFIX)["meant"] == {"uid": "u-shop", "pods": "app=a"}
+        change(twin, SHOP, None)
+        await twin.quiet()
+        with recorded(cluster) as writes:
+            change(twin, None, anew(stage("a", OWN, app="c")))
+            await twin.quiet()
+        assert not any("198.51.100.7" in str(w.after) for w in writes if w.target == POLICY)
+        assert opened(cluster) == {"192.0.2.0/24"}
+        assert (status(cluster, HOTFIX)["phase"], *ready(cluster, HOTFIX)[1:]) == (
+            "Expired",
+            "Replaced",
+            "it was asked for another segment that was called shop: ask anew",
+        )
+        change(twin, None, seal())
+        await twin.quiet()
+        assert seal_of(cluster) == ("True", "Sealed")
+    async with leading(cluster, after=60):
+        assert status(cluster, HOTFIX)["reason"] == "Replaced"
+
+
+async def test_other_pods_of_the_stage_have_nothing_opened_and_that_is_for_good():
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
+    other = segment(stage("a", OWN, app="b"))
+    async with leading(cluster) as twin:
+        for old, new in ((SHOP, other), (other, SHOP)):
+            change(twin, old, new)
+            await twin.quiet()
+            assert opened(cluster) == {"192.0.2.0/24"}
+            assert status(cluster, HOTFIX)["reason"] == "Replaced"
