@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -148,6 +148,18 @@ async def take_back(cluster: Cluster, found: Json) -> None:
     wanted = ObjectID(names.API_VERSION, names.EXCEPTION, meta["namespace"], meta["name"])
     with refusing(str(wanted)):
         await cluster.delete(wanted, uid=meta["uid"])
+
+
+@contextmanager
+def told_anyhow(gone: Sequence[Json], tell: Callable[[], None]) -> Iterator[None]:
+    """Tell what was taken back also where something later was refused."""
+    try:
+        yield
+    except BaseException:
+        if gone:
+            tell()
+        raise
+    tell()
 
 
 @contextmanager

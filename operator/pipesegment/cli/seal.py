@@ -6,7 +6,19 @@ import click
 
 from pipesegment import names
 from pipesegment.cli import output
-from pipesegment.cli.emergency import Place, check, document, every, make, place, refuse, run, take_back, whoami
+from pipesegment.cli.emergency import (
+    Place,
+    check,
+    document,
+    every,
+    make,
+    place,
+    refuse,
+    run,
+    take_back,
+    told_anyhow,
+    whoami,
+)
 from pipesegment.cli.options import Options, of_cluster, printed_as
 from pipesegment.errors import Usage
 from pipesegment.world import kinds
@@ -42,8 +54,11 @@ def command(
         superfluous = [option for option, value in given.items() if value is not None]
         if superfluous:
             raise Usage(f"{superfluous[0]}: goes with a new seal, and --lift makes none")
-        found = run(options, "lifting the seal", lambda cluster: _lift(cluster, wanted, name))
-        _tell(found, style, [f"{_name(obj)}: stage {wanted} is let go" for obj in found])
+        gone: list[Json] = []
+        with told_anyhow(
+            gone, lambda: _tell(gone, style, [f"{_name(obj)} is lifted from stage {wanted}" for obj in gone])
+        ):
+            run(options, "lifting the seal", lambda cluster: _lift(cluster, wanted, name, gone))
         return
     if reason is None:
         raise Usage("--reason: is missing: say why")
@@ -62,7 +77,7 @@ async def _seal(cluster: Cluster, wanted: Place, spec: dict[str, Any], name: str
     return await make(cluster, obj, f"seal-{wanted.segment}-{wanted.stage}", name)
 
 
-async def _lift(cluster: Cluster, wanted: Place, name: str | None) -> list[Json]:
+async def _lift(cluster: Cluster, wanted: Place, name: str | None, gone: list[Json]) -> None:
     seals = [
         obj
         for obj in await every(cluster, kinds.EXCEPTION, wanted.namespace)
@@ -79,7 +94,7 @@ async def _lift(cluster: Cluster, wanted: Place, name: str | None) -> list[Json]
         )
     for seal in seals:
         await take_back(cluster, seal)
-    return seals
+        gone.append(seal)
 
 
 def _name(obj: Json) -> str:

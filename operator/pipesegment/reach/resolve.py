@@ -5,7 +5,7 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -23,6 +23,7 @@ from pipesegment.reach import (
     grants,
     guardrails,
     mesh,
+    notes,
     overlap,
     pipeline,
     sources,
@@ -45,7 +46,6 @@ from pipesegment.reach.graph import (
     Reach,
     RunnerReach,
     StageReach,
-    Standing,
     Target,
 )
 from pipesegment.reach.rights import allowed
@@ -86,7 +86,7 @@ def _resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     guardrails.check_segment(scene)
     _note_surroundings(scene)
     judged = exceptions.standings(segment, snapshot, governing)
-    _note_exceptions(scene, judged)
+    notes.idle(scene, judged)
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     held: list[GrantedCalls] = []
@@ -137,21 +137,6 @@ def _note_surroundings(scene: Scene) -> None:
     for found in (stalled, unknown, unsupported):
         if found is not None:
             scene.note(found.path, found.reason, found.target, found.message, found.fix)
-
-
-def _note_exceptions(scene: Scene, judged: Sequence[Standing]) -> None:
-    """Say which exceptions open nothing, and why; those in force show in what is open and what is sealed."""
-    for standing in judged:
-        if not standing.in_force:
-            place = exceptions.path(standing.name)
-            fix = _REMEDIES.get(standing.reason, "delete it, and ask anew if need be")
-            scene.note(place, "ExceptionIdle", f"stage {standing.stage}", f"is not in force: {standing.message}", fix)
-
-
-_REMEDIES: Final = {
-    "AwaitingApproval": "have it approved by somebody else than who asked",
-    "Unguarded": "have the platform team install the chart with admission.enabled",
-}
 
 
 def _sealed(scene: Scene, spec: PipelineSegmentSpec, view: View, *, overlapping: bool) -> StageReach:

@@ -308,6 +308,30 @@ class TestListAndRevoke:
         assert (result.exit_code, result.stdout) == (0, "SegmentException ci/hotfix is taken back\n")
         assert not there(cluster, "hotfix")
 
+    def test_what_was_taken_back_is_told_though_the_next_is_refused(self, run, cluster, monkeypatch):
+        hotfix(cluster)
+        sealed(cluster)
+        deleted = cluster.delete
+
+        async def delete(target, **given):
+            if target.name == "incident":
+                raise Rejected(403, "Forbidden", "the seal is lifted by members of security")
+            await deleted(target, **given)
+
+        monkeypatch.setattr(cluster, "delete", delete)
+        result = run("exception", "revoke", "ci/hotfix", "ci/hotfix", "ci/incident")
+
+        assert (result.exit_code, result.stdout) == (1, "SegmentException ci/hotfix is taken back\n")
+        assert "the seal is lifted by members of security" in result.stderr
+        assert not there(cluster, "hotfix")
+
+        sealed(cluster, "another")
+        result = run("seal", "ci/shop/deploy", "--lift")
+        assert (result.exit_code, result.stdout) == (
+            1,
+            "SegmentException ci/another is lifted from stage ci/shop/deploy\n",
+        )
+
     def test_of_several_none_is_deleted_when_one_is_not_there(self, run, cluster):
         hotfix(cluster)
 
