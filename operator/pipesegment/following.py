@@ -211,6 +211,13 @@ class Following:
         for key in (Key(n, name) for n, found in self.snapshot.approvals.items() for name in found):
             self._add(Work(names.APPROVAL, *key), 0.0, Priority.RESYNC)
 
+    def add_exceptions(self, segment: Key) -> None:
+        """Make the exceptions of a segment that is gone due: nobody else tells of them."""
+        for exception in self.snapshot.exceptions.get(segment.namespace, {}).values():
+            if exception.spec is not None and exception.spec.segment == segment.name:
+                self._add(Work(names.EXCEPTION, *exception.meta.key), 0.0, Priority.RESYNC)
+                self._add_approvals(exception.meta.key)
+
     def emergency(self, exception: SegmentException) -> None:
         """Make everybody due whom an exception concerns: its segment, and who has to do with that one's stages."""
         self._add(Work(names.EXCEPTION, *exception.meta.key), 0.0, Priority.RESYNC)

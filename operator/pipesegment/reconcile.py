@@ -6,10 +6,13 @@ Every door that it passes decides nothing here: this file is read aloud, the roo
 import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from pipesegment import names
+from pipesegment.compile.canonical import stamped
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.isolation import isolation
+from pipesegment.compile.networkpolicy import network_policies
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
@@ -19,7 +22,7 @@ from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
 from pipesegment.plan.sequence import Restraint
-from pipesegment.reach import governance
+from pipesegment.reach import governance, sealing
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.resolve import resolve
@@ -30,6 +33,7 @@ from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster
 
 Audited = Callable[[Key, int, Reach | None], OnCall]
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Corridor:
@@ -48,13 +52,13 @@ class Corridor:
         inventory: Iterable[Entry],
         resolved: Callable[[Reach], None],
         refused: Callable[[Key, Iterable[str]], None],
-        ended: frozenset[str] = frozenset(),
+        ended: Mapping[str, str] = _NOTHING,
     ) -> Outcome:
         """Bring one segment's objects to what it declares.
 
         `resolved` hears of the Reach before anything is awaited: what changes from then on must make the segment due.
         Of one that is `refused` it is what happens in the other namespaces that it has objects in. `ended` are stages for
-        which an exception is in force no more, or that are sealed: refused or not, they are closed.
+        which an exception is in force no more, or that are sealed, by which one: refused or not, they are closed.
         """
         snapshot = self._surroundings.snapshot
         generation = segment.meta.generation
@@ -67,18 +71,18 @@ class Corridor:
             abroad = {t: o.live for t, o in self._owned.of(segment.meta.key).items() if o.segment_uid}
             refused(segment.meta.key, {target.namespace for target in abroad})
             results = await self._withdraw(segment, abroad) if abroad else Results()
-            if ended:
-                results.failures += (await self._cut(segment, ended)).failures
-            return Outcome(generation, error.refusals, failed=tuple(f.told for f in results.failures))
+            closed, shut = await self._cut(segment, ended)
+            failed = tuple(f.told for f in (*results.failures, *closed.failures))
+            return Outcome(generation, error.refusals, failed=failed, shut=shut)
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
         ours = desired.in_cluster
         live = self._live(ours)
         sealed = frozenset(stage.key.stage for stage in reach.stages if stage.sealed)
         changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment, sealed)
-        if restraint is Restraint.HELD and ended:
+        if restraint is Restraint.HELD:
             # What should stand instead nobody knows, only that this must not.
-            results.failures += (await self._cut(segment, ended)).failures
+            results.failures += (await self._cut(segment, ended))[0].failures
         failed = tuple(f.told for f in results.failures)
         return Outcome(
             generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done, restraint
@@ -94,16 +98,43 @@ class Corridor:
         _, results, _ = await self._enforce(nothing, left, (), Restraint.NONE, told)
         return results
 
-    async def _cut(self, segment: Segment, stages: frozenset[str]) -> Results:
-        """Shut what stands of stages whose segment says nothing that has a meaning."""
+    async def going(
+        self, segment: Segment, ended: Mapping[str, str], inventory: Iterable[Entry], *, orphaned: bool
+    ) -> Outcome:
+        """Shut stages of a segment that is being deleted, however long that takes; `orphaned` ones outlive it."""
+        results, shut = await self._cut(segment, ended, tuple(inventory), orphaned=orphaned)
+        failed = tuple(f.told for f in results.failures)
+        return Outcome(segment.meta.generation, failed=failed, going=True, shut=shut)
+
+    async def _cut(
+        self,
+        segment: Segment,
+        ended: Mapping[str, str],
+        inventory: tuple[Entry, ...] = (),
+        *,
+        orphaned: bool = False,
+    ) -> tuple[Results, frozenset[str]]:
+        """Shut what stands of stages whose segment says nothing that has a meaning; gives those that are closed now."""
         owned = {t: o.live for t, o in self._owned.of(segment.meta.key).items()}
-        concerned = cut.concerned(owned, segment.meta.namespace, stages)
-        whole = await self._read(concerned)
-        live = {t: Live.of(obj) for t, obj in whole.items() if obj is not None}
-        desired = cut.cut(segment.meta.key, segment.meta.uid, whole.values())
+        # A seal that was lifted meanwhile holds nobody's hands any more.
+        ended = {**dict.fromkeys(cut.marked(segment.meta.key, self._surroundings.snapshot), ""), **ended}
+        if not ended:
+            return Results(), frozenset()
+        concerned = cut.concerned(owned, segment.meta.namespace, ended)
+        snapshot = self._surroundings.snapshot
+        made = network_policies(sealing.alone(segment, snapshot, ended))
+        missing = {ObjectID.of(obj): stamped(obj) for obj in made if ObjectID.of(obj) not in concerned}
+        if orphaned or _is_going(segment.meta.namespace, snapshot):
+            missing = {}
+        whole = {t: obj for t, obj in (await self._read((*concerned, *missing))).items() if obj is not None}
+        live = {t: Live.of(obj, whole=False) for t, obj in whole.items()}
+        standing = [obj for t, obj in whole.items() if t in concerned]
+        desired = cut.cut(segment.meta.key, segment.meta.uid, standing, ended, orphaned=orphaned)
+        desired = replace(desired, objects=(*desired.objects, *missing.values()))
         told = self._audited(segment.meta.key, segment.meta.generation, None)
-        _, results, _ = await self._enforce(desired, live, (), Restraint.NONE, told)
-        return results
+        kept = tuple(entry for entry in inventory if entry.id in live)
+        changes, results, _ = await self._enforce(desired, live, kept, Restraint.NONE, told)
+        return results, cut.fenced(changes, results.done)
 
     async def gone(self, key: Key, *, going: bool = False) -> Results:
         """Take away what a segment left behind; much of it goes by its ownerReferences as well.

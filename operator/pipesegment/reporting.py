@@ -16,6 +16,7 @@ import orjson
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
+from pipesegment.facts.parse import does_not_conform
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, CloudStep
@@ -91,10 +92,9 @@ class Reporter:
         found = self.last(names.SEGMENT, segment.meta, segment.status).get("class") or {}
         return str(found.get("uid", ""))
 
-    def is_unfit(self, segment: Segment) -> bool:
-        """Tell whether the last status says that the segment does not conform."""
-        conditions = self.last(names.SEGMENT, segment.meta, segment.status).get("conditions") or ()
-        return any(c["type"] == "Conforming" and c["status"] == "False" for c in conditions)
+    def is_unfit(self, segment: Segment) -> bool | None:
+        """Tell whether the last status says that the segment does not conform; None when it does not say."""
+        return does_not_conform(self.last(names.SEGMENT, segment.meta, segment.status).get("conditions") or ())
 
     def audited(self, owner: Key, generation: int, reach: Reach | None) -> OnCall:
         """Give who is told of every call that is made for a segment or a class."""
@@ -186,6 +186,10 @@ class Reporter:
     def gone(self, key: Key) -> frozenset[Key]:
         """Forget a segment; gives the grants that covered it."""
         self.forget(names.SEGMENT, key)
+        return self.going(key)
+
+    def going(self, key: Key) -> frozenset[Key]:
+        """Count a segment no more that is being deleted; gives the grants that covered it."""
         self._count(key, {})
         self._widening.forget(key)
         return self._note_covered(key, None)

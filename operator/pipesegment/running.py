@@ -17,7 +17,7 @@ from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import PipesegmentError, Refused, Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
-from pipesegment.facts.snapshot import Key, Meta
+from pipesegment.facts.snapshot import Key, Meta, Segment
 from pipesegment.following import Following, Work
 from pipesegment.plan.changes import Action
 from pipesegment.reach.hostnames import wanted
@@ -215,20 +215,10 @@ class Operator:
 
     async def _walk(self, key: Key) -> float | None:
         found = self._following.snapshot.segment(*key)
-        if found is None or found.meta.deleting:
-            # A segment that waits for AWS alone keeps nothing in the cluster meanwhile: what it owns goes now.
-            held = found is not None and self.roles.holds(found)
-            left = await self._corridor.gone(key, going=found is not None and (not held or _is_orphaning(found.meta)))
-            if found is None:
-                self.roles.gone(key)
-            elif held:
-                self.roles.going(found)
-            self._following.drop(key)
-            self._following.freed(left.done)
-            self._witness.gone(key)
-            self._following.add_grants(self._reporter.gone(key))
-            _raise(left)
-            return NEVER
+        if found is None:
+            return await self._gone(key)
+        if found.meta.deleting:
+            return await self._going(found)
         # Our own last status may say which class governed while its watch event is still on the way.
         found = replace(found, class_uid=self._reporter.recorded_class(found), unfit=self._reporter.is_unfit(found))
         inventory = self._reporter.inventory(found)
@@ -254,6 +244,36 @@ class Operator:
             # It was given up while we looked.
             return 0.0
         return _CONFLICT_RETRY if outcome.conflicts else None
+
+    async def _gone(self, key: Key) -> float | None:
+        left = await self._corridor.gone(key)
+        self.roles.gone(key)
+        self._following.drop(key)
+        self._following.freed(left.done)
+        self._witness.gone(key)
+        self._following.add_grants(self._reporter.gone(key))
+        self._following.add_exceptions(key)
+        _raise(left)
+        return NEVER
+
+    async def _going(self, found: Segment) -> float | None:
+        """Look at a segment that is being deleted, for as long as anybody's finalizer keeps it: what ends closes all the same."""
+        key, held = found.meta.key, self.roles.holds(found)
+        # A segment that waits for AWS alone keeps nothing in the cluster meanwhile: what it owns goes now.
+        left = await self._corridor.gone(key, going=not found.is_taken)
+        if held:
+            self.roles.going(found)
+        self._following.drop(key)
+        self._following.freed(left.done)
+        self._following.add_grants(self._reporter.going(key))
+        ended = self._witness.ended(found, self._following.snapshot)
+        inventory = self._reporter.inventory(found)
+        outcome = await self._corridor.going(found, ended, inventory, orphaned=found.orphans)
+        await self._witness.segment(found, outcome, self._following.snapshot)
+        _raise(left)
+        if outcome.failures:
+            raise _trouble(outcome.failures)
+        return None if ended else NEVER
 
     async def _look_at_class(self, work: Work) -> float | None:
         self._endpoints.wake()
@@ -302,11 +322,6 @@ class Operator:
 
 def _identity(found: Meta) -> tuple[object, ...]:
     return (found.uid, found.generation, found.deleting, found.annotations.get(names.CHECK_ANNOTATION))
-
-
-def _is_orphaning(found: Meta) -> bool:
-    """Tell whether who deletes it wants what it owns to stay."""
-    return "orphan" in found.finalizers
 
 
 def _raise(results: Results) -> None:

@@ -38,7 +38,9 @@ class Witness:
     async def segment(self, segment: Segment, outcome: Outcome, snapshot: Snapshot) -> None:
         """Report every exception of a segment after one look at it."""
         held = snapshot.exceptions.get(segment.meta.namespace, {})
-        judged = outcome.reach.exceptions if outcome.reach is not None else self._of_refused(segment, snapshot)
+        judged = (
+            outcome.reach.exceptions if outcome.reach is not None else self._as_it_stands(segment, outcome, snapshot)
+        )
         for standing in judged:
             exception = held.get(standing.name)
             if exception is not None and exception.meta.uid == standing.uid:
@@ -47,32 +49,45 @@ class Witness:
         if not outcome.failures:
             self._note_gone(segment, {standing.uid for standing in judged})
 
-    def ended(self, segment: Segment, snapshot: Snapshot) -> frozenset[str]:
-        """Name the stages that have to close whatever becomes of the segment: sealed, or opened by what is in force no more."""
+    def ended(self, segment: Segment, snapshot: Snapshot) -> dict[str, str]:
+        """Name the stages that have to close whatever becomes of the segment, with the seal of those that are sealed.
+
+        The others were opened by what is in force no more; of a segment that leaves its objects behind, by anything: when
+        that ends, nobody is there to close it.
+        """
         stages = self._reporter.last(names.SEGMENT, segment.meta, segment.status).get("stages") or ()
         recorded = {
             stage["name"]: {e["uid"] for e in stage["exceptions"]} for stage in stages if stage.get("exceptions")
         }
         if not recorded and segment.meta.namespace not in snapshot.exceptions:
-            return frozenset()
+            return {}
         judged = exceptions.standings(segment, snapshot, governance.of_segment(segment, snapshot))
         in_force = {standing.uid for standing in judged if standing.in_force}
-        over = {stage for stage, uids in recorded.items() if not uids <= in_force}
-        return frozenset({standing.stage for standing in judged if standing.phase == "Sealed"} | over)
+        over = {stage for stage, uids in recorded.items() if segment.orphans or not uids <= in_force}
+        seals = {s.stage: exceptions.path(s.name) for s in judged if s.phase == "Sealed"}
+        return dict.fromkeys(over, "") | seals
 
     def _was_open(self, standing: Standing, snapshot: Snapshot) -> bool:
         exception = snapshot.exceptions[standing.key.namespace][standing.name]
         last = self._reporter.last(names.EXCEPTION, exception.meta, exception.status)
         return last.get("phase") in {"Open", "Sealed"}
 
-    def _of_refused(self, segment: Segment, snapshot: Snapshot) -> tuple[Standing, ...]:
-        """Judge the exceptions of a segment that is refused: what is open stands as it is, and nothing more opens."""
+    def _as_it_stands(self, segment: Segment, outcome: Outcome, snapshot: Snapshot) -> tuple[Standing, ...]:
+        """Judge the exceptions of a segment that is refused, or going: what is open stands as it is, and nothing more opens."""
         judged = exceptions.standings(segment, snapshot, governance.of_segment(segment, snapshot))
-        told = f"segment {segment.meta.key} is refused, so nothing of it is widened"
+        why = f"segment {segment.meta.key} is {'being deleted' if outcome.going else 'refused'}"
+
+        def held_back(standing: Standing) -> str:
+            if standing.stage in outcome.shut:
+                return f"{why}, and stage {standing.stage} is shut as it stands" if standing.phase == "Open" else ""
+            if standing.phase == "Sealed" and not outcome.failures:
+                return f"{why}, and no policy stands that could be shut: stage {standing.stage} is not cut off"
+            if standing.phase == "Open" and (segment.is_taken or not self._was_open(standing, snapshot)):
+                return f"{why}, so nothing of it is widened"
+            return ""
+
         return tuple(
-            replace(s, phase="Pending", reason="Unresolved", message=told, begun=None)
-            if s.phase == "Open" and not self._was_open(s, snapshot)
-            else s
+            replace(s, phase="Pending", reason="Unresolved", message=told, begun=None) if (told := held_back(s)) else s
             for s in judged
         )
 

@@ -38,6 +38,9 @@ def guards():
             "validations": [{"expression": "true"}],
         }
         binding = {"policyName": meta["name"], "validationActions": ["Deny"]}
+        if plural == "segmentapprovals":
+            policy["paramKind"] = {"apiVersion": VERSION, "kind": "SegmentClass"}
+            binding["paramRef"] = {"parameterNotFoundAction": "Deny", "selector": {}}
         for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
             found.append(
                 {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": meta, "spec": spec}

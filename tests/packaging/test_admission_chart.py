@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from pipesegment import names
+from pipesegment.facts.parse import snapshot
 from tests.packaging.test_chart_values import CHART, SCHEMA
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
@@ -210,3 +211,10 @@ def test_the_meshs_own_images_can_be_named(render):
     (others,) = [v["expression"] for v in policies["stage-bypass"]["variables"] if v["name"] == "others"]
 
     assert '["registry.example.com/istio/proxyv2"].exists(i,' in others
+
+
+def test_the_operator_believes_what_these_policies_let_pass(install):
+    """What it asks of them is what they are as delivered."""
+    found = snapshot([obj for obj in install if obj["kind"] in {POLICY, BINDING}]).guards
+
+    assert found.missing({names.NAMESPACE_NAME_LABEL: "ci"}) == ()

@@ -14,9 +14,12 @@ def guards(prefix: str = names.ADMISSION, created: str = "2029-01-01T00:00:00Z")
     found = []
     for plural in ("segmentexceptions", "segmentapprovals"):
         rule = {"apiGroups": [names.GROUP], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [plural]}
-        spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}}
+        validations = [{"expression": "true"}]
+        spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}, "validations": validations}
         found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", spec))
-        binding = {"policyName": f"{prefix}-{plural}", "validationActions": ["Deny", "Audit"]}
+        binding: dict[str, Any] = {"policyName": f"{prefix}-{plural}", "validationActions": ["Deny", "Audit"]}
+        if plural == "segmentapprovals":
+            binding["paramRef"] = {"parameterNotFoundAction": "Deny", "selector": {}}
         found.append(_admission("ValidatingAdmissionPolicyBinding", f"{prefix}-{plural}", binding))
     for obj in found:
         obj["metadata"]["creationTimestamp"] = created

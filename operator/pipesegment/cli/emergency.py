@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
@@ -82,15 +82,18 @@ async def whoami(cluster: Cluster) -> dict[str, str]:
     return {"username": str(user.get("username", "")), **({"uid": uid} if uid else {})}
 
 
-async def check(cluster: Cluster, wanted: Place) -> None:
-    """Look whether there is such a stage, where we may look: an exception for a stage that nobody has does nothing."""
+async def check(cluster: Cluster, wanted: Place) -> bool:
+    """Look whether there is such a stage, where we may look: an exception for a stage that nobody has does nothing.
+
+    Tells whether its segment is being deleted.
+    """
     segment = ObjectID(names.API_VERSION, names.SEGMENT, wanted.namespace, wanted.segment)
     try:
         found = await cluster.get(segment)
     except Rejected as error:
         if error.status == 403:
             output.say(f"whether there is a stage {wanted} may not be looked at: {error.message}")
-            return
+            return False
         raise
     if found is None:
         refuse(
@@ -100,6 +103,7 @@ async def check(cluster: Cluster, wanted: Place) -> None:
     if wanted.stage not in stages:
         there = f"it has {', '.join(sorted(stages))}"
         refuse(f"{names.SEGMENT} {wanted.namespace}/{wanted.segment}", "has no such stage", wanted.stage, there)
+    return found["metadata"].get("deletionTimestamp") is not None
 
 
 async def make(cluster: Cluster, obj: Mapping[str, Any], beginning: str, name: str | None) -> Json:
@@ -144,6 +148,18 @@ async def take_back(cluster: Cluster, found: Json) -> None:
     wanted = ObjectID(names.API_VERSION, names.EXCEPTION, meta["namespace"], meta["name"])
     with refusing(str(wanted)):
         await cluster.delete(wanted, uid=meta["uid"])
+
+
+@contextmanager
+def told_anyhow(gone: Sequence[Json], tell: Callable[[], None]) -> Iterator[None]:
+    """Tell what was taken back also where something later was refused."""
+    try:
+        yield
+    except BaseException:
+        if gone:
+            tell()
+        raise
+    tell()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """`pipesegment exception`: ask for more reach for a while, approve it, see what there is, take it back."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -20,6 +20,7 @@ from pipesegment.cli.emergency import (
     run,
     take_back,
     target,
+    told_anyhow,
     whoami,
 )
 from pipesegment.cli.options import Options, of_cluster, printed_as
@@ -131,8 +132,13 @@ def listed(options: Options, style: str) -> None:
 @printed_as("text", "json", "yaml")
 def revoke(options: Options, exceptions: Sequence[str], style: str) -> None:
     """Delete exceptions: what they opened closes; seals are lifted, by those who may."""
-    wanted = [target(given, options) for given in exceptions]
-    gone = run(options, "taking back", lambda cluster: _revoke(cluster, wanted))
+    wanted = dict.fromkeys(target(given, options) for given in exceptions)
+    gone: list[Json] = []
+    with told_anyhow(gone, lambda: _tell_gone(gone, style)):
+        run(options, "taking back", lambda cluster: _revoke(cluster, wanted, gone))
+
+
+def _tell_gone(gone: Sequence[Json], style: str) -> None:
     if style == "text":
         output.write_lines(*(f"{names.EXCEPTION} {_place(obj)} is taken back" for obj in gone))
     else:
@@ -141,7 +147,14 @@ def revoke(options: Options, exceptions: Sequence[str], style: str) -> None:
 
 async def _request(cluster: Cluster, wanted: Place, spec: Mapping[str, Any], name: str | None) -> Json:
     obj = document(wanted, {**spec, "requestedBy": {"username": "?"}}, name)
-    await check(cluster, wanted)
+    if await check(cluster, wanted):
+        where = f"{names.SEGMENT} {wanted.namespace}/{wanted.segment}"
+        refuse(
+            where,
+            "is being deleted, so nothing of it opens any more, not even",
+            wanted.stage,
+            "ask when it is there again",
+        )
     obj["spec"]["requestedBy"] = await whoami(cluster)
     return await make(cluster, obj, f"{wanted.segment}-{wanted.stage}", name)
 
@@ -187,11 +200,10 @@ async def _approve(cluster: Cluster, found: Json, spec: Mapping[str, Any], name:
     return await make(cluster, obj, found["metadata"]["name"], name)
 
 
-async def _revoke(cluster: Cluster, wanted: Sequence[ObjectID]) -> list[Json]:
-    found = [await existing(cluster, each) for each in wanted]
-    for each in found:
+async def _revoke(cluster: Cluster, wanted: Iterable[ObjectID], gone: list[Json]) -> None:
+    for each in [await existing(cluster, each) for each in wanted]:
         await take_back(cluster, each)
-    return found
+        gone.append(each)
 
 
 def _shown(found: Json) -> list[str]:

@@ -6,7 +6,19 @@ import click
 
 from pipesegment import names
 from pipesegment.cli import output
-from pipesegment.cli.emergency import Place, check, document, every, make, place, refuse, run, take_back, whoami
+from pipesegment.cli.emergency import (
+    Place,
+    check,
+    document,
+    every,
+    make,
+    place,
+    refuse,
+    run,
+    take_back,
+    told_anyhow,
+    whoami,
+)
 from pipesegment.cli.options import Options, of_cluster, printed_as
 from pipesegment.errors import Usage
 from pipesegment.world import kinds
@@ -42,25 +54,30 @@ def command(
         superfluous = [option for option, value in given.items() if value is not None]
         if superfluous:
             raise Usage(f"{superfluous[0]}: goes with a new seal, and --lift makes none")
-        found = run(options, "lifting the seal", lambda cluster: _lift(cluster, wanted, name))
-        _tell(found, style, [f"{_name(obj)}: stage {wanted} is let go" for obj in found])
+        gone: list[Json] = []
+        with told_anyhow(
+            gone, lambda: _tell(gone, style, [f"{_name(obj)} is lifted from stage {wanted}" for obj in gone])
+        ):
+            run(options, "lifting the seal", lambda cluster: _lift(cluster, wanted, name, gone))
         return
     if reason is None:
         raise Usage("--reason: is missing: say why")
     spec = {"effect": "Seal", "reason": reason, "ticket": ticket, "duration": duration}
     made = run(options, "sealing", lambda cluster: _seal(cluster, wanted, spec, name))
-    _tell([made], style, [f"{_name(made)}: stage {wanted} is cut off"])
+    holds = f"kubectl wait psexc {made['metadata']['name']} -n {wanted.namespace} --for=condition=Ready"
+    _tell([made], style, [f"{_name(made)} is made; stage {wanted} is cut off once its phase is Sealed: {holds}"])
 
 
 async def _seal(cluster: Cluster, wanted: Place, spec: dict[str, Any], name: str | None) -> Json:
     given = {key: value for key, value in spec.items() if value is not None}
     obj = document(wanted, {**given, "requestedBy": {"username": "?"}}, name)
-    await check(cluster, wanted)
+    if await check(cluster, wanted):
+        output.say(f"segment {wanted.namespace}/{wanted.segment} is being deleted, and a seal ends with its policies")
     obj["spec"]["requestedBy"] = await whoami(cluster)
     return await make(cluster, obj, f"seal-{wanted.segment}-{wanted.stage}", name)
 
 
-async def _lift(cluster: Cluster, wanted: Place, name: str | None) -> list[Json]:
+async def _lift(cluster: Cluster, wanted: Place, name: str | None, gone: list[Json]) -> None:
     seals = [
         obj
         for obj in await every(cluster, kinds.EXCEPTION, wanted.namespace)
@@ -77,7 +94,7 @@ async def _lift(cluster: Cluster, wanted: Place, name: str | None) -> list[Json]
         )
     for seal in seals:
         await take_back(cluster, seal)
-    return seals
+        gone.append(seal)
 
 
 def _name(obj: Json) -> str:

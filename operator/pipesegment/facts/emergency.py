@@ -52,6 +52,17 @@ class SegmentException:
         phase = orjson.loads(self.status).get("phase") if self.status else ""
         return phase in {"Open", "Sealed"}
 
+    @property
+    def meant(self) -> tuple[str, str]:
+        """The uid of the segment and the pods of the stage when it was looked at first, '' where its status does not say."""
+        told = orjson.loads(self.status).get("meant") if self.status else None
+        return (told.get("uid") or "", told.get("pods") or "") if isinstance(told, dict) else ("", "")
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether its status said that what it was for is another one: that is for good."""
+        return bool(self.status) and orjson.loads(self.status).get("reason") == "Replaced"
+
     def is_over(self, now: datetime | None) -> bool:
         """Tell whether its time is over; while nobody knows what time it is, nothing is."""
         ends = self.ends
@@ -70,21 +81,26 @@ class SegmentApproval:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionPolicy:
-    """A ValidatingAdmissionPolicy: which resources it looks at when they are made, in which namespaces, failing closed."""
+    """A ValidatingAdmissionPolicy: which resources it looks at when they are made, in which namespaces, failing closed.
+
+    `flaw` says why it looks at fewer requests than these.
+    """
 
     meta: "Meta"
     resources: frozenset[str]
     namespaces: Selector
     fails: bool
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionBinding:
-    """A ValidatingAdmissionPolicyBinding: which policy it puts in force, and whether that denies, everywhere."""
+    """A ValidatingAdmissionPolicyBinding: which policy it puts in force, and whether that denies, everywhere; why not is its `flaw`."""
 
     meta: "Meta"
     policy: str
     denies: bool
+    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +112,9 @@ class Guards:
     prefix: str = names.ADMISSION
 
     def missing(self, namespace: Mapping[str, str]) -> tuple[str, ...]:
-        """Name the policies that are not in force for a namespace with these labels."""
-        return tuple(name for name in self._names() if not self._is_in_force(name, namespace))
+        """Name the policies that are not in force for a namespace with these labels, and say why of those that are there."""
+        whys = ((name, self._lack(name, namespace)) for name in self._names())
+        return tuple(f"{name} ({why})" if why else name for name, why in whys if why is not None)
 
     def came_before(self, created: str) -> bool:
         """Tell whether something was made before the policies looked at it: nothing is known of who made that.
@@ -118,13 +135,23 @@ class Guards:
     def _names(self) -> Iterable[str]:
         return (f"{self.prefix}-{plural}" for plural in _GUARDED)
 
-    def _is_in_force(self, name: str, namespace: Mapping[str, str]) -> bool:
+    def _lack(self, name: str, namespace: Mapping[str, str]) -> str | None:
+        """Say why a policy is not in force; '' when it is not there, None when it is in force."""
         found = self.policies.get(name)
-        if found is None or found.meta.deleting or not found.fails or not found.namespaces.matches(namespace):
-            return False
+        if found is None or found.meta.deleting:
+            return ""
+        if found.flaw:
+            return found.flaw
+        if not found.fails:
+            return "its failurePolicy is not Fail"
+        if not found.namespaces.matches(namespace):
+            return "its namespaceSelector passes over this namespace"
         if name.removeprefix(f"{self.prefix}-") not in found.resources:
-            return False
-        return any(b.policy == name and b.denies and not b.meta.deleting for b in self.bindings.values())
+            return "it does not look at everything that is made, of every version"
+        bound = [b for _, b in sorted(self.bindings.items()) if b.policy == name and not b.meta.deleting]
+        if any(b.denies for b in bound):
+            return None
+        return next((f"the {b.flaw}" for b in bound if b.flaw), "no binding of it denies")
 
 
 def prefix(policies: Mapping[str, AdmissionPolicy]) -> str:
@@ -141,30 +168,51 @@ def policy(obj: Raw, meta: "Meta") -> AdmissionPolicy:
     """Read a ValidatingAdmissionPolicy. One that passes over some objects by their labels looks at nothing for sure."""
     spec = obj.get("spec") or {}
     constraints = spec.get("matchConstraints") or {}
-    certain = not _narrows(constraints.get("objectSelector")) and not constraints.get("excludeResourceRules")
-    rules = [rule for rule in constraints.get("resourceRules") or () if certain and _is_whole(rule)]
+    flaws = {
+        "its matchConditions leave requests out": spec.get("matchConditions"),
+        "its objectSelector leaves objects out": _narrows(constraints.get("objectSelector")),
+        "its excludeResourceRules leave objects out": constraints.get("excludeResourceRules"),
+        "it has no validations": not spec.get("validations"),
+    }
+    rules = [rule for rule in constraints.get("resourceRules") or () if _is_whole(rule)]
     return AdmissionPolicy(
         meta,
         frozenset(resource for rule in rules for resource in rule.get("resources") or ()),
         Selector.parse(constraints.get("namespaceSelector")),
         (spec.get("failurePolicy") or "Fail") == "Fail",
+        next((flaw for flaw, holds in flaws.items() if holds), ""),
     )
 
 
 def binding(obj: Raw, meta: "Meta") -> AdmissionBinding:
     """Read a ValidatingAdmissionPolicyBinding; one that holds for some objects alone denies nothing for sure."""
     spec = obj.get("spec") or {}
-    match = spec.get("matchResources") or {}
+    match, name = spec.get("matchResources") or {}, str(spec.get("policyName", ""))
     selective = any(_narrows(match.get(key)) for key in ("namespaceSelector", "objectSelector"))
     narrow = selective or bool(match.get("resourceRules") or match.get("excludeResourceRules"))
-    denies = "Deny" in (spec.get("validationActions") or ()) and not narrow
-    return AdmissionBinding(meta, str(spec.get("policyName", "")), denies)
+    flaw = "matchResources of its binding leave objects out" if narrow else ""
+    if not _has_its_parameters(name, spec.get("paramRef")):
+        flaw = "paramRef of its binding does not name every SegmentClass, or lets through what finds none"
+    if "Deny" not in (spec.get("validationActions") or ()):
+        flaw = "validationActions of its binding do not deny"
+    return AdmissionBinding(meta, name, not flaw, flaw)
+
+
+def _has_its_parameters(policy: str, given: Raw | None) -> bool:
+    """Tell whether approvals are held to every class, and by none nobody may approve; nothing else has a parameter."""
+    if not policy.endswith(f"-{names.KINDS[names.APPROVAL][0]}"):
+        return not given
+    ref = given or {}
+    every = "selector" in ref and not _narrows(ref["selector"]) and not (ref.get("name") or ref.get("namespace"))
+    return every and ref.get("parameterNotFoundAction") == "Deny"
 
 
 def _is_whole(rule: Raw) -> bool:
-    """Tell whether a rule looks at every object of its resources that is made."""
+    """Tell whether a rule looks at every object of its resources that is made, of whatever version."""
     groups, made = rule.get("apiGroups") or (), rule.get("operations") or ()
-    return bool({names.GROUP, "*"} & set(groups) and {"CREATE", "*"} & set(made)) and not rule.get("resourceNames")
+    if "*" not in (rule.get("apiVersions") or ()) or (rule.get("scope") or "*") != "*" or rule.get("resourceNames"):
+        return False
+    return bool({names.GROUP, "*"} & set(groups) and {"CREATE", "*"} & set(made))
 
 
 def _narrows(selector: Raw | None) -> bool:

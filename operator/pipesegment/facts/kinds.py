@@ -274,9 +274,19 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "ValidatingAdmissionPolicy": {
         "spec": {
             "failurePolicy": TEXT,
+            "matchConditions": [{}],
+            "validations": [{}],
             "matchConstraints": {
                 **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),
-                "resourceRules": [{key: [TEXT] for key in ("apiGroups", "operations", "resources", "resourceNames")}],
+                "resourceRules": [
+                    {
+                        "scope": TEXT,
+                        **{
+                            key: [TEXT]
+                            for key in ("apiGroups", "apiVersions", "operations", "resources", "resourceNames")
+                        },
+                    }
+                ],
                 "excludeResourceRules": [{}],
             },
         }
@@ -285,6 +295,10 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "spec": {
             "policyName": TEXT,
             "validationActions": [TEXT],
+            "paramRef": {
+                **dict.fromkeys(("name", "namespace", "parameterNotFoundAction"), TEXT),
+                "selector": _SELECTOR,
+            },
             "matchResources": {
                 **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),
                 **{key: [{}] for key in ("resourceRules", "excludeResourceRules")},

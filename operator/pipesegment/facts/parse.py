@@ -176,15 +176,16 @@ def segment(obj: Raw) -> Segment:
     """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
     status = obj.get("status") or {}
     recorded = (status.get("class") or {}).get("uid", "")
-    unfit = any(_does_not_conform(c) for c in status.get("conditions") or ())
+    unfit = does_not_conform(status.get("conditions") or ())
     spec, refusals = _spec(parse_segment, obj)
     return Segment(meta(obj), spec, recorded, refusals, unfit, _status(obj))
 
 
-def _does_not_conform(condition: Any) -> bool:
+def does_not_conform(conditions: Iterable[Any]) -> bool | None:
+    """Read off conditions whether a segment does not conform; None when they do not say."""
     # Nobody holds the conditions of a file to their shape: nothing else is read of them.
-    read = condition if isinstance(condition, Mapping) else {}
-    return read.get("type") == "Conforming" and read.get("status") == "False"
+    told = [c.get("status") for c in conditions if isinstance(c, Mapping) and c.get("type") == "Conforming"]
+    return "True" not in told if told else None
 
 
 def grant(obj: Raw) -> Grant:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from pipesegment import names
 from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
@@ -166,7 +167,7 @@ class Segment:
     """A PipelineSegment with its parsed spec; `spec` is None when it is refused (it counts for nothing), `refusals` say why.
 
     `class_uid` is the class that its status recorded last ('' when none did), `unfit` whether it recorded that the segment
-    does not conform. `memo` keeps what pure functions derived
+    does not conform (None when it says nothing of it). `memo` keeps what pure functions derived
     from this very value, so that a thousand neighbours need not derive it again.
     """
 
@@ -174,10 +175,20 @@ class Segment:
     spec: PipelineSegmentSpec | None
     class_uid: str = ""
     refusals: tuple[Refusal, ...] = ()
-    unfit: bool = False
+    unfit: bool | None = None
     #: What the object's status said when it was read, as JSON.
     status: bytes = field(default=b"", compare=False, repr=False)
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def orphans(self) -> bool:
+        """Tell whether who deletes it wants what it owns to stay."""
+        return self.meta.deleting and "orphan" in self.meta.finalizers
+
+    @property
+    def is_taken(self) -> bool:
+        """Tell whether what it owns in the cluster is gone already, while it waits for AWS."""
+        return self.meta.deleting and names.AWS_FINALIZER in self.meta.finalizers and not self.orphans
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,17 @@ approves likewise; without these policies nobody is. A seal needs nobody's leave
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Final, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.moments import moment
 from pipesegment.facts.snapshot import Segment, Snapshot
-from pipesegment.reach.governance import govern, namespace_labels
-from pipesegment.reach.graph import Governance, Standing, Verdict
+from pipesegment.findings import Refusal
+from pipesegment.reach.governance import govern, mode_of, namespace_labels
+from pipesegment.reach.graph import Governance, Mode, Standing, Verdict
+from pipesegment.reach.stages import placements
 from pipesegment.spec.exception import SegmentExceptionSpec, User
 from pipesegment.spec.segment import ReachEntry
 from pipesegment.spec.units import seconds
@@ -28,6 +31,8 @@ class Emergency:
     opened: tuple[tuple[str, ReachEntry], ...] = ()
 
 
+#: How much of a selector a status repeats.
+_LONGEST: Final = 512
 #: A stage that no exception speaks of.
 CALM: Final = Emergency()
 NO_EMERGENCIES: Final[Mapping[str, Emergency]] = {}
@@ -49,13 +54,41 @@ def standings(segment: Segment, snapshot: Snapshot, governing: Governance) -> tu
     every = ((e, e.spec) for _, e in sorted(held.items()) if e.spec is not None and not e.meta.deleting)
     mine = [(e, spec) for e, spec in every if spec.segment == segment.meta.name]
     approvals = _approvals(segment.meta.namespace, snapshot) if mine else {}
-    stages = {stage.name for stage in segment.spec.stages} if segment.spec is not None else None
+    stages = _pods(segment) if mine and segment.spec is not None else None
+    unfit = segment.unfit is not False or _observes(segment, governing)
     judged = [
-        _Judge(e, spec, snapshot, governing, segment.unfit).judge(approvals.get(e.meta.name, ()), stages)
+        _Judge(e, spec, snapshot, governing, unfit, segment.meta.uid).judge(approvals.get(e.meta.name, ()), stages)
         for e, spec in mine
     ]
     sealed = {s.stage: s.name for s in reversed(judged) if s.phase == "Sealed"}
     return tuple(_under_seal(s, sealed[s.stage]) if s.stage in sealed and s.phase == "Open" else s for s in judged)
+
+
+def _pods(segment: Segment) -> Mapping[str, str]:
+    """Give the stages of a segment with the pods that they select, '' for one that its preset cannot place."""
+    assert segment.spec is not None
+    placed = zip(segment.spec.stages, placements(segment), strict=True)
+    return {stage.name: "" if isinstance(found, Refusal) else _text(str(found.selector)) for stage, found in placed}
+
+
+def _text(selector: str) -> str:
+    """Give a selector as a status has room for it."""
+    return selector if len(selector) <= _LONGEST else f"sha256:{sha256(selector.encode()).hexdigest()}"
+
+
+def _observes(segment: Segment, governing: Governance) -> bool:
+    """Tell whether of some stage nobody can say that it conforms: nothing is enforced there."""
+    spec = segment.spec
+    return spec is not None and any(mode_of(spec, stage, governing) is Mode.OBSERVE for stage in spec.stages)
+
+
+def is_asked_for_more(segment: Segment, snapshot: Snapshot, governing: Governance) -> bool:
+    """Tell whether it matters to some exception of a segment that the segment does not conform."""
+    held = snapshot.exceptions.get(segment.meta.namespace)
+    rules = governing.spec.break_glass.when_not_conforming
+    if not held or not (rules.approvals or rules.max_duration):
+        return False
+    return any(e.spec is not None and e.spec.segment == segment.meta.name for e in held.values())
 
 
 def _under_seal(standing: Standing, seal: str) -> Standing:
@@ -98,7 +131,7 @@ def unplaced(exception: SegmentException, snapshot: Snapshot) -> Standing | None
         return Standing(meta.key, meta.uid, "", "Open", "Refused", "Invalid", told, hash=exception.hash)
     governing = govern(meta.namespace, snapshot)
     found = snapshot.segment(meta.namespace, exception.spec.segment)
-    if found is not None and not found.meta.deleting:
+    if found is not None:
         return None
     lacking = f"there is no segment {meta.namespace}/{exception.spec.segment}"
     ends = exception.ends
@@ -138,8 +171,9 @@ class _Judge:
     snapshot: Snapshot
     governing: Governance
     unfit: bool
+    segment_uid: str
 
-    def judge(self, approvals: Sequence[SegmentApproval], stages: set[str] | None) -> Standing:
+    def judge(self, approvals: Sequence[SegmentApproval], stages: Mapping[str, str] | None) -> Standing:
         unguarded = self.snapshot.guards.missing(namespace_labels(self.exception.meta.namespace, self.snapshot))
         verdicts = tuple(self._verdicts(approvals, unguarded))
         counted = [v for v in verdicts if v.counts]
@@ -162,6 +196,7 @@ class _Judge:
             ends=self.exception.ends,
             by_class=_by_class(self.governing),
             sealers=self.governing.spec.break_glass.sealer_groups,
+            meant=(self.segment_uid, (stages or {}).get(self.spec.stage, "")),
         )
 
     @property
@@ -177,7 +212,7 @@ class _Judge:
         return min((d for d in (rules.max_duration, cautious) if d), key=seconds)
 
     def _phase(
-        self, counted: int, unguarded: Sequence[str], stages: set[str] | None
+        self, counted: int, unguarded: Sequence[str], stages: Mapping[str, str] | None
     ) -> tuple[Literal["Pending", "Open", "Sealed", "Expired", "Refused"], str, str]:
         spec, now = self.spec, self.snapshot.now
         if self.exception.is_over(now):
@@ -186,6 +221,9 @@ class _Judge:
             return "Pending", "Unresolved", f"segment {spec.segment} has no stage {spec.stage}"
         if spec.effect == "Seal":
             return "Sealed", "Sealed", f"stage {spec.stage} reaches nothing, accepts nothing and has no rights"
+        replaced = self._replaced((stages or {}).get(spec.stage, ""))
+        if replaced:
+            return "Expired", "Replaced", replaced
         refused = self._not_allowed()
         if refused:
             return "Refused", "NotAllowed", refused
@@ -202,6 +240,16 @@ class _Judge:
         if counted < self._needed:
             return "Pending", "AwaitingApproval", f"{counted} of {self._needed} people have approved"
         return "Open", "Open", f"stage {spec.stage} reaches what it declares"
+
+    def _replaced(self, pods: str) -> str:
+        """Say that what was approved was for others ('' when it is for these): the name of a stage may come to mean other pods."""
+        uid, before = self.exception.meant
+        told = f"it was asked for when stage {self.spec.stage} had other pods"
+        if uid and self.segment_uid and uid != self.segment_uid:
+            return f"it was asked for another segment that was called {self.spec.segment}: ask anew"
+        if before and pods and before != pods:
+            return f"{told} ({before}): ask anew"
+        return f"{told}: ask anew" if self.exception.is_replaced else ""
 
     def _not_allowed(self) -> str:
         """Say why the class does not let anybody open this; '' when it does."""

@@ -353,7 +353,8 @@ class Standing:
     """Where a SegmentException stands: in force (Open, Sealed), or why it is not.
 
     `hash` is its spec's; `begun` when it took effect, `ends` when it ends by itself, None when not known or never;
-    `by_class` the class that governs, as (name, uid), None when it cannot be said; `sealers` its sealerGroups.
+    `by_class` the class that governs, as (name, uid), None when it cannot be said; `sealers` its sealerGroups; `meant` the
+    segment's uid and the stage's pods as they are now, '' where nobody knows.
     """
 
     key: Key
@@ -370,6 +371,7 @@ class Standing:
     ends: datetime | None = None
     by_class: tuple[str, str] | None = None
     sealers: tuple[str, ...] = ()
+    meant: tuple[str, str] = ("", "")
 
     @property
     def name(self) -> str:

@@ -1,11 +1,14 @@
 """What is told about entries that stay closed: one wording for each reason, whichever side meets it."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from pipesegment.facts.snapshot import Service
-from pipesegment.reach.graph import StageKey
+from pipesegment.facts.snapshot import Meta, Service
+from pipesegment.reach import exceptions
+from pipesegment.reach.graph import Governance, StageKey, Standing
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View
+from pipesegment.spec.entries import StageTarget
 from pipesegment.spec.segment import Port, ReachEntry
 
 
@@ -17,7 +20,18 @@ def refused(
     `described` is the entry's target, `who` the stage that refuses where the target does not name it.
     """
     who = who or described
-    if reason == "HalfOpen":
+    named = declared.entry.stage
+    own = scene.segment.meta
+    if reason == "HalfOpen" and named is not None and _is_lacking(scene, named, own):
+        # Of a declaration this is refused as a whole: an exception alone comes this far.
+        scene.note(
+            declared.because,
+            "Unresolved",
+            described,
+            f"segment {own.key} has no stage {named.name}",
+            f"ask anew for one that it has: {', '.join(sorted(s.key.stage for s in scene.views(scene.segment)))}",
+        )
+    elif reason == "HalfOpen":
         scene.note(
             declared.because,
             reason,
@@ -35,6 +49,30 @@ def refused(
         )
     else:
         nothing_in_common(scene, declared.because, described, f"stage {view.key.stage}", who)
+
+
+def idle(scene: Scene, judged: Sequence[Standing]) -> None:
+    """Say which exceptions open nothing, and why; those in force show in what is open and what is sealed."""
+    for standing in judged:
+        if not standing.in_force:
+            place = exceptions.path(standing.name)
+            fix = _remedy(standing, scene.governance)
+            scene.note(place, "ExceptionIdle", f"stage {standing.stage}", f"is not in force: {standing.message}", fix)
+
+
+def _remedy(standing: Standing, governing: Governance) -> str:
+    if standing.reason == "NotAllowed" and not governing.spec.break_glass.approver_groups:
+        return (
+            "have the platform team name approverGroups in the breakGlass of a SegmentClass that governs the namespace"
+        )
+    return _REMEDIES.get(standing.reason, "delete it, and ask anew if need be")
+
+
+_REMEDIES: Final = {
+    "AwaitingApproval": "have it approved by somebody else than who asked",
+    "Unguarded": "have the platform team install the chart with admission.enabled",
+    "Sealed": "have the seal lifted by those who may, once there is no reason for it any more",
+}
 
 
 def unreached(scene: Scene, view: View, because: str, source: StageKey) -> None:
@@ -82,6 +120,12 @@ def nothing_left(scene: Scene, because: str, described: str) -> None:
         f"the exceptions leave no address of {described}, so nothing is open",
         "take one of them away, or the whole entry",
     )
+
+
+def _is_lacking(scene: Scene, named: StageTarget, own: Meta) -> bool:
+    """Tell whether an entry names a stage that its own segment does not have."""
+    mine = (named.namespace or own.namespace, named.segment or own.name) == own.key
+    return mine and scene.view(*own.key, named.name) is None
 
 
 def _named(key: StageKey) -> str:

@@ -5,7 +5,8 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, Literal
 
 from pipesegment.errors import Refused
@@ -22,6 +23,7 @@ from pipesegment.reach import (
     grants,
     guardrails,
     mesh,
+    notes,
     overlap,
     pipeline,
     sources,
@@ -44,7 +46,6 @@ from pipesegment.reach.graph import (
     Reach,
     RunnerReach,
     StageReach,
-    Standing,
     Target,
 )
 from pipesegment.reach.rights import allowed
@@ -63,7 +64,20 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     Raises Refused when the segment's own words cannot be given a meaning (a preset without its field, a spec that was
     refused). What the class does not allow is in `refusals` instead, with its entries closed, so that a class that
     narrows closes what it no longer allows.
+
+    Where the class asks for more while the segment does not conform, that is found out before anything opens: what the
+    last status said may be over.
     """
+    if segment.unfit is False and exceptions.is_asked_for_more(
+        segment, snapshot, governance.of_segment(segment, snapshot)
+    ):
+        careful = _resolve(replace(segment, unfit=True), snapshot)
+        if any(finding.reason in conformance.UNDOING for finding in careful.findings):
+            return careful
+    return _resolve(segment, snapshot)
+
+
+def _resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     scene = Scene(segment, snapshot)
     spec = _placed_spec(segment)
     governing = scene.governance
@@ -72,7 +86,7 @@ def resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     guardrails.check_segment(scene)
     _note_surroundings(scene)
     judged = exceptions.standings(segment, snapshot, governing)
-    _note_exceptions(scene, judged)
+    notes.idle(scene, judged)
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
     held: list[GrantedCalls] = []
@@ -123,21 +137,6 @@ def _note_surroundings(scene: Scene) -> None:
     for found in (stalled, unknown, unsupported):
         if found is not None:
             scene.note(found.path, found.reason, found.target, found.message, found.fix)
-
-
-def _note_exceptions(scene: Scene, judged: Sequence[Standing]) -> None:
-    """Say which exceptions open nothing, and why; those in force show in what is open and what is sealed."""
-    for standing in judged:
-        if not standing.in_force:
-            place = exceptions.path(standing.name)
-            fix = _REMEDIES.get(standing.reason, "delete it, and ask anew if need be")
-            scene.note(place, "ExceptionIdle", f"stage {standing.stage}", f"is not in force: {standing.message}", fix)
-
-
-_REMEDIES: Final = {
-    "AwaitingApproval": "have it approved by somebody else than who asked",
-    "Unguarded": "have the platform team install the chart with admission.enabled",
-}
 
 
 def _sealed(scene: Scene, spec: PipelineSegmentSpec, view: View, *, overlapping: bool) -> StageReach:

@@ -18,7 +18,14 @@ from pipesegment.report.outcome import Outcome
 from pipesegment.report.text import LINE, MESSAGE, clean, fitted, listing
 from pipesegment.spec.base import shown
 from pipesegment.spec.exception import SegmentExceptionSpec
-from pipesegment.spec.status import ClassRef, ConditionType, Reason, SegmentApprovalStatus, SegmentExceptionStatus
+from pipesegment.spec.status import (
+    ClassRef,
+    ConditionType,
+    MeantStage,
+    Reason,
+    SegmentApprovalStatus,
+    SegmentExceptionStatus,
+)
 
 #: How many approvers a status names; more people never have to approve.
 _MAX_APPROVERS: Final = 64
@@ -39,8 +46,8 @@ class Effect:
     closed: tuple[str, ...] = ()
     refused: bool = False
     stuck: str = ""
-    #: The segment is refused: nobody knows what is open, only that it is what was open before.
-    unknown: bool = False
+    #: Why nobody knows what is open, only that it is what was open before ('' when it is known).
+    unknown: str = ""
     held: Literal["", "Suspended", "AmbiguousClass", "ClassLost"] = ""
 
 
@@ -49,7 +56,8 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     stuck = listing(map(failure, outcome.failures)) if outcome.failures else ""
     reach = outcome.reach
     if reach is None or not standing.in_force:
-        return Effect(stuck=stuck, unknown=reach is None)
+        why = "the segment is being deleted" if outcome.going else "the segment is refused"
+        return Effect(stuck=stuck, unknown=why if reach is None else "")
     lead = f"{exceptions.path(standing.name)} "
     told = [*reach.findings, *(outcome.desired.gaps if outcome.desired else ())]
     mine = [finding for finding in told if finding.path.startswith(lead)]
@@ -83,6 +91,7 @@ def exception_status(
         spec_hash=exception.hash or None,
         class_=ClassRef(name=standing.by_class[0], uid=standing.by_class[1]) if standing.by_class else None,
         sealers=standing.sealers,
+        meant=_meant(standing, previous.meant),
         approvals=len(approvers),
         approvals_needed=standing.needed,
         approvers=tuple(approvers[:_MAX_APPROVERS]),
@@ -90,6 +99,15 @@ def exception_status(
         expires_at=_time(standing.ends) or None,
         conditions=settled([verdict], before, exception.meta.generation, now),
     )
+
+
+def _meant(standing: Standing, before: MeantStage | None) -> MeantStage | None:
+    """Keep what an exception was for when it was looked at first."""
+    uid, pods = standing.meant
+    if before is None:
+        return MeantStage(uid=uid, pods=clean(pods, MESSAGE) or None) if uid else None
+    same = before.uid == uid and before.pods is None and pods
+    return before.model_copy(update={"pods": clean(pods, MESSAGE)}) if same else before
 
 
 def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -> tuple[Phase, Reason, str]:
@@ -103,7 +121,7 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
     if standing.phase == "Open" and found.refused:
         return "Refused", Reason.NOT_ALLOWED, listing(found.closed)
     if standing.phase == "Open" and found.unknown:
-        return "Open", Reason.OPEN, clean(f"stands as it did, for the segment is refused, until {_time(standing.ends)}")
+        return "Open", Reason.OPEN, clean(f"stands as it did, for {found.unknown}, until {_time(standing.ends)}")
     if standing.phase == "Open":
         opens = f"stage {standing.stage} reaches {', '.join(found.opened)}" if found.opened else "it opens nothing"
         but = listing(found.closed, "; but ") if found.closed else ""
@@ -161,13 +179,14 @@ def event(
                 if before.phase in {"Open", "Sealed"}
                 else "it was never in force"
             )
-            return Event("Normal", "ExceptionExpired", fitted(f"its time is over: {was}; {who}{approved}"))
+            why = _ready(after) if after.reason == Reason.REPLACED else "its time is over"
+            return Event("Normal", "ExceptionExpired", fitted(f"{why}: {was}; {who}{approved}"))
         case "Refused":
             return Event("Warning", "ExceptionRefused", fitted(_ready(after)))
         case _ if before.phase in {"Open", "Sealed"}:
-            return Event(
-                "Warning", "ExceptionClosed", fitted(f"stage {spec.stage} is as declared again: {_ready(after)}")
-            )
+            # Of a segment that says nothing, only what stands is known.
+            what = f"stage {spec.stage} is as declared again: " if after.reason != Reason.UNRESOLVED else ""
+            return Event("Warning", "ExceptionClosed", fitted(f"{what}{_ready(after)}"))
         case _:
             return Event("Normal", "ExceptionRequested", fitted(f"{who}; {_ready(after)}"))
 

@@ -65,6 +65,10 @@ class Outcome:
     done: Mapping[ObjectID, str] = field(default_factory=dict)
     restraint: Restraint = Restraint.NONE
     cloud: CloudState | None = None
+    #: Nothing that it says counts any more: it is being deleted.
+    going: bool = False
+    #: Stages that are closed as they stand, though nobody can say what they should be.
+    shut: frozenset[str] = frozenset()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:

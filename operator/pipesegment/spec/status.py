@@ -90,6 +90,7 @@ class Reason(StrEnum):
     UNGUARDED = "Unguarded"
     NOT_ALLOWED = "NotAllowed"
     EXPIRED = "Expired"
+    REPLACED = "Replaced"
     COUNTED = "Counted"
     NOT_COUNTED = "NotCounted"
 
@@ -244,6 +245,13 @@ class SegmentClassStatus(Model):
 Moment = Annotated[str, text(32, 1), Field(json_schema_extra={"format": "date-time"})]
 
 
+class MeantStage(Model):
+    """The stage as it was when an exception was looked at first."""
+
+    uid: Line = Field(description="The segment's uid.")
+    pods: Message | None = Field(None, description="Which pods the stage selected.")
+
+
 class SegmentExceptionStatus(Model):
     """What became of an exception."""
 
@@ -259,6 +267,11 @@ class SegmentExceptionStatus(Model):
     )
     sealers: Annotated[tuple[Line, ...], size(64)] = Field(
         (), description="The class's sealerGroups: whoever is in one of them may delete a seal."
+    )
+    meant: MeantStage | None = Field(
+        None,
+        description="The stage as it was when the exception was looked at first. Another segment of that name, or other pods, end"
+        " an exception that opens.",
     )
     approvals: Count = Field(0, description="How many people have approved, counting those alone whose approval holds.")
     approvals_needed: Count = Field(0, description="How many have to, as class and state of the stage are now.")

@@ -98,7 +98,7 @@ class Surroundings(Fleet):
         """Take in a PipelineSegment as a watch brought it."""
         self._by_kind[kinds.SEGMENT].put(obj)
 
-    def record(self, segment: Segment, class_uid: str, *, unfit: bool) -> bool:
+    def record(self, segment: Segment, class_uid: str, *, unfit: bool | None) -> bool:
         """Take in what a status of ours says: to the neighbours it counts like what a watch brings, and is no news.
 
         Tells whether the segment conforms and did not, or the other way round.

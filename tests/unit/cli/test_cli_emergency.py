@@ -308,6 +308,30 @@ class TestListAndRevoke:
         assert (result.exit_code, result.stdout) == (0, "SegmentException ci/hotfix is taken back\n")
         assert not there(cluster, "hotfix")
 
+    def test_what_was_taken_back_is_told_though_the_next_is_refused(self, run, cluster, monkeypatch):
+        hotfix(cluster)
+        sealed(cluster)
+        deleted = cluster.delete
+
+        async def delete(target, **given):
+            if target.name == "incident":
+                raise Rejected(403, "Forbidden", "the seal is lifted by members of security")
+            await deleted(target, **given)
+
+        monkeypatch.setattr(cluster, "delete", delete)
+        result = run("exception", "revoke", "ci/hotfix", "ci/hotfix", "ci/incident")
+
+        assert (result.exit_code, result.stdout) == (1, "SegmentException ci/hotfix is taken back\n")
+        assert "the seal is lifted by members of security" in result.stderr
+        assert not there(cluster, "hotfix")
+
+        sealed(cluster, "another")
+        result = run("seal", "ci/shop/deploy", "--lift")
+        assert (result.exit_code, result.stdout) == (
+            1,
+            "SegmentException ci/another is lifted from stage ci/shop/deploy\n",
+        )
+
     def test_of_several_none_is_deleted_when_one_is_not_there(self, run, cluster):
         hotfix(cluster)
 
@@ -320,7 +344,10 @@ class TestSeal:
         result = run("seal", "ci/shop/deploy", "--reason", "its image is compromised")
 
         assert result.exit_code == 0, result.stderr
-        assert result.stdout == "SegmentException ci/seal-shop-deploy-x7k2p: stage ci/shop/deploy is cut off\n"
+        assert result.stdout == (
+            "SegmentException ci/seal-shop-deploy-x7k2p is made; stage ci/shop/deploy is cut off once its phase is Sealed: "
+            "kubectl wait psexc seal-shop-deploy-x7k2p -n ci --for=condition=Ready\n"
+        )
         assert cluster.made[0]["spec"] == {
             "segment": "shop",
             "stage": "deploy",
@@ -328,6 +355,18 @@ class TestSeal:
             "reason": "its image is compromised",
             "requestedBy": {"username": "ada", "uid": "u-1"},
         }
+
+    def test_a_segment_that_is_going_is_sealed_and_told_and_nothing_of_it_opens(self, run, cluster):
+        going = {"deletionTimestamp": "2030-01-01T00:00:00Z", "finalizers": ["example.com/stay"]}
+        cluster.edit(ObjectID.of(SHOP), lambda obj: obj["metadata"].update(going))
+
+        result = run("seal", "ci/shop/deploy", "--reason", "its image is compromised")
+        assert result.exit_code == 0, result.stderr
+        assert "segment ci/shop is being deleted, and a seal ends with its policies" in result.stderr
+
+        result = run(*ASKED)
+        assert (result.exit_code, result.stdout, len(cluster.made)) == (1, "", 1)
+        assert "PipelineSegment ci/shop: is being deleted, so nothing of it opens any more" in result.stderr
 
     def test_why_is_required(self, run, cluster):
         result = run("seal", "ci/shop/deploy")

@@ -4,6 +4,7 @@ Facts that nobody looked for give no finding here; whoever needs an answer tells
 """
 
 from collections.abc import Collection, Iterator
+from typing import Final
 
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Finding
@@ -24,6 +25,24 @@ from pipesegment.reach.conformance import (
 from pipesegment.reach.graph import GrantedIngress, Mode, StageReach
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
+
+#: Findings that say that a segment does not conform; the report's table says so, too.
+UNDOING: Final = frozenset(
+    {
+        *("NotEnforced", "Widened", "HostNetwork", "Unwired", "NamespaceOpen"),
+        *(
+            "OverlapUnion",
+            "PipelineUnclosed",
+            "BarePods",
+            "StartupWindow",
+            "SharedName",
+            "SecondFamily",
+            "UnfencedNode",
+        ),
+        *("ExceptUnreliable", "PortsMerged", "GroupsStrict", "GroupsPending", "LaxMutualTLS", "Bypassed", "NoSidecar"),
+        *("NotCaptured", "Captured"),
+    }
+)
 
 
 def findings(
