@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from pipesegment import names
 from pipesegment.cloudwish import Wish
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
@@ -67,10 +68,12 @@ class Controllers:
         told = (self.unable(name) for name, theirs in VERSIONS.items() if theirs & versions)
         return next((trouble for trouble in told if trouble is not None), None)
 
-    def not_yet(self, objects: Iterable[Object]) -> tuple[CloudState, CloudResults] | None:
+    def absent(self, objects: Iterable[Object]) -> frozenset[ObjectID]:
+        """Name what cannot be written, for its kind is not there; without the kinds of a role nothing of its stage can."""
+        return frozenset(ObjectID.of(obj) for obj in _absent(tuple(objects), self._served()))
+
+    def not_yet(self) -> tuple[CloudState, CloudResults] | None:
         """Say why nothing can be written yet; None when it can."""
-        if (missing := _missing(objects, self._served())) is not None:
-            return CloudState(trouble=missing), CloudResults()
         if not self._owned.synced:
             waiting = "the custom resources by which others make roles are not read yet"
             return CloudState(trouble=(Reason.PROGRESSING.value, waiting)), CloudResults(trouble=Unreachable(waiting))
@@ -80,7 +83,7 @@ class Controllers:
         self, wish: Wish, recorded: tuple[Entry, ...], known: Iterable[Entry], moment: Moment
     ) -> tuple[CloudState, CloudResults]:
         """Bring about what of a wish is other controllers' to make; tells what they say of it. Not while it is `not_yet`."""
-        desired = wish.desired
+        desired, absent = wish.desired, self.absent(wish.desired.objects)
         try:
             live = await self._read(
                 (
@@ -92,7 +95,9 @@ class Controllers:
         except Unreachable as error:
             told = (Reason.UNREACHABLE.value, clean(f"the API server gives no answer, tried again later: {error}"))
             return CloudState(trouble=told), CloudResults(trouble=error)
-        planned = arrange(desired, live, moment, deletes=wish.terms.deletes, inventory=recorded, paths=wish.paths)
+        planned = arrange(
+            desired, live, moment, deletes=wish.terms.deletes, inventory=recorded, paths=wish.paths, absent=absent
+        )
         on_call = self._audited(desired.segment, wish.generation)
         done: dict[ObjectID, str] = {}
         failed: list[Failed] = []
@@ -103,8 +108,9 @@ class Controllers:
             done |= results.done
             failed += [failure.told for failure in results.failures]
             writes += results.writes
-        quiet = failed or planned.findings or planned.withheld
-        trouble = None if quiet else _told(desired.objects, live, done)
+        trouble = None if failed else _missing(desired.objects, self._served())
+        if not (failed or planned.findings or planned.withheld):
+            trouble = trouble or _told(desired.objects, live, done)
         changes = settled(planned, desired, done)
         state = CloudState(changes, tuple(failed), planned.findings, planned.withheld, trouble)
         return state, CloudResults(failed=failed, writes=writes)
@@ -148,11 +154,24 @@ def together(parts: Iterable[tuple[CloudState, CloudResults]]) -> tuple[CloudSta
     return sum_of, results
 
 
+def _kind(obj: Object) -> Kind:
+    return _KINDS[obj["apiVersion"], obj["kind"]]
+
+
+def _absent(objects: tuple[Object, ...], served: frozenset[str]) -> Iterable[Object]:
+    unserved = [obj for obj in objects if _kind(obj).crd not in served]
+    without = {_stage(obj) for obj in unserved if obj["kind"] != names.POD_IDENTITY_ASSOCIATION}
+    return (obj for obj in objects if obj in unserved or _stage(obj) in without)
+
+
+def _stage(obj: Object) -> str:
+    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
+
+
 def _missing(objects: Iterable[Object], served: frozenset[str]) -> tuple[str, str] | None:
-    """Tell which kinds are not there yet; then nothing is written."""
-    wanted = {_KINDS[obj["apiVersion"], obj["kind"]] for obj in objects}
-    absent = sorted(kind.crd for kind in wanted if kind.crd not in served)
-    told = f"not installed, so that nobody makes roles: {', '.join(absent)}"
+    """Tell which kinds are not there yet; then nothing is made that needs them."""
+    absent = sorted({_kind(obj).crd for obj in objects} - served)
+    told = f"not installed, so that nobody makes what needs them: {', '.join(absent)}"
     return (Reason.BACKEND_MISSING.value, told) if absent else None
 
 

@@ -188,11 +188,12 @@ class CloudWork:
     ) -> tuple[CloudState, CloudResults]:
         if (beyond := self._controllers.beyond(known)) is not None:
             return left_on_record(segment, known, beyond)
-        if (not_yet := self._controllers.not_yet(wish.desired.objects)) is not None:
+        if (not_yet := self._controllers.not_yet()) is not None:
             state, results = not_yet
             return replace(state, changes=beginning(wish.desired, recorded)), results
         moment = Moment(self._now(), wish.restraint is Restraint.NONE)
-        if wish.desired.objects and moment.widens and (held := await self._held_by(segment)) is not None:
+        makes = len(wish.desired.objects) > len(self._controllers.absent(wish.desired.objects))
+        if makes and moment.widens and (held := await self._held_by(segment)) is not None:
             return held
         return await self._controllers.walk(wish, recorded, known, moment)
 

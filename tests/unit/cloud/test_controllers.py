@@ -10,6 +10,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.world import kinds
 from tests.unit.cloud.scenes import LIST, POLICY, READ, World, aws_class, role_name, running, segment, stage
+from tests.unit.emergencies import seal
 
 BOTH = pytest.mark.parametrize("backend", ["ACK", "Crossplane"])
 REVOKED = "pipesegment-revoked"
@@ -323,3 +324,22 @@ async def test_a_stage_whose_objects_are_refused_holds_back_no_other_and_nothing
         assert world.condition("Ready")[:2] == ("True", "Enforced")
         assert set(policies(world, backend, "b")) == {"pipesegment"}
         assert ("Role", role_name("a")) not in made(world, backend)
+
+
+@BOTH
+async def test_a_kind_that_is_missing_holds_back_what_needs_it_and_nobody_elses_revocation(backend: str) -> None:
+    without = [crd for crd in crds(backend) if "podidentity" not in crd["metadata"]["name"]]
+    wide = segment(stage("a", READ, LIST))
+    bound = stage("b", READ, identity="PodIdentity")
+    async with running(aws_class(backend=backend), *without, wide, off=True, backends=backend) as world:
+        await world.change(wide, segment(stage("a", READ), bound))
+        assert world.condition()[:2] == ("False", "BackendMissing")
+        assert "podidentityassociations" in world.condition()[2]
+        assert allowed(policies(world, backend)["pipesegment"]) == {"s3:GetObject"}
+        assert REVOKED in policies(world, backend)
+        assert set(policies(world, backend, "b")) == {"pipesegment"}
+        await world.change(None, seal())
+        assert set(policies(world, backend)) == {REVOKED}
+        world.cluster.seed(*crds(backend))
+        await world.rest(40)
+        assert "PodIdentityAssociation" in {kind for kind, _ in made(world, backend)}

@@ -5,7 +5,7 @@ sessions everything, one of a segment that is held back only narrows, one that i
 are to the API server; when and in which order AWS hears of it is the controller's to decide (docs/adr/0056).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
@@ -56,6 +56,12 @@ class _Target:
     withheld: list[ObjectID] = field(default_factory=list)
     untouched: set[ObjectID] = field(default_factory=set)
     cuts: dict[str, str] = field(default_factory=dict)  # role -> the moment before which sessions are cut
+    stuck: set[str] = field(default_factory=set)  # stages that are given nothing
+    absent: frozenset[ObjectID] = frozenset()
+
+    def gives(self, moment: Moment, stage: str) -> bool:
+        """Tell whether a stage may have more than it has."""
+        return moment.widens and stage not in self.stuck
 
 
 def arrange(
@@ -66,11 +72,17 @@ def arrange(
     deletes: bool,
     inventory: tuple[Entry, ...] = (),
     paths: Mapping[str, str] | None = None,
+    absent: Collection[ObjectID] = (),
 ) -> Arranged:
-    """Compare what should be with what is; `live` are whole objects, whosever they are. `deletes`: roles go with their objects."""
+    """Compare what should be with what is; `live` are whole objects, whosever they are. `deletes`: roles go with their objects.
+
+    `absent` cannot be written for now, for their kinds are not installed. Whatever keeps a stage from being given
+    something, it still loses what it should not have.
+    """
     recorded = {entry.id: entry.uid for entry in inventory}
     ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
-    target = _Target()
+    target = _Target(absent=frozenset(absent))
+    target.stuck |= {_stage(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
     for name, backend in CONTROLLERS.items():
         wanted = [obj for obj in desired.objects if owns(name, obj)]
         there = [obj for obj in ours.values() if owns(name, obj)]
@@ -128,8 +140,9 @@ def _roles(
     for name in sorted({*want, *have}):
         held, found = want.get(name), have.get(name)
         declared = [obj for obj in wanted if backend.role_of(obj) == name]
+        gives = target.gives(moment, _stage(declared[0]) if declared else "")
         if found is None:
-            if moment.widens:
+            if gives:
                 target.objects += declared
             else:
                 target.withheld += map(ObjectID.of, declared)
@@ -137,7 +150,7 @@ def _roles(
         if held is None and deletes:
             continue
         role = held.role if held is not None else replace(found.role, inline={}, managed=())
-        if not moment.widens:
+        if not gives:
             wished, role = role, narrowed(found.role, role)
             target.withheld += map(ObjectID.of, declared if role != wished else ())
         written = _write(target, backend, role, found, moment, retained=not deletes)
@@ -159,11 +172,20 @@ def _others(target: _Target, backend: Backend, wanted: list[Object], there: list
     """Bind accounts, unless the segment is held back: then nobody is given a role, or another one."""
     for obj in wanted:
         if not backend.role_of(obj):
-            if moment.widens or _stands(obj, there):
+            free = target.gives(moment, _stage(obj)) and ObjectID.of(obj) not in target.absent
+            if free or _stands(obj, there):
                 target.objects.append(obj)
             else:
                 target.withheld.append(ObjectID.of(obj))
                 target.untouched.add(ObjectID.of(obj))
+
+
+def _stage(obj: Object) -> str:
+    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
+
+
+def _is_of_role(obj: Object) -> bool:
+    return any(owns(name, obj) and backend.role_of(obj) for name, backend in CONTROLLERS.items())
 
 
 def _stands(obj: Object, there: Iterable[Object]) -> bool:
