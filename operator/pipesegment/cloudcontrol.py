@@ -14,11 +14,13 @@ from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
 from pipesegment.facts.snapshot import Key, Segment
-from pipesegment.plan.aws.controllers import arrange, settled
+from pipesegment.plan.aws.controllers import arrange, cut_by, settled
+from pipesegment.plan.aws.revocation import Standing
 from pipesegment.plan.aws.settled import beginning
 from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.changes import ChangeSet
 from pipesegment.plan.live import Entry
+from pipesegment.plan.sequence import Wave
 from pipesegment.report.outcome import CloudState, Failed
 from pipesegment.report.text import clean, listing
 from pipesegment.spec.status import Reason
@@ -51,6 +53,8 @@ class Controllers:
         self._applier = Applier(cluster, owned)
         self._served = served
         self._audited = audited
+        #: Cuts of sessions that were refused. The rights went meanwhile, so that nothing else would tell of them.
+        self._owed: dict[Key, dict[str, Standing]] = {}
         self.backends = frozenset(backends)
 
     def unable(self, backend: str) -> tuple[str, str] | None:
@@ -96,17 +100,27 @@ class Controllers:
             told = (Reason.UNREACHABLE.value, clean(f"the API server gives no answer, tried again later: {error}"))
             return CloudState(trouble=told), CloudResults(trouble=error)
         planned = arrange(
-            desired, live, moment, deletes=wish.terms.deletes, inventory=recorded, paths=wish.paths, absent=absent
+            desired,
+            live,
+            moment,
+            deletes=wish.terms.deletes,
+            inventory=recorded,
+            paths=wish.paths,
+            absent=absent,
+            owed=self._owed.pop(desired.segment, {}),
         )
         on_call = self._audited(desired.segment, wish.generation)
         done: dict[ObjectID, str] = {}
         failed: list[Failed] = []
         writes = 0
         for sequence in planned.sequences:
-            # One stage that fails holds back no other.
-            results = await self._applier.run(sequence, on_call)
-            done |= results.done
+            # One stage that fails holds back no other, and nothing that only takes rights holds back the like.
+            results = await self._applier.run(sequence, on_call, taking=Wave.NARROW)
+            done |= results.finished
             failed += [failure.told for failure in results.failures]
+            uncut = {cut_by(f.step.object) for f in results.failures if f.step.object is not None}
+            if owed := {role: cut for role, cut in planned.cuts.items() if role in uncut}:
+                self._owed.setdefault(desired.segment, {}).update(owed)
             writes += results.writes
         trouble = None if failed else _missing(desired.objects, self._served())
         if not (failed or planned.findings or planned.withheld):

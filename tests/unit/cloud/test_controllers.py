@@ -343,3 +343,38 @@ async def test_a_kind_that_is_missing_holds_back_what_needs_it_and_nobody_elses_
         world.cluster.seed(*crds(backend))
         await world.rest(40)
         assert "PodIdentityAssociation" in {kind for kind, _ in made(world, backend)}
+
+
+@BOTH
+async def test_what_a_stage_loses_does_not_wait_for_the_cut_that_is_refused(backend: str) -> None:
+    wide = segment(stage("a", READ, LIST), stage("b", READ, LIST))
+    async with scene(backend, wide) as world:
+        refused = Rejected(403, "Forbidden", "a webhook says no")
+        cut = f"{role_name('a')}-revoked" if backend == "Crossplane" else role_name("a")
+        world.cluster.fail(refused, matches=lambda target: target.name == cut, times=1000)
+        await world.change(wide, segment(stage("a", READ), stage("b", READ)))
+        assert allowed(policies(world, backend, "b")["pipesegment"]) == {"s3:GetObject"}
+        assert world.condition()[:2] == ("False", "ApplyFailed")
+        if backend == "Crossplane":  # of ACK's it is one object
+            assert allowed(policies(world, backend)["pipesegment"]) == {"s3:GetObject"}
+            assert f"{role_name('a')}-revoked" in world.condition()[2]
+            await world.change(None, seal())
+            assert policies(world, backend) == {}
+            world.cluster.mend()
+            await world.rest(400)
+            assert set(policies(world, backend)) == {REVOKED}
+
+
+async def test_a_role_of_ack_that_cannot_be_deleted_has_no_rights_and_stays_on_record() -> None:
+    both, one = segment(stage("a", managedPolicyARNs=[POLICY]), stage("b")), segment(stage("b"))
+    async with scene("ACK", both, deletionPolicy="Delete") as world:
+        refused = Rejected(403, "Forbidden", "a webhook says no")
+        mine = ObjectID.of(role(world, "ACK"))
+        world.cluster.fail(refused, verbs=frozenset({"delete"}), matches=lambda target: target == mine, times=1000)
+        await world.change(both, one)
+        assert set(policies(world, "ACK")) == {REVOKED}
+        assert world.condition()[:2] == ("False", "ApplyFailed")
+        assert ("Role", role_name("a")) in {(e["kind"], e["name"]) for e in world.status["inventory"]}
+        world.cluster.mend()
+        await world.rest(400)
+        assert set(made(world, "ACK")) == {("Role", role_name("b"))}
