@@ -14,7 +14,7 @@ from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
 from pipesegment.facts.snapshot import Key, Segment
-from pipesegment.plan.aws.controllers import arrange, cut_by, settled
+from pipesegment.plan.aws.controllers import arrange, companions, cut_by, settled
 from pipesegment.plan.aws.revocation import Standing
 from pipesegment.plan.aws.settled import beginning
 from pipesegment.plan.aws.steps import Moment
@@ -91,7 +91,7 @@ class Controllers:
         try:
             live = await self._read(
                 (
-                    *map(ObjectID.of, desired.objects),
+                    *map(ObjectID.of, (*desired.objects, *companions(desired))),
                     *(e.id for e in (*recorded, *known)),
                     *self._owned.of(desired.segment),
                 )

@@ -139,7 +139,7 @@ class Applier:
 
     async def _give_back(self, taken: Json) -> None:
         """Take our fields off an object that turned out to be somebody else's: an apply of nothing gives them all up."""
-        meta = {key: taken["metadata"][key] for key in ("name", "namespace", "uid")}
+        meta = {key: taken["metadata"][key] for key in ("name", "namespace", "uid") if key in taken["metadata"]}
         await self._cluster.apply({"apiVersion": taken["apiVersion"], "kind": taken["kind"], "metadata": meta})
 
 

@@ -378,3 +378,36 @@ async def test_a_role_of_ack_that_cannot_be_deleted_has_no_rights_and_stays_on_r
         world.cluster.mend()
         await world.rest(400)
         assert set(made(world, "ACK")) == {("Role", role_name("b"))}
+
+
+async def test_a_cut_that_an_earlier_segment_left_is_told_before_rights_are_given() -> None:
+    wide = segment(stage("a", READ, LIST))
+    async with scene("Crossplane", wide) as world:
+        await world.delete()
+        world.cluster.remove(ObjectID.of(role(world, "Crossplane")))
+        anew = {**wide, "metadata": {**wide["metadata"], "uid": "u-anew"}}
+        await world.change(None, anew)
+        assert world.condition()[:2] == ("False", "ForeignRole")
+        assert f"{role_name('a')}-revoked" in world.condition()[2]
+        assert set(made(world, "Crossplane")) == {("RolePolicy", f"{role_name('a')}-revoked")}
+        world.cluster.remove(ObjectID.of(made(world, "Crossplane")["RolePolicy", f"{role_name('a')}-revoked"]))
+        await world.rest(2000)
+        assert set(policies(world, "Crossplane")) == {"pipesegment"}
+
+
+@BOTH
+async def test_a_stage_with_somebody_elses_object_still_loses_rights_and_gains_none(backend: str) -> None:
+    wide, bound = segment(stage("a", READ, LIST)), stage("a", READ, identity="PodIdentity")
+    async with scene(backend, wide) as world:
+        kind = kinds.CONTROLLED[backend][-1]
+        place = {"namespace": "ci"} if kind.namespaced else {}
+        meta = {"name": role_name("a"), **place}
+        world.cluster.seed(
+            {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": {"forProvider": {}}}
+        )
+        await world.change(wide, segment(bound))
+        assert world.condition()[:2] == ("False", "ForeignRole")
+        assert allowed(policies(world, backend)["pipesegment"]) == {"s3:GetObject"}
+        assert REVOKED in policies(world, backend)
+        await world.change(None, seal())
+        assert set(policies(world, backend)) == {REVOKED}

@@ -7,6 +7,7 @@ are to the API server; when and in which order AWS hears of it is the controller
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 
@@ -88,18 +89,39 @@ def arrange(
     ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
     target = _Target(owed=owed or {}, absent=frozenset(absent))
     target.stuck |= {_stage(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
+    # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
+    names_of = {ObjectID.of(o): o for o in (*desired.objects, *companions(desired))}
+    taken = {
+        t: o for t, o in names_of.items() if t in live and not is_ours(Live.of(live[t]), desired, recorded.get(t, ""))
+    }
+    target.stuck |= set(map(_stage, taken.values()))
     for name, backend in CONTROLLERS.items():
         wanted = [obj for obj in desired.objects if owns(name, obj)]
         there = [obj for obj in ours.values() if owns(name, obj)]
         _roles(target, backend, wanted, there, moment, deletes=deletes)
         _others(target, backend, wanted, there, moment)
-    seen = {t: Live.of(o) for t, o in live.items() if t not in target.untouched}
+    planned = set(map(ObjectID.of, target.objects))
+    target.objects += [obj for t, obj in taken.items() if t not in planned]
+    seen = {t: Live.of(o) for t, o in live.items() if t not in target.untouched - taken.keys()}
     now = Desired(desired.segment, desired.uid, tuple(target.objects))
     changes = plan(now, seen, inventory)
     steps = sorted(_steps(changes, target), key=lambda step: (step.change.stage, step.wave, step.id))
     sequences = tuple(Sequence(tuple(some)) for _, some in groupby(steps, key=lambda step: step.change.stage))
     told = tuple(_foreign(change, paths or {}) for change in changes.of(Action.CONFLICT))
     return Arranged(changes, sequences, told, tuple(sorted(target.withheld)), target.cuts)
+
+
+def companions(desired: Desired) -> tuple[Object, ...]:
+    """Give the objects that a cut of sessions would need beside what is desired: nobody else may hold their names."""
+    declared = {ObjectID.of(obj) for obj in desired.objects}
+    cut = revocation.document(datetime.fromtimestamp(0, UTC), "")
+    found = [
+        obj
+        for backend in CONTROLLERS.values()
+        for held in backend.roles(desired.objects).values()
+        for obj in backend.role(replace(held, revoked=cut), retained=True)
+    ]
+    return tuple(obj for obj in found if ObjectID.of(obj) not in declared)
 
 
 def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) -> ChangeSet:
@@ -210,11 +232,7 @@ def _is_ours(live: Live, desired: Desired, recorded: Mapping[ObjectID, str]) -> 
 
 
 def _steps(changes: ChangeSet, target: _Target) -> Iterator[Step]:
-    # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
-    stuck = {change.stage for change in changes.of(Action.CONFLICT)}
     for change in changes.writes:
-        if change.desired is not None and change.stage in stuck:
-            continue
         delete, apply = _WAVES.get(change.id.kind, _LAST)
         if change.desired is None:
             stripped, live = target.stripped.get(change.id), change.live.object if change.live else None
