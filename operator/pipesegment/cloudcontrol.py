@@ -10,7 +10,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.cloudwish import Wish
 from pipesegment.compile.desired import Desired, Object, ObjectID
-from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
+from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, maker, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
 from pipesegment.facts.snapshot import Key, Segment
@@ -69,12 +69,24 @@ class Controllers:
     def beyond(self, known: Iterable[Entry]) -> tuple[str, str] | None:
         """Say why something that was written before is none of ours to write any more."""
         versions = {entry.id.api_version for entry in known}
-        told = (self.unable(name) for name, theirs in VERSIONS.items() if theirs & versions)
-        return next((trouble for trouble in told if trouble is not None), None)
+        made = [name for name, theirs in VERSIONS.items() if theirs & versions and self.unable(name) is not None]
+        if not made:
+            return None
+        told = f"{made[0]} made roles of this segment: keep it in the operator's setting `aws_backends` until they are gone"
+        return Reason.SWITCHED_OFF.value, told
 
     def absent(self, objects: Iterable[Object]) -> frozenset[ObjectID]:
         """Name what cannot be written, for its kind is not there; without the kinds of a role nothing of its stage can."""
         return frozenset(ObjectID.of(obj) for obj in _absent(tuple(objects), self._served()))
+
+    def missing(self, objects: Iterable[Object]) -> tuple[str, str] | None:
+        """Say which kinds of objects are not there."""
+        return _missing((obj for obj in objects if ObjectID.of(obj).by_controller), self._served())
+
+    def makers(self, segment: Segment) -> frozenset[str]:
+        """Name the controllers whose resources stand for a segment, also where they are about to go."""
+        owned = self._owned.of(segment.meta.key).values()
+        return frozenset(maker(each.id.api_version) for each in owned if each.segment_uid == segment.meta.uid)
 
     def not_yet(self) -> tuple[CloudState, CloudResults] | None:
         """Say why nothing can be written yet; None when it can."""

@@ -411,3 +411,63 @@ async def test_a_stage_with_somebody_elses_object_still_loses_rights_and_gains_n
         assert REVOKED in policies(world, backend)
         await world.change(None, seal())
         assert set(policies(world, backend)) == {REVOKED}
+
+
+async def test_a_class_that_turns_to_what_the_operator_may_not_write_for_freezes_no_rights() -> None:
+    direct, turned = aws_class(deletionPolicy="Delete"), aws_class(deletionPolicy="Delete", backend="ACK")
+    wide = segment(stage("a", READ, LIST, identity="PodIdentity"))
+    async with running(direct, wide, *crds("ACK")) as world:
+        await world.change(direct, turned)
+        assert world.condition()[:2] == ("False", "SwitchedOff")
+        assert len(world.aws.associations) == 1
+        await world.change(wide, segment(stage("a", READ, identity="PodIdentity")))
+        assert allowed(world.role().inline["pipesegment"]) == {"s3:GetObject"}
+        await world.change(None, seal())
+        assert set(world.role().inline) == {REVOKED}
+        await world.delete()
+        assert (world.aws.roles, world.cluster.objects(names.SEGMENT)) == ({}, [])
+    async with running(turned, wide, *crds("ACK"), off=True, backends="ACK") as world:
+        await world.change(turned, direct)
+        await world.change(wide, segment(stage("a", READ, identity="PodIdentity")))
+        assert world.condition()[:2] == ("False", "SwitchedOff")
+        assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
+        await world.change(None, seal())
+        assert set(policies(world, "ACK")) == {REVOKED}
+
+
+@pytest.mark.parametrize(("old", "new"), [("ACK", "Direct"), ("Direct", "ACK"), ("ACK", "Crossplane")])
+async def test_no_two_look_after_one_role(old: str, new: str) -> None:
+    """With Retain the switch is told with its steps; with Delete the new one begins when the old one is gone."""
+    before, after = aws_class(backend=old), aws_class(backend=new)
+    wide = segment(stage("a", READ, LIST))
+    both = [*crds("ACK"), *crds("Crossplane")]
+    async with running(before, wide, *both, backends="ACK,Crossplane") as world:
+        await world.change(before, after)
+        await world.change(wide, segment(stage("a", READ)))
+        status, reason, message = world.condition()
+        assert (status, reason) == ("False", "Progressing")
+        assert f"{old} made roles that {new} cannot take over" in message
+        assert (role_name("a") in world.aws.roles) is (old == "Direct")
+        rights = world.role().inline if old == "Direct" else policies(world, old)
+        assert allowed(rights["pipesegment"]) == {"s3:GetObject"}
+        if new != "Direct":
+            assert made(world, new) == {}
+        await world.change(after, aws_class(backend=new, deletionPolicy="Delete"))
+        await world.rest(61)
+        assert (role_name("a") in world.aws.roles) is (new == "Direct")
+        if old != "Direct":
+            assert made(world, old) == {}
+        rights = world.role().inline if new == "Direct" else policies(world, new)
+        assert allowed(rights["pipesegment"]) == {"s3:GetObject"}
+
+
+async def test_a_role_of_ours_is_not_deleted_before_the_controllers_kinds_are_there() -> None:
+    direct, turned = aws_class(deletionPolicy="Delete"), aws_class(deletionPolicy="Delete", backend="ACK")
+    async with running(direct, segment(stage()), backends="ACK") as world:
+        await world.change(direct, turned)
+        assert world.condition()[:2] == ("False", "BackendMissing")
+        assert allowed(world.role().inline["pipesegment"]) == {"s3:GetObject"}
+        world.cluster.seed(*crds("ACK"))
+        await world.rest(61)
+        assert world.aws.roles == {}
+        assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
