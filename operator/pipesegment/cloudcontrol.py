@@ -7,17 +7,20 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from pipesegment import names
 from pipesegment.cloudwish import Wish
 from pipesegment.compile.desired import Desired, Object, ObjectID
-from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, owns
+from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, maker, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
 from pipesegment.facts.snapshot import Key, Segment
-from pipesegment.plan.aws.controllers import arrange, settled
+from pipesegment.plan.aws.controllers import arrange, companions, cut_by, settled
+from pipesegment.plan.aws.revocation import Standing
 from pipesegment.plan.aws.settled import beginning
 from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.changes import ChangeSet
 from pipesegment.plan.live import Entry
+from pipesegment.plan.sequence import Wave
 from pipesegment.report.outcome import CloudState, Failed
 from pipesegment.report.text import clean, listing
 from pipesegment.spec.status import Reason
@@ -50,6 +53,8 @@ class Controllers:
         self._applier = Applier(cluster, owned)
         self._served = served
         self._audited = audited
+        #: Cuts of sessions that were refused. The rights went meanwhile, so that nothing else would tell of them.
+        self._owed: dict[Key, dict[str, Standing]] = {}
         self.backends = frozenset(backends)
 
     def unable(self, backend: str) -> tuple[str, str] | None:
@@ -64,13 +69,27 @@ class Controllers:
     def beyond(self, known: Iterable[Entry]) -> tuple[str, str] | None:
         """Say why something that was written before is none of ours to write any more."""
         versions = {entry.id.api_version for entry in known}
-        told = (self.unable(name) for name, theirs in VERSIONS.items() if theirs & versions)
-        return next((trouble for trouble in told if trouble is not None), None)
+        made = [name for name, theirs in VERSIONS.items() if theirs & versions and self.unable(name) is not None]
+        if not made:
+            return None
+        told = f"{made[0]} made roles of this segment: keep it in the operator's setting `aws_backends` until they are gone"
+        return Reason.SWITCHED_OFF.value, told
 
-    def not_yet(self, objects: Iterable[Object]) -> tuple[CloudState, CloudResults] | None:
+    def absent(self, objects: Iterable[Object]) -> frozenset[ObjectID]:
+        """Name what cannot be written, for its kind is not there; without the kinds of a role nothing of its stage can."""
+        return frozenset(ObjectID.of(obj) for obj in _absent(tuple(objects), self._served()))
+
+    def missing(self, objects: Iterable[Object]) -> tuple[str, str] | None:
+        """Say which kinds of objects are not there."""
+        return _missing((obj for obj in objects if ObjectID.of(obj).by_controller), self._served())
+
+    def makers(self, segment: Segment) -> frozenset[str]:
+        """Name the controllers whose resources stand for a segment, also where they are about to go."""
+        owned = self._owned.of(segment.meta.key).values()
+        return frozenset(maker(each.id.api_version) for each in owned if each.segment_uid == segment.meta.uid)
+
+    def not_yet(self) -> tuple[CloudState, CloudResults] | None:
         """Say why nothing can be written yet; None when it can."""
-        if (missing := _missing(objects, self._served())) is not None:
-            return CloudState(trouble=missing), CloudResults()
         if not self._owned.synced:
             waiting = "the custom resources by which others make roles are not read yet"
             return CloudState(trouble=(Reason.PROGRESSING.value, waiting)), CloudResults(trouble=Unreachable(waiting))
@@ -80,11 +99,11 @@ class Controllers:
         self, wish: Wish, recorded: tuple[Entry, ...], known: Iterable[Entry], moment: Moment
     ) -> tuple[CloudState, CloudResults]:
         """Bring about what of a wish is other controllers' to make; tells what they say of it. Not while it is `not_yet`."""
-        desired = wish.desired
+        desired, absent = wish.desired, self.absent(wish.desired.objects)
         try:
             live = await self._read(
                 (
-                    *map(ObjectID.of, desired.objects),
+                    *map(ObjectID.of, (*desired.objects, *companions(desired))),
                     *(e.id for e in (*recorded, *known)),
                     *self._owned.of(desired.segment),
                 )
@@ -92,19 +111,32 @@ class Controllers:
         except Unreachable as error:
             told = (Reason.UNREACHABLE.value, clean(f"the API server gives no answer, tried again later: {error}"))
             return CloudState(trouble=told), CloudResults(trouble=error)
-        planned = arrange(desired, live, moment, deletes=wish.terms.deletes, inventory=recorded, paths=wish.paths)
+        planned = arrange(
+            desired,
+            live,
+            moment,
+            deletes=wish.terms.deletes,
+            inventory=recorded,
+            paths=wish.paths,
+            absent=absent,
+            owed=self._owed.pop(desired.segment, {}),
+        )
         on_call = self._audited(desired.segment, wish.generation)
         done: dict[ObjectID, str] = {}
         failed: list[Failed] = []
         writes = 0
         for sequence in planned.sequences:
-            # One stage that fails holds back no other.
-            results = await self._applier.run(sequence, on_call)
-            done |= results.done
+            # One stage that fails holds back no other, and nothing that only takes rights holds back the like.
+            results = await self._applier.run(sequence, on_call, taking=Wave.NARROW)
+            done |= results.finished
             failed += [failure.told for failure in results.failures]
+            uncut = {cut_by(f.step.object) for f in results.failures if f.step.object is not None}
+            if owed := {role: cut for role, cut in planned.cuts.items() if role in uncut}:
+                self._owed.setdefault(desired.segment, {}).update(owed)
             writes += results.writes
-        quiet = failed or planned.findings or planned.withheld
-        trouble = None if quiet else _told(desired.objects, live, done)
+        trouble = None if failed else _missing(desired.objects, self._served())
+        if not (failed or planned.findings or planned.withheld):
+            trouble = trouble or _told(desired.objects, live, done)
         changes = settled(planned, desired, done)
         state = CloudState(changes, tuple(failed), planned.findings, planned.withheld, trouble)
         return state, CloudResults(failed=failed, writes=writes)
@@ -148,11 +180,24 @@ def together(parts: Iterable[tuple[CloudState, CloudResults]]) -> tuple[CloudSta
     return sum_of, results
 
 
+def _kind(obj: Object) -> Kind:
+    return _KINDS[obj["apiVersion"], obj["kind"]]
+
+
+def _absent(objects: tuple[Object, ...], served: frozenset[str]) -> Iterable[Object]:
+    unserved = [obj for obj in objects if _kind(obj).crd not in served]
+    without = {_stage(obj) for obj in unserved if obj["kind"] != names.POD_IDENTITY_ASSOCIATION}
+    return (obj for obj in objects if obj in unserved or _stage(obj) in without)
+
+
+def _stage(obj: Object) -> str:
+    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
+
+
 def _missing(objects: Iterable[Object], served: frozenset[str]) -> tuple[str, str] | None:
-    """Tell which kinds are not there yet; then nothing is written."""
-    wanted = {_KINDS[obj["apiVersion"], obj["kind"]] for obj in objects}
-    absent = sorted(kind.crd for kind in wanted if kind.crd not in served)
-    told = f"not installed, so that nobody makes roles: {', '.join(absent)}"
+    """Tell which kinds are not there yet; then nothing is made that needs them."""
+    absent = sorted({_kind(obj).crd for obj in objects} - served)
+    told = f"not installed, so that nobody makes what needs them: {', '.join(absent)}"
     return (Reason.BACKEND_MISSING.value, told) if absent else None
 
 

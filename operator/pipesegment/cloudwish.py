@@ -1,11 +1,13 @@
 """What should be in AWS for a segment, and on whose word: what the corridor (`cloudwork`) then brings about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pipesegment import names
-from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.canonical import stamped
+from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.iam.backends import DIRECT
+from pipesegment.compile.iam.identity import identities
 from pipesegment.compile.iam.values import Role
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.plan.aws.look import Terms
@@ -22,7 +24,8 @@ from pipesegment.world.aws.port import Place
 class Wish:
     """What should be in AWS for a segment, on whose word, and what holds it back. `asked`: by whom looks are asked for.
 
-    `backend` is who makes it: the operator (Direct), or another controller.
+    `backend` is who makes it: the operator (Direct), or another controller. `before` is the same in the languages of those
+    who made something of it before.
     """
 
     desired: Desired
@@ -35,6 +38,7 @@ class Wish:
     generation: int
     asked: str = ""
     backend: str = DIRECT
+    before: tuple[Object, ...] = ()
 
     @property
     def fingerprint(self) -> tuple[object, ...]:
@@ -42,18 +46,30 @@ class Wish:
         hashes = tuple(obj["metadata"]["annotations"][names.HASH_ANNOTATION] for obj in self.desired.objects)
         return hashes, self.owner, self.place, self.role_path, self.terms, self.restraint, self.asked, self.backend
 
+    @property
+    def held(self) -> "Wish":
+        """Give it in every language in which something of it stands, so that it is narrowed and nothing is made."""
+        both = replace(self.desired, objects=(*self.desired.objects, *self.before))
+        return replace(self, desired=both, restraint=Restraint.NO_WIDENING)
+
     def part(self, *, by_controller: bool) -> "Wish":
         """Give what of it another controller makes, or the operator itself."""
         objects = tuple(o for o in self.desired.objects if ObjectID.of(o).by_controller is by_controller)
         return replace(self, desired=replace(self.desired, objects=objects))
 
 
-def wished(segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish | None) -> Wish:
-    """Give what one look at a segment came to; the managed policies of before are still ours to take off."""
+def wished(
+    segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish | None, makers: Iterable[str] = ()
+) -> Wish:
+    """Give what one look at a segment came to; the managed policies of before are still ours to take off.
+
+    `makers` are those who made something of it.
+    """
     assert outcome.reach is not None
     assert outcome.desired is not None
     reach, desired = outcome.reach, outcome.desired.in_cloud
     found = _on_the_word_of(segment, reach.governance.name, reach.governance.spec.aws, snapshot)
+    others = sorted(set(makers) - {found.backend})
     ours = {arn for obj in desired.objects if obj["kind"] == names.IAM_ROLE for arn in Role.of(obj).managed}
     terms = replace(
         found.terms, policies=found.terms.policies | ours | (before.terms.policies if before else frozenset())
@@ -64,6 +80,7 @@ def wished(segment: Segment, outcome: Outcome, snapshot: Snapshot, before: Wish 
         terms=terms,
         restraint=outcome.restraint,
         paths={stage.key.stage: stage.path for stage in reach.stages},
+        before=tuple(stamped(obj) for maker in others for obj in identities(reach, maker).objects),
     )
 
 
@@ -77,7 +94,7 @@ def farewell(segment: Segment, snapshot: Snapshot, wish: Wish | None) -> Wish | 
         return replace(told, terms=replace(told.terms, policies=policies))
     if wish is None or wish.owner.uid != segment.meta.uid:
         return None
-    return replace(wish, desired=replace(wish.desired, objects=()), restraint=Restraint.NONE)
+    return replace(wish, desired=replace(wish.desired, objects=()), before=(), restraint=Restraint.NONE)
 
 
 def _on_the_word_of(segment: Segment, name: str, aws: ClassAws, snapshot: Snapshot) -> Wish:

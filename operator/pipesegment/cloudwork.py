@@ -14,7 +14,7 @@ from pipesegment import names
 from pipesegment.cloudcontrol import Controllers, left_on_record, part_of, together
 from pipesegment.cloudwish import Wish, farewell, wished
 from pipesegment.compile.desired import Desired, ObjectID
-from pipesegment.compile.iam.backends import DIRECT
+from pipesegment.compile.iam.backends import DIRECT, maker
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
 from pipesegment.facts.snapshot import Key, Segment, Snapshot
 from pipesegment.plan.aws.look import CloudPlan, look
@@ -100,7 +100,8 @@ class CloudWork:
             before = None
             self._states.pop(key, None)
         recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
-        wish = wished(segment, outcome, self._snapshot(), before) if outcome.reach is not None else before
+        makers = self._makers(segment, (*recorded, *self._state(key).changes.inventory({})))
+        wish = wished(segment, outcome, self._snapshot(), before, makers) if outcome.reach is not None else before
         concerned = wish is not None and bool(wish.desired.objects or recorded or self.holds(segment))
         if key not in self._states:
             desired = wish.desired if wish is not None else Desired(key, segment.meta.uid, ())
@@ -109,7 +110,7 @@ class CloudWork:
             self._states[key] = replace(self._states[key], trouble=trouble)
         if wish is not None and concerned:
             self._wishes[key] = wish
-            if trouble is None and (before is None or before.fingerprint != wish.fingerprint):
+            if (trouble is None or makers) and (before is None or before.fingerprint != wish.fingerprint):
                 first = before is None and not segment.meta.deleting
                 self.queue.add(key, priority=Priority.RESYNC if first and recorded else Priority.CHANGE)
         return self._states[key]
@@ -171,16 +172,61 @@ class CloudWork:
         """Walk to AWS, to other controllers, or (where the class has changed its mind) to both."""
         recorded = tuple(entry for entry in self._inventory(segment) if entry.id.in_cloud)
         known = (*recorded, *self._state(segment.meta.key).changes.inventory({}))
-        if (trouble := self._unable(wish)) is not None:
+        others = self._makers(segment, known) - {wish.backend}
+        if others and wish.desired.objects:
+            state, results = await self._held_back(segment, wish, others, known, recorded)
+            if state.trouble is not None or results.failed or results.trouble is not None:
+                return state, results
+            known = state.changes.inventory({})
+        elif not others and (trouble := self._unable(wish)) is not None:
             return replace(self._state(segment.meta.key), trouble=trouble), CloudResults()
-        here, there = part_of(known, False), part_of(known, True)
-        parts = []
-        if wish.backend == DIRECT or here:
-            parts.append(await self._to_aws(segment, wish.part(by_controller=False), here, part_of(recorded, False)))
-        if wish.backend != DIRECT or there:
-            parts.append(
-                await self._to_controllers(segment, wish.part(by_controller=True), there, part_of(recorded, True))
+        return await self._parts(segment, wish, known, recorded)
+
+    async def _held_back(
+        self,
+        segment: Segment,
+        wish: Wish,
+        others: frozenset[str],
+        known: tuple[Entry, ...],
+        recorded: tuple[Entry, ...],
+    ) -> tuple[CloudState, CloudResults]:
+        """Make nothing while what somebody else made before stands: two that look after one role undo each other's work.
+
+        It is given up where roles are deleted and can be made anew; else it stays, and loses what it should not have.
+        """
+        who = ", ".join(sorted(others))
+        trouble = self._unable(wish) or self._controllers.missing(wish.desired.objects)
+        if trouble is None and not wish.terms.deletes:
+            told = (
+                f"{who} made roles that {wish.backend} cannot take over: set the class's backend back, or its "
+                "deletionPolicy to Delete until CloudReady is True, by which they are made anew"
             )
+            trouble = (Reason.PROGRESSING.value, told)
+        held = wish.held if trouble is not None else replace(wish, restraint=Restraint.NO_WIDENING)
+        state, results = await self._parts(segment, held, known, recorded)
+        if trouble is None:
+            left = self._makers(segment, state.changes.inventory({})) - {wish.backend}
+            told = f"{wish.backend} makes roles when those that {who} made are gone"
+            trouble = (Reason.PROGRESSING.value, told) if left else None
+            state = replace(state, withheld=()) if trouble is None else state
+        return replace(state, trouble=trouble or state.trouble), results
+
+    def _makers(self, segment: Segment, known: Iterable[Entry]) -> frozenset[str]:
+        """Name those who made something of a segment that this operator can still reach."""
+        made = {maker(entry.id.api_version) for entry in known} | self._controllers.makers(segment)
+        reached = self._controllers.backends | ({DIRECT} if self._cloud is not None else frozenset())
+        return frozenset(made & reached)
+
+    async def _parts(
+        self, segment: Segment, wish: Wish, known: tuple[Entry, ...], recorded: tuple[Entry, ...]
+    ) -> tuple[CloudState, CloudResults]:
+        here, there = part_of(known, False), part_of(known, True)
+        ours, theirs = wish.part(by_controller=False), wish.part(by_controller=True)
+        parts = []
+        if ours.desired.objects or here or (wish.backend == DIRECT and not (there and self._unable(wish))):
+            parts.append(await self._to_aws(segment, ours, here, part_of(recorded, False)))
+        if theirs.desired.objects or there or (wish.backend != DIRECT and not (here and self._unable(wish))):
+            parts.append(await self._to_controllers(segment, theirs, there, part_of(recorded, True)))
         return together(parts)
 
     async def _to_controllers(
@@ -188,11 +234,12 @@ class CloudWork:
     ) -> tuple[CloudState, CloudResults]:
         if (beyond := self._controllers.beyond(known)) is not None:
             return left_on_record(segment, known, beyond)
-        if (not_yet := self._controllers.not_yet(wish.desired.objects)) is not None:
+        if (not_yet := self._controllers.not_yet()) is not None:
             state, results = not_yet
             return replace(state, changes=beginning(wish.desired, recorded)), results
         moment = Moment(self._now(), wish.restraint is Restraint.NONE)
-        if wish.desired.objects and moment.widens and (held := await self._held_by(segment)) is not None:
+        makes = len(wish.desired.objects) > len(self._controllers.absent(wish.desired.objects))
+        if makes and moment.widens and (held := await self._held_by(segment)) is not None:
             return held
         return await self._controllers.walk(wish, recorded, known, moment)
 

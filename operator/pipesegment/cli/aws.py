@@ -44,7 +44,11 @@ def policy(options: Options, name: str | None, endpoints: bool, style: str) -> N
                 for field in missing
             ]
         )
-    output.write_data(operator_policy(spec.aws, endpoints=endpoints), style)
+    found_policy = operator_policy(spec.aws, endpoints=endpoints)
+    if not found_policy["Statement"]:
+        output.say(f"none needed: {spec.aws.backend} makes the roles of {chosen}, and the class has no vpcID")
+        return
+    output.write_data(found_policy, style)
 
 
 def _chosen(found: Surroundings, name: str | None) -> tuple[str, SegmentClassSpec]:

@@ -1,7 +1,7 @@
 """Sends a safe sequence to the API server, wave by wave, and tells what became of each call.
 
 A wave begins only when everything before it succeeded: `plan.order` argues that every subset of one wave is safe, and
-nothing more than that.
+nothing more than that. Of what only takes away, whoever plans it may say that every part goes by itself (`taking`).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.errors import Rejected, Unreachable
 from pipesegment.plan.changes import Why
 from pipesegment.plan.live import Applied, Live
-from pipesegment.plan.sequence import Sequence, Step
+from pipesegment.plan.sequence import Sequence, Step, Wave
 from pipesegment.report.outcome import Failed
 from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster, Json
@@ -41,11 +41,20 @@ class Failure:
 
 @dataclass(slots=True)
 class Results:
-    """What became of a sequence. `done` holds the uid of what was applied, '' for what was deleted."""
+    """What became of a sequence. `done` holds the uid of what was applied, '' for what was deleted.
+
+    `unfinished` are the objects of which something was applied, but not yet what a later step should bring.
+    """
 
     done: dict[ObjectID, str] = field(default_factory=dict)
+    unfinished: set[ObjectID] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     writes: int = 0
+
+    @property
+    def finished(self) -> dict[ObjectID, str]:
+        """What is done to its end."""
+        return {target: uid for target, uid in self.done.items() if target not in self.unfinished}
 
 
 #: Told of every call, with what went wrong.
@@ -73,13 +82,16 @@ class Applier:
         """Forget an object that is gone."""
         self._applied.pop(target, None)
 
-    async def run(self, sequence: Sequence, told: OnCall) -> Results:
-        """Send a sequence; stops behind the first wave that has a failure. `told` hears of every call."""
+    async def run(self, sequence: Sequence, told: OnCall, *, taking: Wave | None = None) -> Results:
+        """Send a sequence; stops behind the first wave that has a failure. `told` hears of every call.
+
+        The waves up to `taking` are sent whatever becomes of one another.
+        """
         results = Results()
         for wave in sequence.waves:
-            await asyncio.gather(*(self._call(step, results, told) for step in wave))
-            if results.failures:
+            if results.failures and (taking is None or wave[0].wave > taking):
                 break
+            await asyncio.gather(*(self._call(step, results, told) for step in wave))
         return results
 
     async def _call(self, step: Step, results: Results, told: OnCall) -> None:
@@ -104,6 +116,7 @@ class Applier:
         self.forget(step.id)
         self._owned.deleted(step.id)
         results.done[step.id] = ""
+        results.unfinished.discard(step.id)
 
     async def _apply(self, step: Step, results: Results) -> None:
         assert step.object is not None
@@ -119,11 +132,14 @@ class Applier:
         live = Live.of(answer, whole=False)
         if step.final:
             self._applied[step.id] = live.applied
+            results.unfinished.discard(step.id)
+        else:
+            results.unfinished.add(step.id)
         results.done[step.id] = live.uid
 
     async def _give_back(self, taken: Json) -> None:
         """Take our fields off an object that turned out to be somebody else's: an apply of nothing gives them all up."""
-        meta = {key: taken["metadata"][key] for key in ("name", "namespace", "uid")}
+        meta = {key: taken["metadata"][key] for key in ("name", "namespace", "uid") if key in taken["metadata"]}
         await self._cluster.apply({"apiVersion": taken["apiVersion"], "kind": taken["kind"], "metadata": meta})
 
 

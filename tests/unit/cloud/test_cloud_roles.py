@@ -109,6 +109,19 @@ async def test_whatever_somebody_gives_a_role_at_rest_is_found_within_three_look
         assert allowed(world.role().inline["pipesegment"]) == {"s3:GetObject"}
 
 
+@pytest.mark.parametrize("looks", [1, 2, 3])
+async def test_a_boundary_that_was_changed_has_everything_read_at_once(looks: int) -> None:
+    async with running(aws_class(), segment(stage())) as world:
+        for _ in range(looks):
+            await world.rest(1801)
+        admin = "arn:aws:iam::aws:policy/AdministratorAccess"
+        world.role().attached.add(admin)
+        world.role().raw["PermissionsBoundary"] = {"PermissionsBoundaryArn": admin}
+        await world.rest(1801)
+        assert world.role().raw["PermissionsBoundary"] == {"PermissionsBoundaryArn": BOUNDARY}
+        assert world.role().attached == set()
+
+
 async def test_a_look_that_somebody_asks_for_reads_everything() -> None:
     async with running(aws_class(), segment(stage())) as world:
         await world.rest(1801)

@@ -10,6 +10,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.world import kinds
 from tests.unit.cloud.scenes import LIST, POLICY, READ, World, aws_class, role_name, running, segment, stage
+from tests.unit.emergencies import seal
 
 BOTH = pytest.mark.parametrize("backend", ["ACK", "Crossplane"])
 REVOKED = "pipesegment-revoked"
@@ -323,3 +324,150 @@ async def test_a_stage_whose_objects_are_refused_holds_back_no_other_and_nothing
         assert world.condition("Ready")[:2] == ("True", "Enforced")
         assert set(policies(world, backend, "b")) == {"pipesegment"}
         assert ("Role", role_name("a")) not in made(world, backend)
+
+
+@BOTH
+async def test_a_kind_that_is_missing_holds_back_what_needs_it_and_nobody_elses_revocation(backend: str) -> None:
+    without = [crd for crd in crds(backend) if "podidentity" not in crd["metadata"]["name"]]
+    wide = segment(stage("a", READ, LIST))
+    bound = stage("b", READ, identity="PodIdentity")
+    async with running(aws_class(backend=backend), *without, wide, off=True, backends=backend) as world:
+        await world.change(wide, segment(stage("a", READ), bound))
+        assert world.condition()[:2] == ("False", "BackendMissing")
+        assert "podidentityassociations" in world.condition()[2]
+        assert allowed(policies(world, backend)["pipesegment"]) == {"s3:GetObject"}
+        assert REVOKED in policies(world, backend)
+        assert set(policies(world, backend, "b")) == {"pipesegment"}
+        await world.change(None, seal())
+        assert set(policies(world, backend)) == {REVOKED}
+        world.cluster.seed(*crds(backend))
+        await world.rest(40)
+        assert "PodIdentityAssociation" in {kind for kind, _ in made(world, backend)}
+
+
+@BOTH
+async def test_what_a_stage_loses_does_not_wait_for_the_cut_that_is_refused(backend: str) -> None:
+    wide = segment(stage("a", READ, LIST), stage("b", READ, LIST))
+    async with scene(backend, wide) as world:
+        refused = Rejected(403, "Forbidden", "a webhook says no")
+        cut = f"{role_name('a')}-revoked" if backend == "Crossplane" else role_name("a")
+        world.cluster.fail(refused, matches=lambda target: target.name == cut, times=1000)
+        await world.change(wide, segment(stage("a", READ), stage("b", READ)))
+        assert allowed(policies(world, backend, "b")["pipesegment"]) == {"s3:GetObject"}
+        assert world.condition()[:2] == ("False", "ApplyFailed")
+        if backend == "Crossplane":  # of ACK's it is one object
+            assert allowed(policies(world, backend)["pipesegment"]) == {"s3:GetObject"}
+            assert f"{role_name('a')}-revoked" in world.condition()[2]
+            await world.change(None, seal())
+            assert policies(world, backend) == {}
+            world.cluster.mend()
+            await world.rest(400)
+            assert set(policies(world, backend)) == {REVOKED}
+
+
+async def test_a_role_of_ack_that_cannot_be_deleted_has_no_rights_and_stays_on_record() -> None:
+    both, one = segment(stage("a", managedPolicyARNs=[POLICY]), stage("b")), segment(stage("b"))
+    async with scene("ACK", both, deletionPolicy="Delete") as world:
+        refused = Rejected(403, "Forbidden", "a webhook says no")
+        mine = ObjectID.of(role(world, "ACK"))
+        world.cluster.fail(refused, verbs=frozenset({"delete"}), matches=lambda target: target == mine, times=1000)
+        await world.change(both, one)
+        assert set(policies(world, "ACK")) == {REVOKED}
+        assert world.condition()[:2] == ("False", "ApplyFailed")
+        assert ("Role", role_name("a")) in {(e["kind"], e["name"]) for e in world.status["inventory"]}
+        world.cluster.mend()
+        await world.rest(400)
+        assert set(made(world, "ACK")) == {("Role", role_name("b"))}
+
+
+async def test_a_cut_that_an_earlier_segment_left_is_told_before_rights_are_given() -> None:
+    wide = segment(stage("a", READ, LIST))
+    async with scene("Crossplane", wide) as world:
+        await world.delete()
+        world.cluster.remove(ObjectID.of(role(world, "Crossplane")))
+        anew = {**wide, "metadata": {**wide["metadata"], "uid": "u-anew"}}
+        await world.change(None, anew)
+        assert world.condition()[:2] == ("False", "ForeignRole")
+        assert f"{role_name('a')}-revoked" in world.condition()[2]
+        assert set(made(world, "Crossplane")) == {("RolePolicy", f"{role_name('a')}-revoked")}
+        world.cluster.remove(ObjectID.of(made(world, "Crossplane")["RolePolicy", f"{role_name('a')}-revoked"]))
+        await world.rest(2000)
+        assert set(policies(world, "Crossplane")) == {"pipesegment"}
+
+
+@BOTH
+async def test_a_stage_with_somebody_elses_object_still_loses_rights_and_gains_none(backend: str) -> None:
+    wide, bound = segment(stage("a", READ, LIST)), stage("a", READ, identity="PodIdentity")
+    async with scene(backend, wide) as world:
+        kind = kinds.CONTROLLED[backend][-1]
+        place = {"namespace": "ci"} if kind.namespaced else {}
+        meta = {"name": role_name("a"), **place}
+        world.cluster.seed(
+            {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": {"forProvider": {}}}
+        )
+        await world.change(wide, segment(bound))
+        assert world.condition()[:2] == ("False", "ForeignRole")
+        assert allowed(policies(world, backend)["pipesegment"]) == {"s3:GetObject"}
+        assert REVOKED in policies(world, backend)
+        await world.change(None, seal())
+        assert set(policies(world, backend)) == {REVOKED}
+
+
+async def test_a_class_that_turns_to_what_the_operator_may_not_write_for_freezes_no_rights() -> None:
+    direct, turned = aws_class(deletionPolicy="Delete"), aws_class(deletionPolicy="Delete", backend="ACK")
+    wide = segment(stage("a", READ, LIST, identity="PodIdentity"))
+    async with running(direct, wide, *crds("ACK")) as world:
+        await world.change(direct, turned)
+        assert world.condition()[:2] == ("False", "SwitchedOff")
+        assert len(world.aws.associations) == 1
+        await world.change(wide, segment(stage("a", READ, identity="PodIdentity")))
+        assert allowed(world.role().inline["pipesegment"]) == {"s3:GetObject"}
+        await world.change(None, seal())
+        assert set(world.role().inline) == {REVOKED}
+        await world.delete()
+        assert (world.aws.roles, world.cluster.objects(names.SEGMENT)) == ({}, [])
+    async with running(turned, wide, *crds("ACK"), off=True, backends="ACK") as world:
+        await world.change(turned, direct)
+        await world.change(wide, segment(stage("a", READ, identity="PodIdentity")))
+        assert world.condition()[:2] == ("False", "SwitchedOff")
+        assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
+        await world.change(None, seal())
+        assert set(policies(world, "ACK")) == {REVOKED}
+
+
+@pytest.mark.parametrize(("old", "new"), [("ACK", "Direct"), ("Direct", "ACK"), ("ACK", "Crossplane")])
+async def test_no_two_look_after_one_role(old: str, new: str) -> None:
+    """With Retain the switch is told with its steps; with Delete the new one begins when the old one is gone."""
+    before, after = aws_class(backend=old), aws_class(backend=new)
+    wide = segment(stage("a", READ, LIST))
+    both = [*crds("ACK"), *crds("Crossplane")]
+    async with running(before, wide, *both, backends="ACK,Crossplane") as world:
+        await world.change(before, after)
+        await world.change(wide, segment(stage("a", READ)))
+        status, reason, message = world.condition()
+        assert (status, reason) == ("False", "Progressing")
+        assert f"{old} made roles that {new} cannot take over" in message
+        assert (role_name("a") in world.aws.roles) is (old == "Direct")
+        rights = world.role().inline if old == "Direct" else policies(world, old)
+        assert allowed(rights["pipesegment"]) == {"s3:GetObject"}
+        if new != "Direct":
+            assert made(world, new) == {}
+        await world.change(after, aws_class(backend=new, deletionPolicy="Delete"))
+        await world.rest(61)
+        assert (role_name("a") in world.aws.roles) is (new == "Direct")
+        if old != "Direct":
+            assert made(world, old) == {}
+        rights = world.role().inline if new == "Direct" else policies(world, new)
+        assert allowed(rights["pipesegment"]) == {"s3:GetObject"}
+
+
+async def test_a_role_of_ours_is_not_deleted_before_the_controllers_kinds_are_there() -> None:
+    direct, turned = aws_class(deletionPolicy="Delete"), aws_class(deletionPolicy="Delete", backend="ACK")
+    async with running(direct, segment(stage()), backends="ACK") as world:
+        await world.change(direct, turned)
+        assert world.condition()[:2] == ("False", "BackendMissing")
+        assert allowed(world.role().inline["pipesegment"]) == {"s3:GetObject"}
+        world.cluster.seed(*crds("ACK"))
+        await world.rest(61)
+        assert world.aws.roles == {}
+        assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}

@@ -178,3 +178,23 @@ def test_the_command_says_what_it_lacks(tmp_path, aws, arguments, code, told):
 
     assert done.exit_code == code
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["ACK", "Crossplane"])
+def test_where_another_controller_makes_roles_the_operator_reads_endpoints_at_most(tmp_path, backend):
+    file = tmp_path / "class.yaml"
+    meta = {"apiVersion": names.API_VERSION, "kind": names.CLASS, "metadata": {"name": "aws"}}
+
+    def printed(**aws):
+        file.write_text(yaml.safe_dump({**meta, "spec": {"aws": {**CLASS, "backend": backend, **aws}}}))
+        return CliRunner().invoke(program, ["aws", "operator-policy", "-f", str(file)])
+
+    said = printed(vpcID="vpc-12345678")
+    actions = [action for statement in json.loads(said.stdout)["Statement"] for action in statement["Action"]]
+    assert {action.partition(":")[0] for action in actions} == {"ec2"}
+    assert all(action.startswith(("ec2:Describe", "ec2:Get")) for action in actions)
+    plain = {key: value for key, value in CLASS.items() if key != "vpcID"}
+    file.write_text(yaml.safe_dump({**meta, "spec": {"aws": {**plain, "backend": backend}}}))
+    none = CliRunner().invoke(program, ["aws", "operator-policy", "-f", str(file)])
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert "none needed" in none.stderr

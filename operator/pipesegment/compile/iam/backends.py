@@ -18,6 +18,11 @@ VERSIONS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+def maker(api_version: str) -> str:
+    """Name who makes objects of a version."""
+    return next((name for name, versions in VERSIONS.items() if api_version in versions), DIRECT)
+
+
 def owns(backend: str, obj: Object) -> bool:
     """Tell whether an object is in a controller's language."""
     return obj["apiVersion"] in VERSIONS[backend]

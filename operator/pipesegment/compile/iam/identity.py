@@ -1,7 +1,7 @@
 """The roles of a segment's stages, and what binds their accounts to them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipesegment import names
@@ -30,8 +30,15 @@ class Identities:
     gaps: list[Finding] = field(default_factory=list)
 
 
-def identities(reach: Reach) -> Identities:
-    """Compile every stage's identity; a stage whose documents IAM would not take has no role and no annotation."""
+def identities(reach: Reach, backend: str | None = None) -> Identities:
+    """Compile every stage's identity; a stage whose documents IAM would not take has no role and no annotation.
+
+    With a `backend` in its language instead of the class's.
+    """
+    if backend is not None:
+        governing = reach.governance
+        aws = governing.spec.aws.model_copy(update={"backend": backend})
+        reach = replace(reach, governance=replace(governing, spec=governing.spec.model_copy(update={"aws": aws})))
     found = Identities()
     for stage in reach.stages:
         if stage.cloud is not None:

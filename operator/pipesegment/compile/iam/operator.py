@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipesegment import names
+from pipesegment.compile.iam.backends import DIRECT
 from pipesegment.compile.iam.trust import VERSION
 from pipesegment.compile.iam.values import Document
 from pipesegment.spec.classaws import ClassAws
@@ -18,20 +19,24 @@ _TAGGING = f"aws:RequestTag/{names.CLUSTER_TAG}"
 
 def needed(aws: ClassAws, *, endpoints: bool = False) -> tuple[str, ...]:
     """Name what a class has to say before the policy can be written."""
-    found = {"accountID": aws.account_id, "permissionsBoundaryARN": aws.permissions_boundary_arn}
-    if not aws.oidc_issuer:
+    direct = aws.backend == DIRECT
+    found = {"accountID": aws.account_id, "permissionsBoundaryARN": aws.permissions_boundary_arn} if direct else {}
+    if direct and not aws.oidc_issuer:
         found |= {"region": aws.region, "clusterName": aws.cluster_name}
     if endpoints:
-        found |= {"region": aws.region, "vpcID": aws.vpc_id}
+        found |= {"accountID": aws.account_id, "region": aws.region, "vpcID": aws.vpc_id}
     return tuple(field for field, value in found.items() if not value)
 
 
 def operator_policy(aws: ClassAws, *, endpoints: bool = False) -> Document:
     """Write the operator's own policy for what a class lets stages have; nothing that is `needed` may be missing.
 
-    With `endpoints` it has what `pipesegment aws endpoints --apply` needs as well; the operator never does.
+    With `endpoints` it has what `pipesegment aws endpoints --apply` needs as well; the operator never does. Where another
+    controller makes the roles, the operator reads endpoints, if anything: then there may be no statement.
     """
     making = _making(aws) if endpoints else ()
+    if aws.backend != DIRECT:
+        return {"Version": VERSION, "Statement": [*_endpoints(aws), *making]}
     statements = [*_roles(aws), *_associations(aws), *_endpoints(aws), *making, *_never(aws)]
     return {"Version": VERSION, "Statement": statements}
 

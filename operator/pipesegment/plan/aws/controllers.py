@@ -5,8 +5,9 @@ sessions everything, one of a segment that is held back only narrows, one that i
 are to the API server; when and in which order AWS hears of it is the controller's to decide (docs/adr/0056).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.iam.backends import CONTROLLERS, owns
-from pipesegment.compile.iam.controlled import Backend, Held
+from pipesegment.compile.iam.controlled import Backend, Held, document
 from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.values import Role
 from pipesegment.findings import Finding
@@ -22,6 +23,7 @@ from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.rights import Rights, common
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Moment
 from pipesegment.plan.changes import Action, Change, ChangeSet, Why, is_ours, plan
+from pipesegment.plan.diff import differences
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.sequence import Sequence, Step, Verb, Wave
 
@@ -46,6 +48,7 @@ class Arranged:
     sequences: tuple[Sequence, ...]
     findings: tuple[Finding, ...] = ()
     withheld: tuple[ObjectID, ...] = ()
+    cuts: Mapping[str, revocation.Standing] = field(default_factory=dict)  # role -> what cuts its sessions now
 
 
 @dataclass(slots=True)
@@ -55,7 +58,15 @@ class _Target:
     objects: list[Object] = field(default_factory=list)
     withheld: list[ObjectID] = field(default_factory=list)
     untouched: set[ObjectID] = field(default_factory=set)
-    cuts: dict[str, str] = field(default_factory=dict)  # role -> the moment before which sessions are cut
+    cuts: dict[str, revocation.Standing] = field(default_factory=dict)  # role -> what cuts its sessions now
+    owed: Mapping[str, revocation.Standing] = field(default_factory=dict)
+    stripped: dict[ObjectID, Object] = field(default_factory=dict)  # roles that go, without rights
+    stuck: set[str] = field(default_factory=set)  # stages that are given nothing
+    absent: frozenset[ObjectID] = frozenset()
+
+    def gives(self, moment: Moment, stage: str) -> bool:
+        """Tell whether a stage may have more than it has."""
+        return moment.widens and stage not in self.stuck
 
 
 def arrange(
@@ -66,23 +77,51 @@ def arrange(
     deletes: bool,
     inventory: tuple[Entry, ...] = (),
     paths: Mapping[str, str] | None = None,
+    absent: Collection[ObjectID] = (),
+    owed: Mapping[str, revocation.Standing] | None = None,
 ) -> Arranged:
-    """Compare what should be with what is; `live` are whole objects, whosever they are. `deletes`: roles go with their objects."""
+    """Compare what should be with what is; `live` are whole objects, whosever they are. `deletes`: roles go with their objects.
+
+    `absent` cannot be written for now, for their kinds are not installed. Whatever keeps a stage from being given
+    something, it still loses what it should not have. `owed` are cuts that were refused when rights were taken already.
+    """
     recorded = {entry.id: entry.uid for entry in inventory}
     ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
-    target = _Target()
+    target = _Target(owed=owed or {}, absent=frozenset(absent))
+    target.stuck |= {_stage(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
+    # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
+    names_of = {ObjectID.of(o): o for o in (*desired.objects, *companions(desired))}
+    taken = {
+        t: o for t, o in names_of.items() if t in live and not is_ours(Live.of(live[t]), desired, recorded.get(t, ""))
+    }
+    target.stuck |= set(map(_stage, taken.values()))
     for name, backend in CONTROLLERS.items():
         wanted = [obj for obj in desired.objects if owns(name, obj)]
         there = [obj for obj in ours.values() if owns(name, obj)]
         _roles(target, backend, wanted, there, moment, deletes=deletes)
         _others(target, backend, wanted, there, moment)
-    seen = {t: Live.of(o) for t, o in live.items() if t not in target.untouched}
+    planned = set(map(ObjectID.of, target.objects))
+    target.objects += [obj for t, obj in taken.items() if t not in planned]
+    seen = {t: Live.of(o) for t, o in live.items() if t not in target.untouched - taken.keys()}
     now = Desired(desired.segment, desired.uid, tuple(target.objects))
     changes = plan(now, seen, inventory)
-    steps = sorted(_steps(changes, target.cuts), key=lambda step: (step.change.stage, step.wave, step.id))
+    steps = sorted(_steps(changes, target), key=lambda step: (step.change.stage, step.wave, step.id))
     sequences = tuple(Sequence(tuple(some)) for _, some in groupby(steps, key=lambda step: step.change.stage))
     told = tuple(_foreign(change, paths or {}) for change in changes.of(Action.CONFLICT))
-    return Arranged(changes, sequences, told, tuple(sorted(target.withheld)))
+    return Arranged(changes, sequences, told, tuple(sorted(target.withheld)), target.cuts)
+
+
+def companions(desired: Desired) -> tuple[Object, ...]:
+    """Give the objects that a cut of sessions would need beside what is desired: nobody else may hold their names."""
+    declared = {ObjectID.of(obj) for obj in desired.objects}
+    cut = revocation.document(datetime.fromtimestamp(0, UTC), "")
+    found = [
+        obj
+        for backend in CONTROLLERS.values()
+        for held in backend.roles(desired.objects).values()
+        for obj in backend.role(replace(held, revoked=cut), retained=True)
+    ]
+    return tuple(obj for obj in found if ObjectID.of(obj) not in declared)
 
 
 def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) -> ChangeSet:
@@ -109,12 +148,12 @@ def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) 
 def narrowed(live: Role, desired: Role) -> Role:
     """Give what a role of a segment that is held back should be: what old and new both allow, and nothing new."""
     inline = {}
-    for name, document in live.inline.items():
+    for name, before in live.inline.items():
         wanted = desired.inline.get(name)
         if wanted is None:
             continue
-        loses = Rights.written([document]).loses(Rights.written([wanted]))
-        both = common(document, wanted) if loses else document
+        loses = Rights.written([before]).loses(Rights.written([wanted]))
+        both = common(before, wanted) if loses else before
         if both is not None:
             inline[name] = both
     managed = tuple(sorted(set(live.managed) & set(desired.managed)))
@@ -128,16 +167,20 @@ def _roles(
     for name in sorted({*want, *have}):
         held, found = want.get(name), have.get(name)
         declared = [obj for obj in wanted if backend.role_of(obj) == name]
+        gives = target.gives(moment, _stage(declared[0]) if declared else "")
         if found is None:
-            if moment.widens:
+            if gives:
                 target.objects += declared
             else:
                 target.withheld += map(ObjectID.of, declared)
             continue
         if held is None and deletes:
+            # Whatever becomes of the deletion, and when: the rights go first.
+            written = _write(target, backend, replace(found.role, inline={}, managed=()), found, moment, retained=False)
+            target.stripped |= {ObjectID.of(obj): obj for obj in written if obj["kind"] == names.CONTROLLED_ROLE}
             continue
         role = held.role if held is not None else replace(found.role, inline={}, managed=())
-        if not moment.widens:
+        if not gives:
             wished, role = role, narrowed(found.role, role)
             target.withheld += map(ObjectID.of, declared if role != wished else ())
         written = _write(target, backend, role, found, moment, retained=not deletes)
@@ -149,21 +192,33 @@ def _write(
 ) -> list[Object]:
     stands = revocation.read(found.revoked) if found.revoked is not None else None
     cut = revocation.standing(found.role, role, stands, moment.now)
+    late = target.owed.get(role.name)
+    if cut == stands and late is not None and not revocation.is_over(late[0], moment.now):
+        cut = late
     if cut is not None and cut != stands:
-        target.cuts[role.name] = revocation.written(cut[0])
-    document = revocation.document(*cut) if cut is not None else None
-    return backend.role(Held(role, document), retained=retained)
+        target.cuts[role.name] = cut
+    denial = revocation.document(*cut) if cut is not None else None
+    return backend.role(Held(role, denial), retained=retained)
 
 
 def _others(target: _Target, backend: Backend, wanted: list[Object], there: list[Object], moment: Moment) -> None:
     """Bind accounts, unless the segment is held back: then nobody is given a role, or another one."""
     for obj in wanted:
         if not backend.role_of(obj):
-            if moment.widens or _stands(obj, there):
+            free = target.gives(moment, _stage(obj)) and ObjectID.of(obj) not in target.absent
+            if free or _stands(obj, there):
                 target.objects.append(obj)
             else:
                 target.withheld.append(ObjectID.of(obj))
                 target.untouched.add(ObjectID.of(obj))
+
+
+def _stage(obj: Object) -> str:
+    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
+
+
+def _is_of_role(obj: Object) -> bool:
+    return any(owns(name, obj) and backend.role_of(obj) for name, backend in CONTROLLERS.items())
 
 
 def _stands(obj: Object, there: Iterable[Object]) -> bool:
@@ -176,35 +231,53 @@ def _is_ours(live: Live, desired: Desired, recorded: Mapping[ObjectID, str]) -> 
     return is_ours(live, desired, recorded.get(live.id, "")) and not live.deleting
 
 
-def _steps(changes: ChangeSet, cuts: Mapping[str, str]) -> Iterator[Step]:
-    # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
-    stuck = {change.stage for change in changes.of(Action.CONFLICT)}
+def _steps(changes: ChangeSet, target: _Target) -> Iterator[Step]:
     for change in changes.writes:
-        if change.desired is not None and change.stage in stuck:
-            continue
         delete, apply = _WAVES.get(change.id.kind, _LAST)
         if change.desired is None:
+            stripped, live = target.stripped.get(change.id), change.live.object if change.live else None
+            if stripped is not None and live is not None and differences(stripped, live):
+                details = _details(stripped, target)
+                yield Step(Wave.NARROW, "apply", change.id, change, stripped, False, change.uid, details=details)
             yield Step(delete, "delete", change.id, change, uid=change.uid)
             continue
-        for_whom = _cut_of(change.desired, cuts)
-        details = {SESSIONS_BEFORE: for_whom} if for_whom else {}
         # The denial of earlier sessions comes before anything else of a role.
-        wave = Wave.DENY if change.id.name.endswith(REVOKED.removeprefix("pipesegment")) else apply
+        denies = change.id.name.endswith(REVOKED.removeprefix("pipesegment"))
+        wave = Wave.DENY if denies else Wave.NARROW if _takes(change) else apply
         foreign = _foreign_policies(change)
         if foreign is not None:
             yield Step(Wave.DENY, "apply", change.id, change, foreign, final=False, uid=change.uid)
         verb: Verb = "create" if change.live is None else "apply"
-        yield Step(wave, verb, change.id, change, change.desired, uid=change.uid, details=details)
+        yield Step(
+            wave, verb, change.id, change, change.desired, uid=change.uid, details=_details(change.desired, target)
+        )
 
 
-def _cut_of(obj: Object, cuts: Mapping[str, str]) -> str:
+def _details(obj: Object, target: _Target) -> dict[str, str]:
     """Give the moment when this very object cuts sessions."""
+    cut = target.cuts.get(cut_by(obj))
+    return {SESSIONS_BEFORE: revocation.written(cut[0])} if cut is not None else {}
+
+
+def _takes(change: Change) -> bool:
+    """Tell whether an object that gives rights is one of less, or of others: one write, that does not wait for what gives."""
+    of_role = change.id.kind in _WAVES and change.id.kind != names.CONTROLLED_ROLE
+    if not of_role or change.live is None or change.live.object is None or change.desired is None:
+        return False
+    live, wanted = change.live.object.get("spec") or {}, change.desired["spec"]
+    before, after = live.get("forProvider") or {}, wanted.get("forProvider") or {}
+    if "policy" not in after or before.get("role") != after["role"]:
+        return True
+    return Rights.written([document(before.get("policy"))]).loses(Rights.written([document(after["policy"])]))
+
+
+def cut_by(obj: Object) -> str:
+    """Name the role whose sessions this very object cuts; '' for none."""
     spec = obj["spec"]
     if REVOKED in (spec.get("inlinePolicies") or {}):
-        return cuts.get(str(spec.get("name")), "")
-    given = spec.get("forProvider") or {}
+        return str(spec.get("name"))
     own = obj["metadata"]["annotations"].get("crossplane.io/external-name") == REVOKED
-    return cuts.get(str(given.get("role")), "") if own else ""
+    return str((spec.get("forProvider") or {}).get("role")) if own else ""
 
 
 def _foreign_policies(change: Change) -> dict[str, Any] | None:

@@ -16,9 +16,12 @@ _PARTS: Final = 3
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of one role, by its own id: a namesake made anew is another one. `turn` is the part that is next."""
+    """What was read of one role, and the role itself, as it was then: another id, or another trust, is news.
 
-    id: str
+    `turn` is the part that is next.
+    """
+
+    head: Found
     given: Given
     turn: int = 0
 
@@ -30,14 +33,16 @@ class Rights:
         self._read: dict[tuple[Place, str], _Read] = {}
 
     async def of(self, reader: Reader, place: Place, head: Found, *, at_rest: bool) -> Found:
-        """Give a role with its rights: as a whole, or (`at_rest`) with one part read anew. What differs has all read."""
+        """Give a role with its rights: as a whole, or (`at_rest`) with one part read anew. What differs has all read,
+        and a role whose trust, boundary, tags or id are others than before as well: whoever changed them may have given more.
+        """
         name = head.role.name
         known = self._read.get((place, name))
-        if at_rest and known is not None and known.id == head.id and await self._stands(reader, name, known):
+        if at_rest and known is not None and known.head == head and await self._stands(reader, name, known):
             known.turn = (known.turn + 1) % _PARTS
             return known.given.to(head)
         given = await reader.given(name)
-        self._read[place, name] = _Read(head.id, given)
+        self._read[place, name] = _Read(head, given)
         return given.to(head)
 
     def forget(self, place: Place, name: str) -> None:
