@@ -248,6 +248,24 @@ def to_stage(name: str, *ports: int, **more: Any) -> Object:
     return {"stage": {"name": name, **more}, "ports": [{"port": port} for port in ports]}
 
 
+def probed_pod(namespace: str, of: str, port: int) -> Object:
+    """A pod of a stage of segment `shop` that kubelet asks by HTTP."""
+    probe = {"httpGet": {"path": "/ready", "port": port}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": of,
+            "namespace": namespace,
+            "labels": {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": of},
+        },
+        "spec": {
+            "serviceAccountName": f"shop-{of}",
+            "containers": [{"name": "main", "image": "registry.example.com/x", "readinessProbe": probe}],
+        },
+    }
+
+
 def to_cidr(block: str, *ports: int) -> Object:
     """An entry of reaches or accepts that names addresses."""
     return {"cidr": {"block": block}, "ports": [{"port": port} for port in ports]}
