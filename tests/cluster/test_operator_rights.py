@@ -133,9 +133,7 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     linked = await namespace_of(api, "linked", annotations=denying)
     asking = to_stage("test", 8080) | {"http": [{"paths": ["/v1/*"]}]}
     await api.apply(segment("shop", linked, stage("build", asking), stage("test")))
-    await wait_list(
-        api, "v1", "ServiceAccount", linked, lambda found: any(o["metadata"]["name"] == "shop-test" for o in found)
-    )
+    await wait_served(api, "v1", "ServiceAccount", "shop-test", linked)
     await api.create(probed_pod(linked, "test", 8080))
     for version, kind in LINKERD_KINDS:
         await wait_list(api, version, kind, linked, bool)

@@ -98,11 +98,4 @@ MUTANTS: Final = (
         "if not methods)",
         "if methods or not methods)",
     ),
-    Mutant(
-        "what hangs on a route is a fence of its own",
-        "plan.fences",
-        "_target",
-        'Selector.of({"Server": server, linkerd.ROUTE: target.get("name", "")})',
-        'Selector.of({linkerd.ROUTE: target.get("name", "")})',
-    ),
 )

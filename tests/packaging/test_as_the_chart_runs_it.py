@@ -143,13 +143,7 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             linked = {"name": "ci-linked", "annotations": {"linkerd.io/inject": "enabled"}, "labels": {LABEL: "yes"}}
             await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": linked})
             await api.apply(LINKED, manager=ARGO)
-            await api.wait_list(
-                "v1",
-                "ServiceAccount",
-                "ci-linked",
-                until=lambda found: any(o["metadata"]["name"] == "shop-test" for o in found),
-                within=60,
-            )
+            await api.wait("v1", "ServiceAccount", "shop-test", "ci-linked", until=bool, within=60)
             await api.create(probed_pod("ci-linked", "test", 8080))
             for version, kind in LINKERD:
                 await api.wait_list(version, kind, "ci-linked", until=bool, within=60)
