@@ -88,6 +88,8 @@ CONTROLLERS_ANNOTATION: Final = f"{GROUP}/controllers"
 EXEMPT_ANNOTATION: Final = f"{GROUP}/exempt"
 #: The mesh's data plane, where the stage is in a mesh.
 MESH_ANNOTATION: Final = f"{GROUP}/mesh"
+#: On what hangs on a route of Linkerd's: the Server that the route is one of.
+SERVER_ANNOTATION: Final = f"{GROUP}/server"
 
 #: What the names of the chart's admission policies begin with, as long as the release says nothing else.
 ADMISSION: Final = "pipesegment"

@@ -101,6 +101,7 @@ _PATHS = {
     "Sidecar": ("/apis/networking.istio.io/v1", "sidecars"),
     "CiliumNetworkPolicy": ("/apis/cilium.io/v2", "ciliumnetworkpolicies"),
     "Server": ("/apis/policy.linkerd.io/v1beta3", "servers"),
+    "HTTPRoute": ("/apis/policy.linkerd.io/v1beta3", "httproutes"),
     "ServerAuthorization": ("/apis/policy.linkerd.io/v1beta1", "serverauthorizations"),
     "policy.linkerd.io/AuthorizationPolicy": ("/apis/policy.linkerd.io/v1alpha1", "authorizationpolicies"),
     "ValidatingAdmissionPolicyBinding": (

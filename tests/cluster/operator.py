@@ -44,6 +44,8 @@ LINKERD_KINDS = (
     ("policy.linkerd.io/v1beta3", "Server"),
     ("policy.linkerd.io/v1alpha1", "AuthorizationPolicy"),
     ("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication"),
+    ("policy.linkerd.io/v1beta3", "HTTPRoute"),
+    ("policy.linkerd.io/v1alpha1", "NetworkAuthentication"),
 )
 _RIGHTS = {"Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
@@ -244,6 +246,24 @@ def stage(name: str, *reaches: Object, accepts: Iterable[Object] = (), **more: A
 def to_stage(name: str, *ports: int, **more: Any) -> Object:
     """An entry of reaches or accepts that names a stage."""
     return {"stage": {"name": name, **more}, "ports": [{"port": port} for port in ports]}
+
+
+def probed_pod(namespace: str, of: str, port: int) -> Object:
+    """A pod of a stage of segment `shop` that kubelet asks by HTTP."""
+    probe = {"httpGet": {"path": "/ready", "port": port}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": of,
+            "namespace": namespace,
+            "labels": {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": of},
+        },
+        "spec": {
+            "serviceAccountName": f"shop-{of}",
+            "containers": [{"name": "main", "image": "registry.example.com/x", "readinessProbe": probe}],
+        },
+    }
 
 
 def to_cidr(block: str, *ports: int) -> Object:

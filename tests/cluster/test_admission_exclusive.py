@@ -48,6 +48,11 @@ def server(namespace: str = "ci-own-linkerd", **spec: Any) -> Request:
     return create(mesh("Server", namespace, "policy.linkerd.io/v1beta3", {"port": 8080} | spec))
 
 
+def route(server: str) -> Request:
+    spec = {"parentRefs": [{"group": "policy.linkerd.io", "kind": "Server", "name": server}]}
+    return create(mesh("HTTPRoute", "ci-own-linkerd", "policy.linkerd.io/v1beta3", spec))
+
+
 def linkerd(kind: str, name: str) -> Request:
     target = {"targetRef": {"group": "policy.linkerd.io", "kind": kind, "name": name}, "requiredAuthenticationRefs": []}
     return create(mesh("AuthorizationPolicy", "ci-own-linkerd", "policy.linkerd.io/v1alpha1", target))
@@ -167,6 +172,10 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
     "leave for the whole namespace": ("alice", linkerd("Namespace", "ci-own-linkerd"), DENY),
     "leave at a stage's Server": ("alice", linkerd("Server", "shop-build-port-8080"), DENY),
     "leave at a Server of one's own": ("alice", linkerd("Server", "web"), "Allow"),
+    "leave at a route of a stage's Server": ("alice", linkerd("HTTPRoute", "shop-build-port-8080-http-1"), DENY),
+    "leave at a route of one's own": ("alice", linkerd("HTTPRoute", "web"), "Allow"),
+    "a route at a stage's Server": ("alice", route("shop-build-port-8080"), DENY),
+    "a route at a Server of one's own": ("alice", route("web"), "Allow"),
     "a ServerAuthorization at a stage's Server": ("alice", server_authorization(name="shop-build-port-8080"), DENY),
     "a ServerAuthorization by labels": ("alice", server_authorization(selector={"matchLabels": {"a": "b"}}), DENY),
     "a ServerAuthorization at a Server of one's own": ("alice", server_authorization(name="web"), "Allow"),

@@ -50,9 +50,8 @@ async def test_what_we_compile_is_taken_as_it_is(linkerd_crds, istio_crds, names
         stored = await api.create({**policy, "metadata": metadata})
         assert stored["spec"] == policy["spec"], case
         made.add(policy["kind"])
-    expected = (
-        {"Server", "AuthorizationPolicy", "MeshTLSAuthentication"} if group == GROUPS[0] else {"AuthorizationPolicy"}
-    )
+    linkerd = {"Server", "HTTPRoute", "MeshTLSAuthentication", "NetworkAuthentication"}
+    expected = {"AuthorizationPolicy", *(linkerd if group == GROUPS[0] else ())}
     assert expected <= made
 
 

@@ -25,6 +25,7 @@ from tests.cluster.operator import (
     install,
     install_crds,
     owned,
+    probed_pod,
     rights,
     segment,
     segment_class,
@@ -130,7 +131,10 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
     )
     denying = {"linkerd.io/inject": "enabled", "config.linkerd.io/default-inbound-policy": "deny"}
     linked = await namespace_of(api, "linked", annotations=denying)
-    await api.apply(segment("shop", linked, stage("build", to_stage("test", 8080)), stage("test")))
+    asking = to_stage("test", 8080) | {"http": [{"paths": ["/v1/*"]}]}
+    await api.apply(segment("shop", linked, stage("build", asking), stage("test")))
+    await wait_served(api, "v1", "ServiceAccount", "shop-test", linked)
+    await api.create(probed_pod(linked, "test", 8080))
     for version, kind in LINKERD_KINDS:
         await wait_list(api, version, kind, linked, bool)
     namespace = await namespace_of(api, "rights")

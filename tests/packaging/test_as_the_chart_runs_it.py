@@ -24,6 +24,7 @@ from tests.cluster.operator import (
     Record,
     condition,
     install,
+    probed_pod,
     rights,
     segment,
     segment_class,
@@ -53,9 +54,12 @@ LINKERD = [
     ("policy.linkerd.io/v1beta3", "Server"),
     ("policy.linkerd.io/v1alpha1", "AuthorizationPolicy"),
     ("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication"),
+    ("policy.linkerd.io/v1beta3", "HTTPRoute"),
+    ("policy.linkerd.io/v1alpha1", "NetworkAuthentication"),
 ]
 #: In a namespace that says that it is in Linkerd.
-LINKED = segment("shop", "ci-linked", stage("build", to_stage("test", 8080)), stage("test"))
+ASKING = to_stage("test", 8080) | {"http": [{"paths": ["/v1/*"]}]}
+LINKED = segment("shop", "ci-linked", stage("build", ASKING), stage("test"))
 #: Verbs that the authorizer asks for without a request of their own: an apply that makes an object needs `create`.
 MADE = 201
 
@@ -139,6 +143,8 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             linked = {"name": "ci-linked", "annotations": {"linkerd.io/inject": "enabled"}, "labels": {LABEL: "yes"}}
             await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": linked})
             await api.apply(LINKED, manager=ARGO)
+            await api.wait("v1", "ServiceAccount", "shop-test", "ci-linked", until=bool, within=60)
+            await api.create(probed_pod("ci-linked", "test", 8080))
             for version, kind in LINKERD:
                 await api.wait_list(version, kind, "ci-linked", until=bool, within=60)
             rails = {"roleRefs": [LISTED]}

@@ -43,6 +43,8 @@ CLUSTER = {
     ("policy.linkerd.io", "servers"): WRITE,
     ("policy.linkerd.io", "authorizationpolicies"): WRITE,
     ("policy.linkerd.io", "meshtlsauthentications"): WRITE,
+    ("policy.linkerd.io", "httproutes"): WRITE,
+    ("policy.linkerd.io", "networkauthentications"): WRITE,
     ("cilium.io", "ciliumnetworkpolicies"): WRITE,
     ("vpcresources.k8s.aws", "securitygrouppolicies"): WRITE,
     ("events.k8s.io", "events"): {"create"},

@@ -415,6 +415,16 @@ def ambient_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     return objects
 
 
+https = st.lists(
+    st.sampled_from(
+        ({"methods": ["GET"]}, {"paths": ["/v1/*", "/"]}, {"methods": ["GET", "PUT"], "paths": ["/v1/a*"]})
+    ),
+    min_size=1,
+    max_size=2,
+    unique_by=str,
+)
+
+
 @st.composite
 def linkerd_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Draw a world in Linkerd: the pipelines' pods have its sidecar, now and then the application's too.
@@ -432,9 +442,14 @@ def linkerd_worlds(draw: st.DrawFn) -> list[dict[str, Any]]:
                 meta["annotations"]["config.linkerd.io/default-inbound-policy"] = "deny"
         if obj["kind"] == "Pod" and meta["namespace"] in inside:
             obj["spec"]["containers"].append({"name": "linkerd-proxy"})
+            if draw(st.booleans()):
+                obj["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"path": "/ready", "port": 8080}}
         for stage in obj["spec"]["stages"] if obj["kind"] == "PipelineSegment" else ():
             if draw(st.integers(0, 7)) == 0:
                 stage["mesh"] = "None"
+            for entry in (*stage["reaches"], *stage["accepts"]):
+                if "stage" in entry and draw(st.integers(0, 2)) == 0:
+                    entry["http"] = draw(https)
     labels = {"linkerd.io/control-plane-component": "destination"}
     objects.append(pod("linkerd", "linkerd-destination", labels, "10.0.8.2"))
     crd = {"kind": "CustomResourceDefinition", "metadata": {"name": "servers.policy.linkerd.io"}}

@@ -5,7 +5,7 @@ neither of them uses.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
+from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import DEFAULT_POLICY, AddressEnd, End, live
 from pipesegment.evaluate.world import World
 from pipesegment.facts.parse import snapshot
@@ -24,6 +25,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
+from pipesegment.reach.question import Request
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
 from tests.properties import tunnel_worlds
@@ -75,8 +77,9 @@ def disagreements(
     exactly: bool = True,
     outside: Mapping[str, AddressEnd] = {},
     now: datetime | None = None,
+    requests: Sequence[Http] = (),
 ) -> list[str]:
-    """Ask both about every pair of ends at every port; unless `exactly`, only what is open beyond the declaration counts.
+    """Ask both about every pair of ends at every port, and about `requests` there; unless `exactly`, only what is open beyond the declaration counts.
 
     A way into an isolated namespace that nobody granted counts as declared by contract, and stays closed.
     """
@@ -99,6 +102,11 @@ def disagreements(
                 missing = declared.allowed and not (enforced.enforced and enforced.certain) and not declared.ungranted
                 if (enforced.enforced and not declared.allowed) or (missing and exactly):
                     found.append(f"{source} → {destination} {port}: {declared} but {enforced.because}")
+                for http in requests if enforced.enforced and port.protocol == "TCP" else ():
+                    asked = declaration.judge(source, destination, port, Request(*http))
+                    got = world.judge(source, destination, port, http)
+                    if got.enforced and not asked.allowed:
+                        found.append(f"{source} → {destination} {port} {http}: {asked} but {got.because}")
     return found
 
 
@@ -221,6 +229,10 @@ def test_objects_allow_no_more_than_declared_in_the_ambient_mesh() -> None:
     assert coarse[True], "no world had captured pods that nothing guards"
 
 
+#: What kubelet asks is for everybody, and not asked here.
+REQUESTS = (Http("GET", "/"), Http("PUT", "/v1/a"), Http("POST", "/v1/b"), Http("PUT", "/v1"))
+
+
 def test_objects_allow_no_more_than_declared_in_linkerd() -> None:
     """But towards pods whose default lets in more than nothing, where one port carries every other: that is told.
 
@@ -234,7 +246,7 @@ def test_objects_allow_no_more_than_declared_in_linkerd() -> None:
     @example(raw=tunnel_worlds.unguarded(linkerd=True))
     @example(raw=tunnel_worlds.two_ports_of_one_namespace(linkerd=True))
     def no_wider(raw: list[Object]) -> None:
-        found = disagreements(raw, met, exactly=False)
+        found = disagreements(raw, met, exactly=False, requests=REQUESTS)
         if not found:
             return
         snap = snapshot(raw)

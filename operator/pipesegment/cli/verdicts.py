@@ -19,7 +19,7 @@ from pipesegment.reach.graph import Reach
 _JUDGED: Final = frozenset(
     {
         *("NetworkPolicy", "AuthorizationPolicy", "PeerAuthentication"),
-        *("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"),
+        *("Server", "HTTPRoute", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"),
     }
 )
 #: The kinds of facts and documents that select pods.

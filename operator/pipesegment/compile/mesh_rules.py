@@ -54,7 +54,7 @@ def problem(stage: StageReach, edge: Edge, network: Network = Network.NETWORK_PO
         if found:
             return found
     if mesh is Mesh.LINKERD and guarded:
-        found = linkerd_problem(edge, receiver)
+        found = linkerd_problem(stage, edge, receiver)
         if found:
             return found
     # What travels under the mesh's mutual TLS no proxy of the network can read.

@@ -16,16 +16,23 @@ common errors 'Network Policy', 'Proxy configuration'):
 - Meshed pods call each other at 4143, whatever port is called (common errors); older ones at the port itself. Both are asked.
 - Some ports pass the sidecar by. (proxy configuration: `skip-inbound-ports`, and its own)
 
-Policies that hang on routes restrict within what is judged here, and are passed over; ServerAuthorizations authorize whomever
-they like, as far as is judged here: both only ever make more of what passes.
+- Of a Server's HTTPRoutes a request is the one's that fits it best, by the length of what fits of the path, then by whether the
+  method is named; one that fits none is refused. It is authorized by what hangs on that route, or on the Server. Bytes have no
+  routes. (§ HTTPRoute; linkerd2-proxy, crate linkerd-http-route)
+
+Where more than one route fits equally, or a route asks for more than path and method, any of them may be it. Without routes
+Linkerd lets everybody make the requests of kubelet's probes: pods are asked for what is not that. ServerAuthorizations
+authorize whomever they like, as far as is judged here: that only ever makes more of what passes.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, Final
 
+from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import Address, PodEnd, Port
 from pipesegment.evaluate.verdict import Verdict
 from pipesegment.facts.selectors import Selector
@@ -70,11 +77,30 @@ class _Server:
         return self.namespace == pod.namespace and self.pods.matches(pod.labels) and self.port in {port, *named}
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    name: str
+    namespace: str
+    servers: frozenset[str]
+    matches: tuple[Raw, ...]
+    hosts: bool
+
+    def fits(self, http: Http) -> Iterator[tuple[tuple[int, bool], bool]]:
+        """Tell how well it fits a request, each way that it does: the better the more, and whether that is certain."""
+        for match in self.matches:
+            method = match.get("method")
+            length = _length(match.get("path") or {}, http.path)
+            if length is not None and method in {None, http.method}:
+                certain = not (self.hosts or match.get("headers") or match.get("queryParams"))
+                yield (length, method is not None), certain
+
+
 class Linkerd:
     """Linkerd's policies, read once and asked often. Takes plain objects; other kinds are passed over."""
 
     def __init__(self, objects: Iterable[Raw]) -> None:
         self._servers: list[_Server] = []
+        self._routes: list[_Route] = []
         self._policies: list[Raw] = []
         self._open: dict[str, list[tuple[Raw, str]]] = defaultdict(list)
         self._authentications: dict[tuple[str, str, str], _Test] = {}
@@ -90,6 +116,11 @@ class Linkerd:
             self._servers.append(
                 _Server(name, namespace, pods, spec.get("port", 0), spec.get("accessPolicy") or "deny")
             )
+        elif kind == "HTTPRoute":
+            parents = frozenset(p["name"] for p in spec.get("parentRefs") or () if p.get("kind") == "Server")
+            every: tuple[Raw, ...] = ({},)
+            matches = tuple(match for rule in spec.get("rules") or () for match in rule.get("matches") or every)
+            self._routes.append(_Route(name, namespace, parents, matches, bool(spec.get("hostnames"))))
         elif kind == "AuthorizationPolicy":
             self._policies.append(obj)
         elif kind == "ServerAuthorization":
@@ -99,8 +130,8 @@ class Linkerd:
         elif kind == "NetworkAuthentication":
             self._authentications[kind, namespace, name] = _network(spec)
 
-    def verdict(self, pod: PodEnd, port: int, caller: Caller) -> Verdict:
-        """Judge a call at a pod's sidecar."""
+    def verdict(self, pod: PodEnd, port: int, caller: Caller, http: Http | None = None) -> Verdict:
+        """Judge a call at a pod's sidecar, or one HTTP request; without `http` any request that passes will do."""
         if port in _PASSED_BY:
             return Verdict(True, f"Linkerd passes port {port} by")
         servers = [server for server in self._servers if server.is_at(pod, port)]
@@ -108,7 +139,11 @@ class Linkerd:
             return _by_default(pod.linkerd, caller, f"the default of {pod} ({pod.linkerd})")
         for server in servers:
             name = f"Server {server.namespace}/{server.name}"
-            by = self._authorized(server, caller)
+            own = [r for r in self._routes if r.namespace == server.namespace and server.name in r.servers]
+            routes = own if http is None else _found(own, http)
+            if own and not routes:
+                continue
+            by = self._authorized(server, routes, caller)
             if by:
                 return Verdict(True, f"authorized at {name} by {by}")
             found = _by_default(server.access, caller, f"accessPolicy {server.access} of {name}")
@@ -118,14 +153,14 @@ class Linkerd:
             False, f"nothing authorizes it at {', '.join(f'Server {s.namespace}/{s.name}' for s in servers)}"
         )
 
-    def _authorized(self, server: _Server, caller: Caller) -> str:
-        """Name what authorizes a caller at a Server; '' when nothing does."""
+    def _authorized(self, server: _Server, routes: Iterable[_Route], caller: Caller) -> str:
+        """Name what authorizes a caller at a Server, or at some of its routes; '' when nothing does."""
+        meant = {("Server", server.name), ("Namespace", server.namespace), *(("HTTPRoute", r.name) for r in routes)}
         for policy in self._policies:
             meta, spec = policy["metadata"], policy.get("spec") or {}
             namespace = meta.get("namespace") or "default"
             target = spec.get("targetRef") or {}
-            meant = (target.get("kind"), target.get("name")) in {("Server", server.name), ("Namespace", namespace)}
-            if namespace != server.namespace or not meant:
+            if namespace != server.namespace or (target.get("kind"), target.get("name")) not in meant:
                 continue
             tests = [self._test(ref, namespace) for ref in spec.get("requiredAuthenticationRefs") or ()]
             if all(test is not None and test(caller) for test in tests):
@@ -140,6 +175,27 @@ class Linkerd:
         if kind in {"ServiceAccount", "Namespace"}:
             return _referred([ref], namespace)
         return self._authentications.get((kind, where, name))
+
+
+def _found(routes: Iterable[_Route], http: Http) -> list[_Route]:
+    """Give the routes that a request may be one of."""
+    fits = [(route, *fit) for route in routes for fit in route.fits(http)]
+    best = max((rank for _, rank, certain in fits if certain), default=(0, False))
+    return [route for route, rank, _ in fits if rank >= best]
+
+
+def _length(match: Raw, path: str) -> int | None:
+    """Measure how much of a path fits; None where it does not."""
+    kind, value = match.get("type") or "PathPrefix", match.get("value") or "/"
+    if kind == "Exact":
+        return len(value) if value == path else None
+    if kind == "RegularExpression":
+        return len(path) if re.fullmatch(value, path) else None
+    if value == "/":
+        return 1
+    stem = value.rstrip("/")
+    rest = path.rstrip("/").removeprefix(stem) if path.startswith(stem) else None
+    return len(stem) if rest is not None and (not rest or rest.startswith("/")) else None
 
 
 def _by_default(policy: str, caller: Caller, because: str) -> Verdict:

@@ -82,7 +82,7 @@ class World:
             if destination.ambient:
                 return self._through(source, destination, port, http)
             if destination.linkerd:
-                return self._at_linkerd(source, destination, port)
+                return self._at_linkerd(source, destination, port, http)
         wide = self._wide.verdict(source, destination, port)
         if not wide.allowed:
             return Judged(source, destination, port, False, wide.because)
@@ -138,7 +138,7 @@ class World:
                 return Judged(source, destination, port, True, "; ".join(reasons), certain=certain)
         return Judged(source, destination, port, False, refusals[0])
 
-    def _at_linkerd(self, source: End, destination: PodEnd, port: Port) -> Judged:
+    def _at_linkerd(self, source: End, destination: PodEnd, port: Port, http: Http | None) -> Judged:
         """Judge the ways to a pod with Linkerd's sidecar: from one to the other at its own port or the called one, or bare."""
         identity = None
         if isinstance(source, PodEnd) and source.linkerd:
@@ -150,7 +150,7 @@ class World:
             wide = self._wide.verdict(source, destination, at)
             found = wide
             for ip in dict.fromkeys(a for a, _ in routes(source, destination)) if wide.allowed else ():
-                found = self._linkerd.verdict(destination, port.number, Caller(who, ip))
+                found = self._linkerd.verdict(destination, port.number, Caller(who, ip), http)
                 if found.allowed:
                     narrow = self._narrow.verdict(source, destination, at)
                     because = f"{(narrow if narrow.allowed else wide).because}; {found.because}"

@@ -49,7 +49,9 @@ _GROUPS: Final[Mapping[str, str]] = {
     "Sidecar": "networking.istio.io",
     "DaemonSet": "apps",
     "ConfigMap": "",
-    **dict.fromkeys(("Server", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD),
+    **dict.fromkeys(
+        ("Server", "HTTPRoute", "MeshTLSAuthentication", "NetworkAuthentication", "ServerAuthorization"), _LINKERD
+    ),
     **dict.fromkeys(("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"), "rbac.authorization.k8s.io"),
     **dict.fromkeys(("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"), "admissionregistration.k8s.io"),
     "CiliumNetworkPolicy": "cilium.io",
@@ -150,10 +152,12 @@ _PEERS: Final = [
     }
 ]
 _POLICY_PORTS: Final = [{"protocol": PROTOCOL, "port": PORT_OR_NAME, "endPort": PORT}]
+_PROBE: Final = {"httpGet": {"path": TEXT, "port": PORT_OR_NAME, "scheme": TEXT}}
 _CONTAINERS: Final = [
     {
         **dict.fromkeys(("name", "restartPolicy"), TEXT),
         "ports": [{"name": TEXT, "containerPort": Must(PORT), "protocol": PROTOCOL}],
+        **dict.fromkeys(("startupProbe", "readinessProbe", "livenessProbe"), _PROBE),
     }
 ]
 #: What a Cilium policy is about; its rules are read by whoever judges them.
@@ -180,6 +184,12 @@ _NAMED: Final = dict.fromkeys(("group", "kind", "name", "namespace"), TEXT)
 _LINKERD_FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
     "Server": {"spec": {"podSelector": _SELECTOR, "port": PORT_OR_NAME, "accessPolicy": TEXT}},
     "AuthorizationPolicy": {"spec": {"targetRef": _NAMED, "requiredAuthenticationRefs": [_NAMED]}},
+    "HTTPRoute": {
+        "spec": {
+            "parentRefs": [_NAMED],
+            "rules": [{"matches": [{"path": {"type": TEXT, "value": TEXT}, "method": TEXT}]}],
+        }
+    },
     "MeshTLSAuthentication": {"spec": {"identities": [TEXT], "identityRefs": [_NAMED]}},
     "NetworkAuthentication": {"spec": {"networks": [{"cidr": Must(BLOCK), "except": [BLOCK]}]}},
     "ServerAuthorization": {"spec": {"server": {"name": TEXT, "selector": _SELECTOR}}},

@@ -60,7 +60,8 @@ class Foreign:
 
     `namespace` is '' for cluster-scoped kinds. `opens`: it may let through what nothing else does. `modes` are a
     PeerAuthentication's, by what they hold for: `mtls` or `portLevelMtls[8080]`. `targets` are what an AuthorizationPolicy
-    hangs on instead of selecting pods, as (kind, name): Services and Gateways of its own namespace, or Linkerd's Servers.
+    hangs on instead of selecting pods, as (kind, name): Services and Gateways of its own namespace, or Linkerd's Servers
+    and routes; of a route, its parents.
     """
 
     kind: str
@@ -163,10 +164,17 @@ def _sidecar(obj: Raw) -> Foreign:
 
 
 def _linkerd_policy(obj: Raw) -> Foreign:
-    """Read one of Linkerd's AuthorizationPolicies: what it hangs on is a Server, or its own namespace."""
+    """Read one of Linkerd's AuthorizationPolicies: what it hangs on is a Server, a route of one, or its own namespace."""
     target = (obj.get("spec") or {}).get("targetRef") or {}
     found = _foreign(obj, (), opens=True)
     return replace(found, targets=((str(target.get("kind", "")), str(target.get("name", ""))),))
+
+
+def _route(obj: Raw) -> Foreign:
+    """Read an HTTPRoute: at a Server, its requests are for those whom somebody authorizes at it."""
+    parents = (obj.get("spec") or {}).get("parentRefs") or ()
+    targets = tuple((str(p.get("kind", "")), str(p.get("name", ""))) for p in parents)
+    return replace(_foreign(obj, (), opens=True), targets=targets)
 
 
 def _server_authorization(obj: Raw) -> Foreign:
@@ -223,6 +231,7 @@ ISTIO_SIDECAR: Final = "networking.istio.io/Sidecar"
 LINKERD_AUTHORIZATION: Final = "policy.linkerd.io/AuthorizationPolicy"
 LINKERD_SERVER_AUTHORIZATION: Final = "policy.linkerd.io/ServerAuthorization"
 LINKERD_SERVER: Final = "policy.linkerd.io/Server"
+LINKERD_ROUTE: Final = "policy.linkerd.io/HTTPRoute"
 CILIUM_POLICY: Final = "cilium.io/CiliumNetworkPolicy"
 CILIUM_CLUSTERWIDE: Final = "cilium.io/CiliumClusterwideNetworkPolicy"
 #: Who reads the policies of each kind.
@@ -233,6 +242,7 @@ FOREIGN: Final[Mapping[str, Callable[[Raw], Foreign]]] = {
     LINKERD_AUTHORIZATION: _linkerd_policy,
     LINKERD_SERVER_AUTHORIZATION: _server_authorization,
     LINKERD_SERVER: _server,
+    LINKERD_ROUTE: _route,
     CILIUM_POLICY: _cilium,
     CILIUM_CLUSTERWIDE: _cilium,
 }

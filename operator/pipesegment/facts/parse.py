@@ -4,7 +4,7 @@ Used by the informers and by the command line alike. A field that the API server
 here (policyTypes, protocol, targetPort), so that YAML from a file means what it means in a cluster.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from sys import intern
 from types import MappingProxyType
 from typing import Any, Final, cast
@@ -108,8 +108,21 @@ def pod(obj: Raw) -> Pod:
         live=status.get("phase") not in _DONE,
         has_owner=bool((obj.get("metadata") or {}).get("ownerReferences")),
         containers=tuple(c.get("name", "") for c in serving),
+        probes=tuple(sorted({found for c in serving for found in _probes(c)})),
         node=intern(spec.get("nodeName") or ""),
     )
+
+
+def _probes(container: Raw) -> Iterator[tuple[int, str]]:
+    """Give what kubelet asks a container in plain HTTP; what names a port that the container has not fails anyhow."""
+    for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+        found = (container.get(kind) or {}).get("httpGet")
+        if not found or found.get("scheme") == "HTTPS":
+            continue
+        numbers = {p.get("name"): p["containerPort"] for p in container.get("ports") or ()}
+        port = numbers.get(found.get("port"), found.get("port"))
+        if isinstance(port, int):
+            yield port, "/" + str(found.get("path") or "").partition("?")[0].removeprefix("/")
 
 
 def service(obj: Raw) -> Service:

@@ -87,6 +87,7 @@ class Pod:
     live: bool
     has_owner: bool
     containers: tuple[str, ...]  # native sidecars among them
+    probes: tuple[tuple[int, str], ...] = ()  # by HTTP: port and path
     node: str = field(default="", compare=False)  # that it is placed is no news: its address is
 
 

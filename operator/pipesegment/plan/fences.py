@@ -3,7 +3,7 @@
 A connection passes one pod on each plane: the caller's egress, the callee's ingress, the callee's mesh policies, the
 callee's mutual TLS; on its way through a waypoint also the policies of the Service that it calls, which stands for a pod
 there. In Linkerd a Server stands for the pods at one of their ports: it isolates them, and its AuthorizationPolicies let
-callers through, one each. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
+callers through, one each, everywhere or at one of its routes. On every plane a pod that no fence selects is open, and one that some fence selects is open exactly
 for what any of them lets through. Objects that isolate nobody (a dry-run policy, a permissive mTLS mode) are no fences.
 Istio's DENY policies would turn all of this around: `order` keeps them apart.
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from pipesegment import names
 from pipesegment.compile import linkerd
 from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
@@ -114,7 +115,7 @@ def fence(obj: Object | None, words: Words) -> Fence | None:
         case linkerd.POLICY if is_whole(obj):
             caller = words.number(Text(str(spec.get("requiredAuthenticationRefs"))))
             rule = Rule(spec, (caller,), (words.number(ANYTHING),), _KEYS[Plane.SERVER])
-            return Fence(namespace, _server((spec.get("targetRef") or {}).get("name", "")), {Plane.SERVER: (rule,)})
+            return Fence(namespace, _target(obj), {Plane.SERVER: (rule,)})
         case "AuthorizationPolicy" if _restricts(obj, spec):
             rules = tuple(_mesh_rule(raw, words) for raw in spec.get("rules") or ())
             if spec.get("targetRefs"):
@@ -252,6 +253,15 @@ def _workloads(spec: Mapping[str, Any]) -> Selector:
 
 def _server(name: str) -> Selector:
     return Selector.of({"Server": name})
+
+
+def _target(policy: Object) -> Selector:
+    """Read what one of Linkerd's policies hangs on: a Server, or of what comes there the requests of a route."""
+    target = policy["spec"].get("targetRef") or {}
+    if target.get("kind") != linkerd.ROUTE:
+        return _server(target.get("name", ""))
+    server = (policy["metadata"].get("annotations") or {}).get(names.SERVER_ANNOTATION, "")
+    return Selector.of({"Server": server, linkerd.ROUTE: target.get("name", "")})
 
 
 def _called(targets: Sequence[Mapping[str, Any]]) -> Selector:

@@ -59,7 +59,7 @@ from pipesegment.plan.terms import Words
 
 #: What says who somebody is, or what somebody is called: it opens nothing by itself, and is there before and after what
 #: does. A sidecar that knew nothing but names, and these not yet, would cut off what is open.
-_IDENTITY: Final = frozenset({"ServiceAccount", "MeshTLSAuthentication", "ServiceEntry"})
+_IDENTITY: Final = frozenset({"ServiceAccount", "MeshTLSAuthentication", "NetworkAuthentication", "ServiceEntry"})
 #: Kinds that give rights: taken away first, given last. Security groups are rights, too: pods keep those that they were
 #: scheduled with, so that no order of ours could make a fence of them (docs/adr/0054).
 _RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding", "SecurityGroupPolicy"})

@@ -252,6 +252,8 @@ class StageReach:
     fronts: tuple[Front, ...] = ()
     #: Ports of a stage in Linkerd that its Services declare as something else than HTTP.
     opaque: tuple[int, ...] = ()
+    #: What kubelet asks of a stage's pods in Linkerd by HTTP: (port, path).
+    probes: tuple[tuple[int, str], ...] = ()
     pods: int = 0
     wrong_account: int = 0
     wired: bool = False

@@ -194,6 +194,7 @@ def _stage(
         runner=_runner(scene, view),
         fronts=tunnels.fronts(scene, view),
         opaque=byte_ports(scene, view) if view.mesh is Mesh.LINKERD else (),
+        probes=tuple(sorted({p for pod in pods for p in pod.probes})) if view.mesh is Mesh.LINKERD else (),
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
         wired=unwired.is_wired(scene, view, pods),

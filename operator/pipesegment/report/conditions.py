@@ -32,7 +32,16 @@ _PARTS: Final[Mapping[ConditionType, frozenset[str]]] = {
     ConditionType.NETWORK_READY: frozenset({"NetworkPolicy", "CiliumNetworkPolicy", "SecurityGroupPolicy"}),
     ConditionType.IDENTITY_READY: frozenset({"ServiceAccount", "RoleBinding"}),
     ConditionType.MESH_READY: frozenset(
-        {"AuthorizationPolicy", "PeerAuthentication", "Sidecar", "ServiceEntry", "Server", "MeshTLSAuthentication"}
+        {
+            "AuthorizationPolicy",
+            "PeerAuthentication",
+            "Sidecar",
+            "ServiceEntry",
+            "Server",
+            "HTTPRoute",
+            "MeshTLSAuthentication",
+            "NetworkAuthentication",
+        }
     ),
 }
 _NOUNS: Final = {

@@ -90,6 +90,8 @@ ADMISSION_BINDING: Final = Kind(
 SERVER: Final = Kind("policy.linkerd.io/v1beta3", "Server", "servers")
 LINKERD_POLICY: Final = Kind("policy.linkerd.io/v1alpha1", "AuthorizationPolicy", "authorizationpolicies")
 MESH_TLS_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "MeshTLSAuthentication", "meshtlsauthentications")
+HTTP_ROUTE: Final = Kind("policy.linkerd.io/v1beta3", "HTTPRoute", "httproutes")
+NETWORK_AUTHENTICATION: Final = Kind("policy.linkerd.io/v1alpha1", "NetworkAuthentication", "networkauthentications")
 SERVER_AUTHORIZATION: Final = Kind("policy.linkerd.io/v1beta1", "ServerAuthorization", "serverauthorizations")
 CILIUM_NETWORK_POLICY: Final = Kind("cilium.io/v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
 SECURITY_GROUP_POLICY: Final = Kind("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy", "securitygrouppolicies")
@@ -128,13 +130,13 @@ APPROVAL: Final = _ours(names.APPROVAL)
 OWNED: Final = (
     *(NETWORK_POLICY, SERVICE_ACCOUNT, ROLE_BINDING, AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
     *(SERVICE_ENTRY, CILIUM_NETWORK_POLICY, SECURITY_GROUP_POLICY),
-    *(SERVER, LINKERD_POLICY, MESH_TLS_AUTHENTICATION),
+    *(SERVER, HTTP_ROUTE, LINKERD_POLICY, MESH_TLS_AUTHENTICATION, NETWORK_AUTHENTICATION),
 )
 
 #: Policies of others that may widen a stage, beside NetworkPolicies.
 FOREIGN: Final = (
     *(AUTHORIZATION_POLICY, PEER_AUTHENTICATION, SIDECAR),
-    *(SERVER, LINKERD_POLICY, SERVER_AUTHORIZATION),
+    *(SERVER, HTTP_ROUTE, LINKERD_POLICY, SERVER_AUTHORIZATION),
     *(CILIUM_NETWORK_POLICY, CILIUM_CLUSTERWIDE),
 )
 

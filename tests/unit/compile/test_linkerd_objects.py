@@ -119,7 +119,8 @@ def test_the_network_opens_the_port_between_sidecars_beside_what_is_declared():
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"http": (HttpRule(("GET",)),)}, "HttpNotEnforced"),
+        ({"http": (HttpRule(("GET",)),), "ports": (PortRange("TCP", 6379),)}, "HttpNotEnforced"),
+        ({"http": (HttpRule((), ("*/x",)),)}, "HttpNotEnforced"),
         ({"ports": (PortRange("TCP", "web"),)}, "NamedPort"),
         ({"ports": (PortRange("TCP", 1, 65),)}, "PortRange"),
         ({"ports": ()}, "PortRange"),

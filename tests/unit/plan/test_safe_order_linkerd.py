@@ -7,9 +7,10 @@ import pytest
 from pipesegment.compile.canonical import stamped
 from pipesegment.compile.desired import ObjectID
 from pipesegment.compile.segment import compile_segment
+from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import PodEnd, Port
 from pipesegment.evaluate.world import World
-from pipesegment.reach.graph import Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
+from pipesegment.reach.graph import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
 from tests.unit.compile import building
 from tests.unit.plan.scenes import SEGMENT, UID, Scene
 
@@ -26,7 +27,7 @@ def end(name: str) -> PodEnd:
 ENDS = {name: end(name) for name in (*CALLERS, "cache")}
 
 
-def made(*ways: tuple[str, int], mode: Mode = Mode.ENFORCE) -> list[dict[str, Any]]:
+def made(*ways: tuple[Any, ...], mode: Mode = Mode.ENFORCE) -> list[dict[str, Any]]:
     """Compile a stage that callers reach at ports; its objects are those of the scene's segment."""
     edges = tuple(
         building.ingress(
@@ -34,9 +35,10 @@ def made(*ways: tuple[str, int], mode: Mode = Mode.ENFORCE) -> list[dict[str, An
             ports=(PortRange("TCP", port),),
             principals=(Principal(NAMESPACE, caller),),
             tunnel=Tunnel(guarded=True),
-            because=f"{caller}-{port}",
+            because=f"{caller}-{port}-{paths}",
+            http=(HttpRule((), tuple(paths)),) if paths else (),
         )
-        for caller, port in ways
+        for caller, port, *paths in ways
     )
     stage = building.stage("cache", mesh=Mesh.LINKERD, ingress=edges, mode=mode)
     desired = compile_segment(building.reach(stage, segment=SEGMENT, uid=UID))
@@ -70,6 +72,41 @@ def test_nothing_opens_on_the_way_that_is_open_neither_before_nor_after(old, new
     assert [state - (before | after) for state in states] == [frozenset()] * len(states)
     assert [(before & after) - state for state in states] == [frozenset()] * len(states)
     assert states[-1] == after
+
+
+REQUESTS = tuple(Http("GET", path) for path in ("/", "/v1/", "/v1/a", "/v1/b", "/v2"))
+
+
+def asked(objects: Any) -> frozenset[tuple[str, str]]:
+    world = World(objects)
+    return frozenset(
+        (caller, request.path)
+        for caller in CALLERS
+        for request in REQUESTS
+        if world.judge(ENDS[caller], ENDS["cache"], PORTS[0], request).enforced
+    )
+
+
+SOME, PARTED, OTHERS = (
+    [("build", 8080, "/v1/*")],
+    [("build", 8080, "/v1/*"), ("test", 8080, "/v1/a")],
+    [("build", 8080, "/v2"), ("test", 8080, "/v1/*", "/")],
+)
+
+
+@pytest.mark.parametrize("old", [[], ONE, BOTH, SOME, PARTED, OTHERS])
+@pytest.mark.parametrize("new", [[], ONE, BOTH, SOME, PARTED, OTHERS])
+def test_no_request_passes_on_the_way_that_passes_neither_before_nor_after(old, new):
+    scene = Scene(made(*old), made(*new))
+    before, after = asked(scene.old), asked(scene.new)
+    states = [asked(state) for state in scene.states(scene.sequence().steps)]
+    assert [state - (before | after) for state in states] == [frozenset()] * len(states)
+    assert not states or states[-1] == after
+
+
+def test_a_route_that_goes_opens_nothing_whichever_write_is_the_last():
+    without = [o for o in made(*PARTED) if o["kind"] != "HTTPRoute"]
+    assert asked(without) == frozenset()
 
 
 def test_a_stage_that_is_promoted_denies_before_anything_opens():
