@@ -34,6 +34,8 @@ class SegmentException:
     hash: str = ""
     refusals: tuple[Refusal, ...] = ()
     status: bytes = field(default=b"", compare=False, repr=False)
+    #: It is asked what it would open: nobody has approved it, and it does not exist.
+    supposed: bool = False
 
     @property
     def ends(self) -> datetime | None:
