@@ -91,7 +91,8 @@ def problem(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
             return Problem(
                 "GrantUnheld",
                 f"no policy of the mesh can hold this stage to some ports of {edge.described}: {why}; the edge stays closed",
-                "declare those pods as a stage that accepts this one, or take either side out of the mesh",
+                "have the stage's pods run as its account, declare the others as a stage that accepts this one, or take either side "
+                "out of the mesh",
             )
     return None
 

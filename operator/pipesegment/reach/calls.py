@@ -15,6 +15,7 @@ from typing import Final
 from pipesegment.facts.others import PROXY
 from pipesegment.facts.snapshot import Grant
 from pipesegment.reach import fenced, grants, mesh
+from pipesegment.reach.conformance import unwired
 from pipesegment.reach.graph import Edge, GrantedCalls, Mesh, PodPeer, Principal, Target
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
@@ -60,7 +61,7 @@ def _calls(scene: Scene, view: View, peer: PodPeer, around: list[tuple[Edge, Pod
         return
     scene.spend(_STEPS * len(around))
     near = [(edge, other) for edge, other in around if not other.selector.disjoint(peer.selector)]
-    unheld = _unheld(scene, peer, near)
+    unheld = _unheld(scene, peer, near) or ("" if everyone else _other_accounts(scene, view))
     for edge, meant in near:
         yield GrantedCalls(
             because=edge.because,
@@ -127,6 +128,16 @@ def _unheld(scene: Scene, peer: PodPeer, near: list[tuple[Edge, PodPeer]]) -> st
             f"they are called by waypoint {waypoint.namespace}/{waypoint.name}, behind which nobody knows the callers"
         )
     return ""
+
+
+def _other_accounts(scene: Scene, view: View) -> str:
+    """Say that pods of the stage have another identity, as they do until somebody has wired them; '' when none is seen."""
+    pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
+    if not unwired.count(view, pods):
+        return ""
+    return (
+        f"pods of the stage run as other accounts than {view.account}, whom no policy about that one refuses anything"
+    )
 
 
 def _uid(scene: Scene, namespace: str) -> str:
