@@ -50,7 +50,7 @@ MUTANTS: Final = (
     Mutant(
         "what was asked for before anything denied is believed",
         "reach.exceptions",
-        "_phase",
+        "_unbelieved",
         "self.snapshot.guards.came_before(self.exception.meta.created)",
         "False",
     ),

@@ -15,7 +15,13 @@ def guards(prefix: str = names.ADMISSION, created: str = "2029-01-01T00:00:00Z")
     for plural in ("segmentexceptions", "segmentapprovals"):
         rule = {"apiGroups": [names.GROUP], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [plural]}
         validations = [{"expression": "true"}]
-        spec = {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [rule]}, "validations": validations}
+        spec: dict[str, Any] = {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": validations,
+        }
+        if plural == "segmentapprovals":
+            spec["paramKind"] = {"apiVersion": names.API_VERSION, "kind": names.CLASS}
         found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", spec))
         binding: dict[str, Any] = {"policyName": f"{prefix}-{plural}", "validationActions": ["Deny", "Audit"]}
         if plural == "segmentapprovals":

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import click
 
+from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Surroundings, Walk, walk
 from pipesegment.cli.walk import surroundings as read
-from pipesegment.lint import actions, declared, endpoints
+from pipesegment.lint import actions, asked, declared, endpoints
 from pipesegment.lint import surroundings as around
 from pipesegment.lint.actions import Reference
 from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
@@ -46,6 +47,11 @@ def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
     for _, segment in found.segments():
         if segment.spec is not None:
             yield from map(of_finding, declared.check(segment))
+    for given in found.documents:
+        if given.kind == names.EXCEPTION:
+            meta = given.raw["metadata"]
+            exception = found.snapshot.exceptions[meta["namespace"]][meta["name"]]
+            yield from map(of_finding, asked.check(exception, found.snapshot))
     for each in walked.walked:
         yield from map(of_finding, each.findings)
         yield from map(of_finding, around.check(each.segment, each.reach, found.snapshot))

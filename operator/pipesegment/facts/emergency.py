@@ -34,6 +34,8 @@ class SegmentException:
     hash: str = ""
     refusals: tuple[Refusal, ...] = ()
     status: bytes = field(default=b"", compare=False, repr=False)
+    #: It is asked what it would open: nobody has approved it, and it does not exist.
+    supposed: bool = False
 
     @property
     def ends(self) -> datetime | None:
@@ -173,6 +175,7 @@ def policy(obj: Raw, meta: "Meta") -> AdmissionPolicy:
         "its objectSelector leaves objects out": _narrows(constraints.get("objectSelector")),
         "its excludeResourceRules leave objects out": constraints.get("excludeResourceRules"),
         "it has no validations": not spec.get("validations"),
+        "its paramKind is not SegmentClass": _is_of_approvals(meta.name) and not _is_class(spec.get("paramKind") or {}),
     }
     rules = [rule for rule in constraints.get("resourceRules") or () if _is_whole(rule)]
     return AdmissionPolicy(
@@ -200,11 +203,19 @@ def binding(obj: Raw, meta: "Meta") -> AdmissionBinding:
 
 def _has_its_parameters(policy: str, given: Raw | None) -> bool:
     """Tell whether approvals are held to every class, and by none nobody may approve; nothing else has a parameter."""
-    if not policy.endswith(f"-{names.KINDS[names.APPROVAL][0]}"):
+    if not _is_of_approvals(policy):
         return not given
     ref = given or {}
     every = "selector" in ref and not _narrows(ref["selector"]) and not (ref.get("name") or ref.get("namespace"))
     return every and ref.get("parameterNotFoundAction") == "Deny"
+
+
+def _is_of_approvals(policy: str) -> bool:
+    return policy.endswith(f"-{names.KINDS[names.APPROVAL][0]}")
+
+
+def _is_class(kind: Raw) -> bool:
+    return kind.get("kind") == names.CLASS and str(kind.get("apiVersion", "")).startswith(f"{names.GROUP}/")
 
 
 def _is_whole(rule: Raw) -> bool:

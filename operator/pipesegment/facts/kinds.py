@@ -285,6 +285,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "spec": {
             "failurePolicy": TEXT,
             "matchConditions": [{}],
+            "paramKind": dict.fromkeys(("apiVersion", "kind"), TEXT),
             "validations": [{}],
             "matchConstraints": {
                 **dict.fromkeys(("namespaceSelector", "objectSelector"), _SELECTOR),

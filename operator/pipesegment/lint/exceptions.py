@@ -31,4 +31,12 @@ ENTRIES: Final = (
         "A SegmentException has cut that stage off: it reaches nothing and accepts nothing, whatever anybody declares.",
         "Have the seal lifted by those who may, once there is no reason for it any more.",
     ),
+    Entry(
+        "PS804",
+        "ExceptionUnplaced",
+        "warning",
+        "There is no such stage",
+        "An exception speaks of a stage by the names of its segment and its own. Where there is none it opens and seals nothing.",
+        "Correct the names; a SegmentException is never changed, so ask anew.",
+    ),
 )

@@ -221,25 +221,32 @@ class _Judge:
             return "Pending", "Unresolved", f"segment {spec.segment} has no stage {spec.stage}"
         if spec.effect == "Seal":
             return "Sealed", "Sealed", f"stage {spec.stage} reaches nothing, accepts nothing and has no rights"
+        if self.exception.supposed:
+            return "Open", "Open", "as if it were approved"
         replaced = self._replaced((stages or {}).get(spec.stage, ""))
         if replaced:
             return "Expired", "Replaced", replaced
         refused = self._not_allowed()
         if refused:
             return "Refused", "NotAllowed", refused
-        if unguarded:
-            told = (
-                f"no approval is believed, for these admission policies are not in force here: {', '.join(unguarded)}"
-            )
-            return "Pending", "Unguarded", told
-        if self.snapshot.guards.came_before(self.exception.meta.created):
-            told = "it was asked for before the admission policies denied anything, so nobody knows by whom: ask anew"
-            return "Pending", "Unguarded", told
+        unbelieved = self._unbelieved(unguarded)
+        if unbelieved:
+            return "Pending", "Unguarded", unbelieved
         if self.exception.ends is None or now is None:
             return "Pending", "AwaitingApproval", "it does not exist yet, so that nobody can have approved it"
         if counted < self._needed:
             return "Pending", "AwaitingApproval", f"{counted} of {self._needed} people have approved"
         return "Open", "Open", f"stage {spec.stage} reaches what it declares"
+
+    def _unbelieved(self, unguarded: Sequence[str]) -> str:
+        """Say why nobody's word is believed here ('' when it is)."""
+        if unguarded:
+            return (
+                f"no approval is believed, for these admission policies are not in force here: {', '.join(unguarded)}"
+            )
+        if self.snapshot.guards.came_before(self.exception.meta.created):
+            return "it was asked for before the admission policies denied anything, so nobody knows by whom: ask anew"
+        return ""
 
     def _replaced(self, pods: str) -> str:
         """Say that what was approved was for others ('' when it is for these): the name of a stage may come to mean other pods."""

@@ -99,6 +99,31 @@ def test_what_is_wrong_with_one_is_told_by_lint(run, segment: str, tmp_path: Pat
     assert told == {"spec.reaches": "ci/hotfix", "spec.duration": "ci/hotfix"}
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (exception({"imds": {}}, stage="build"), {("PS802", "SegmentException/hotfix spec.reaches[0].imds")}),
+        (
+            exception({"stage": {"name": "nowhere"}, "ports": [{"port": 1}]}, VENDOR, stage="build"),
+            {("PS201", "SegmentException/hotfix spec.reaches[0]")},
+        ),
+        (exception(VENDOR, stage="build", duration="9h"), {("PS802", "SegmentException/hotfix")}),
+        (exception(VENDOR, stage="nowhere"), {("PS804", "SegmentException/hotfix")}),
+        (exception(VENDOR, segment="nowhere"), {("PS804", "SegmentException/hotfix")}),
+        (exception(VENDOR, stage="build"), set()),
+    ],
+    ids=["guardrail", "entry", "duration", "stage", "segment", "nothing"],
+)
+def test_what_it_would_come_to_is_told_before_it_exists(run, segment: str, tmp_path: Path, asked, told) -> None:
+    governing = segment_class(breakGlass={"approverGroups": ["sre"], "maxDuration": "4h"})
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump_all([governing, asked]))
+
+    result = run("lint", "-f", segment, "-f", "asked.yaml", "-o", "json")
+
+    found = json.loads(result.stdout)["findings"]
+    assert {(f["code"], f["path"]) for f in found if "SegmentException/" in f["path"] and f["code"] != "PS801"} == told
+
+
 @pytest.mark.parametrize("at", ["yesterday", "2030-01-01", "2030-01-01T10:00:00"])
 def test_a_time_that_is_none_is_bad_usage(run, segment: str, at: str) -> None:
     result = run("compile", "-f", segment, "--at", at)

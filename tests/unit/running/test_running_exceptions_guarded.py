@@ -25,6 +25,7 @@ def rules(**over):
         (POLICY, rules(scope="Cluster"), "it does not look at everything that is made, of every version"),
         (POLICY, rules(resourceNames=["x"]), "it does not look at everything that is made, of every version"),
         (POLICY, {"validations": []}, "it has no validations"),
+        (POLICY, {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}}, "its paramKind is not SegmentClass"),
         (POLICY, {"failurePolicy": "Ignore"}, "its failurePolicy is not Fail"),
         (
             POLICY,
