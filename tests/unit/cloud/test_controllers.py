@@ -471,3 +471,38 @@ async def test_a_role_of_ours_is_not_deleted_before_the_controllers_kinds_are_th
         await world.rest(61)
         assert world.aws.roles == {}
         assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "mark"),
+    [
+        ("ACK", {"metadata": {"services.k8s.aws/read-only": "true"}}),
+        ("ACK", {"metadata": {"services.k8s.aws/adoption-policy": "adopt"}}),
+        ("Crossplane", {"metadata": {"crossplane.io/paused": "true"}}),
+        ("Crossplane", {"spec": ["Observe"]}),
+    ],
+)
+async def test_what_tells_a_controller_to_leave_aws_as_it_is_is_told(backend: str, mark: dict[str, Any]) -> None:
+    async with scene(backend, segment(stage())) as world:
+        await says(world, backend)
+
+        def put(live: dict[str, Any]) -> None:
+            live["metadata"]["annotations"].update(mark.get("metadata") or {})
+            if "spec" in mark:
+                live["spec"]["managementPolicies"] = mark["spec"]
+
+        world.cluster.edit(ObjectID.of(role(world, backend)), put)
+        await world.rest()
+        assert world.condition()[:2] == ("False", "BackendFailed")
+        assert "may leave AWS as it is" in world.condition()[2]
+
+
+async def test_deletion_policy_of_acks_role_is_put_back() -> None:
+    async with scene("ACK", segment(stage())) as world:
+        await says(world, "ACK")
+        annotation = {"services.k8s.aws/deletion-policy": "delete"}
+        world.cluster.edit(
+            ObjectID.of(role(world, "ACK")), lambda live: live["metadata"]["annotations"].update(annotation)
+        )
+        await world.rest()
+        assert role(world, "ACK")["metadata"]["annotations"]["services.k8s.aws/deletion-policy"] == "retain"
