@@ -1,11 +1,15 @@
 """Roles that another controller makes: the whole operator on a twin, and the controller's part played by the test."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from pipesegment import names
+from pipesegment.cli import program
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.world import kinds
@@ -506,3 +510,23 @@ async def test_deletion_policy_of_acks_role_is_put_back() -> None:
         )
         await world.rest()
         assert role(world, "ACK")["metadata"]["annotations"]["services.k8s.aws/deletion-policy"] == "retain"
+
+
+@pytest.mark.parametrize(("backend", "there"), [("ACK", True), ("Crossplane", True), ("Direct", False)])
+def test_compile_prints_custom_resources_and_what_is_made_in_aws_when_asked(
+    tmp_path: Path, backend: str, there: bool
+) -> None:
+    given = [aws_class(backend=backend), segment(stage())]
+    for document in given:
+        document["metadata"] = {
+            key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]
+        }
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump_all(given))
+
+    def kinds_of(*more: str) -> set[str]:
+        done = CliRunner().invoke(program, ["compile", "-f", str(tmp_path / "given.yaml"), *more])
+        assert done.exit_code == 0, done.stderr
+        return {obj["kind"] for obj in yaml.safe_load_all(done.stdout)}
+
+    assert ("Role" in kinds_of()) is there
+    assert (names.IAM_ROLE in kinds_of("--aws")) is not there
