@@ -13,7 +13,7 @@ from pipesegment.cli import program
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.world import kinds
-from tests.unit.cloud.scenes import LIST, POLICY, READ, World, aws_class, role_name, running, segment, stage
+from tests.unit.cloud.scenes import LIST, POLICY, READ, TARGET, World, aws_class, role_name, running, segment, stage
 from tests.unit.emergencies import seal
 
 BOTH = pytest.mark.parametrize("backend", ["ACK", "Crossplane"])
@@ -530,3 +530,22 @@ def test_compile_prints_custom_resources_and_what_is_made_in_aws_when_asked(
 
     assert ("Role" in kinds_of()) is there
     assert (names.IAM_ROLE in kinds_of("--aws")) is not there
+
+
+async def test_plan_tells_of_a_retained_role_what_the_operator_does(tmp_path: Path) -> None:
+    both, one = segment(stage("a"), stage("b")), segment(stage("b"))
+    async with scene("ACK", both) as world:
+        live = [
+            *world.cluster.objects("Namespace"),
+            *made(world, "ACK").values(),
+            world.cluster.existing(TARGET),
+            aws_class(backend="ACK"),
+        ]
+    (tmp_path / "live.yaml").write_text(yaml.safe_dump_all(json.loads(json.dumps(live))))
+    kept = {key: one["metadata"][key] for key in ("name", "namespace")}
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump({**one, "metadata": kept}))
+    paths = [str(tmp_path / name) for name in ("given.yaml", "live.yaml", "live.yaml")]
+    arguments = ["plan", "-f", paths[0], "--facts", paths[1], "--live", paths[2], "-o", "json"]
+    done = CliRunner().invoke(program, arguments)
+    told = {c["name"]: c["action"] for c in json.loads(done.stdout)["changes"] if c["kind"] == "Role"}
+    assert told == {role_name("a"): "configured", role_name("b"): "unchanged"}
