@@ -7,6 +7,7 @@ from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.compile.canonical import sort_key, to_yaml
+from pipesegment.compile.desired import ObjectID
 
 
 @click.command("compile", short_help="Print every Kubernetes object that the operator would own.")
@@ -24,8 +25,9 @@ def command(options: Options, aws: bool, style: str) -> None:
         refuse(found.problems)
     told(found)
     whole = (*(w.desired for w in found.walked), *found.classes)
-    desired = whole if aws else [each.in_cluster for each in whole]
-    objects = sorted((obj for each in desired for obj in each.objects), key=sort_key)
+    # Custom resources by which other controllers make roles are Kubernetes objects, and the operator's own.
+    found_ids = ((ObjectID.of(obj), obj) for each in whole for obj in each.objects)
+    objects = sorted((obj for i, obj in found_ids if aws or i.by_controller or not i.in_cloud), key=sort_key)
     if not objects:
         output.say("nothing to print: the input holds no PipelineSegment")
     if style == "json":

@@ -1,5 +1,6 @@
 """`pipesegment aws endpoints`: which VPC endpoints the segments need and have, and the policies that would hold them."""
 
+import re
 from typing import Any
 
 import click
@@ -48,6 +49,16 @@ def command(
     asked = Asked(subnets, groups, tables)
     if not apply and (dry_run or asked != Asked()):
         raise Usage("--dry-run, --subnet, --security-group and --route-table belong to --apply")
+    if apply and style != "text":
+        raise Usage("--apply prints calls as AWS's command line takes them: leave -o out")
+    for option, values, shape in (
+        ("--subnet", subnets, "subnet"),
+        ("--security-group", groups, "sg"),
+        ("--route-table", tables, "rtb"),
+    ):
+        for value in values:
+            if not re.fullmatch(rf"{shape}-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})", value, re.ASCII):
+                raise Usage(f"{option}: '{value}' is none: it is written {shape}- and 8 or 17 of 0-9a-f")
     found = walk(read(options, optional=True))
     if found.problems:
         refuse(found.problems)

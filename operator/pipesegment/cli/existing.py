@@ -9,6 +9,8 @@ from pipesegment.cli.inputs import Object
 from pipesegment.cli.walk import Surroundings
 from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.facts.snapshot import Key
+from pipesegment.plan.aws.controllers import arrange, companions
+from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.changes import Action, Change, Why, plan
 from pipesegment.plan.live import Entry, Live
 from pipesegment.world import kinds
@@ -47,9 +49,31 @@ class Existing:
             found |= {live.id: live for live in self._claimed.get(owner, ())}
         return found
 
-    def changes(self, desired: Desired, recorded: Iterable[Entry] = (), *, stalled: bool = False) -> tuple[Change, ...]:
-        """Compare with what should exist; `recorded` is the inventory. While `stalled` what exists stays as it is."""
-        found = plan(desired, self.around(desired), recorded).changes
+    def changes(
+        self,
+        desired: Desired,
+        recorded: Iterable[Entry] = (),
+        *,
+        stalled: bool = False,
+        moment: Moment | None = None,
+        deletes: bool = True,
+    ) -> tuple[Change, ...]:
+        """Compare with what should exist; `recorded` is the inventory. While `stalled` what exists stays as it is.
+
+        What another controller is told by is compared as the operator does it at a `moment`: roles that are not deleted
+        (`deletes`) stay without rights, and rights that are lost cut sessions.
+        """
+        known = tuple(recorded)
+        if moment is None:
+            found = plan(desired, self.around(desired), known).changes
+            return tuple(map(_kept, found)) if stalled else found
+        theirs = replace(desired, objects=tuple(o for o in desired.objects if ObjectID.of(o).by_controller))
+        rest = replace(desired, objects=tuple(o for o in desired.objects if not ObjectID.of(o).by_controller))
+        there = self.around(replace(desired, objects=(*desired.objects, *companions(theirs))))
+        whole = {t: live.object for t, live in there.items() if t.by_controller and live.object is not None}
+        arranged = arrange(theirs, whole, moment, deletes=deletes, inventory=known).changes.changes
+        live = {t: each for t, each in there.items() if not t.by_controller}
+        found = tuple(sorted((*plan(rest, live, known).changes, *arranged), key=lambda change: change.id))
         return tuple(map(_kept, found)) if stalled else found
 
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.walk import Walk, Walked
 from pipesegment.compile.iam.endpoints import Need, needs
@@ -22,6 +23,12 @@ def make(found: Walk, asked: Asked, *, dry_run: bool) -> None:
     """Make what is missing. Raises Refused before anything is made when a part of it cannot be; Unreachable as AWS does."""
     classes = {each.reach.governance.name: each.reach.governance for each in found.walked}
     wanted = {name: _needs(found, name) for name in sorted(classes)}
+    allowed = {name: _allowed(found, name, classes[name].spec.aws) for name in classes}
+    for each in found.walked:
+        if not (each.reach.governance.name and each.reach.governance.known):
+            output.say(
+                f"{each.reach.segment}: no SegmentClass that is known governs it, so nobody says where its endpoints are"
+            )
     unwilling = [
         Refusal(
             "--apply",
@@ -30,48 +37,67 @@ def make(found: Walk, asked: Asked, *, dry_run: bool) -> None:
             "have the platform team set spec.aws.ensureEndpoints, or make them with the tools that make your VPC",
         )
         for name, some in wanted.items()
-        if some and not classes[name].spec.aws.ensure_endpoints and not all(need.endpoints for need in some)
+        if some and not allowed[name] and not all(need.endpoints for need in some)
     ]
     if unwilling:
         raise Refused(unwilling)
-    asyncio.run(_make(found, classes, wanted, asked, dry_run=dry_run))
+    meant = {name: some for name, some in wanted.items() if some and allowed[name]}
+    asyncio.run(_make(found, classes, meant, asked, dry_run=dry_run))
+
+
+def _allowed(found: Walk, name: str, given: ClassAws) -> bool:
+    """Tell whether a class allows it: as it is in the cluster or among the facts, where anything is known of classes there."""
+    there = [obj for obj in found.surroundings.facts if obj.get("kind") == names.CLASS]
+    if not there and found.surroundings.seen is None:
+        return given.ensure_endpoints
+    own = next((obj for obj in there if obj["metadata"].get("name") == name), {})
+    spec = own.get("spec") or {}
+    return ((spec.get("aws") or {}).get("ensureEndpoints")) is True
 
 
 async def _make(
     found: Walk, classes: dict[str, Governance], wanted: dict[str, tuple[Need, ...]], asked: Asked, *, dry_run: bool
 ) -> None:
+    """Plan for every class before the first call for any; an endpoint that two classes miss is made once."""
     from pipesegment.world.aws.client import Aws  # noqa: PLC0415 - boto3 is slow to import, and only this needs it
 
     aws = Aws()
     try:
+        planned: dict[str, tuple[Place, Making]] = {}
+        refusals: list[Refusal] = []
         for name, some in wanted.items():
-            if some and classes[name].spec.aws.ensure_endpoints:
-                await _of_class(aws, name, classes[name].spec.aws, some, asked, found.surroundings.snapshot, dry_run)
+            place, made, told = await _of_class(aws, name, classes[name].spec.aws, some, asked, found)
+            refusals += told
+            for each in made:
+                planned.setdefault(f"{each.need.vpc} {each.need.service}", (place, each))
+        if refusals:
+            raise Refused(list(dict.fromkeys(refusals)))
+        for place, each in planned.values():
+            output.write_lines(_written(each))
+            if not dry_run:
+                await _one(aws, place, each)
     finally:
         aws.close()
 
 
 async def _of_class(
-    cloud: Cloud, name: str, aws: ClassAws, some: tuple[Need, ...], asked: Asked, snapshot: Snapshot, dry_run: bool
-) -> None:
+    cloud: Cloud, name: str, aws: ClassAws, some: tuple[Need, ...], asked: Asked, found: Walk
+) -> tuple[Place, tuple[Making, ...], tuple[Refusal, ...]]:
+    """Plan what a class's VPC lacks, and tell what is there."""
     from pipesegment.world.aws.making import ground  # noqa: PLC0415 - as above
 
+    home = Home.of(aws)
+    place = Place(name, home.account, home.partition, home.region, aws.calls_per_second)
     if aws.vpc_id is None or aws.region is None:
         field = "region" if aws.vpc_id else "vpcID"
         refusal = Refusal("--apply", f"SegmentClass {name} has no", f"aws.{field}", "have the platform team set it")
-        raise Refused([refusal])
-    home = Home.of(aws)
-    place = Place(name, home.account, home.partition, home.region, aws.calls_per_second)
+        return place, (), (refusal,)
     with output.progress(f"reading {aws.vpc_id}"):
         there = await ground(cloud, place, aws.vpc_id)
-    found, refusals = makings(some, aws, there, asked, _addresses(snapshot))
-    if refusals:
-        raise Refused(refusals)
-    _tell(some, there)
-    for each in found:
-        output.write_lines(_written(each))
-        if not dry_run:
-            await _one(cloud, place, each)
+    made, refusals = makings(some, aws, there, asked, _addresses(found.surroundings.snapshot))
+    if not refusals:
+        _tell(some, there)
+    return place, made, refusals
 
 
 async def _one(cloud: Cloud, place: Place, making: Making) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 import click
@@ -10,11 +11,15 @@ from pipesegment.cli import inputs, output
 from pipesegment.cli.existing import Existing, inventories
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options, printed_as, surroundings
-from pipesegment.cli.walk import refuse, told, walk
+from pipesegment.cli.walk import Walked, refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
+from pipesegment.facts.snapshot import Key
 from pipesegment.plan import render
+from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.changes import Action, Change
+from pipesegment.plan.live import Entry
 from pipesegment.report.text import plain
+from pipesegment.world.clock import utc
 
 _COLOURS: Final[Mapping[render.Style, str]] = {
     "created": "bold green",
@@ -60,16 +65,25 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
             output.say(f"{each.reach.segment} is suspended: what creates, widens or repairs waits")
     existing = Existing(_objects(live, options) if live else found.facts)
     recorded = inventories(found)
-    desired = (*(w.desired for w in walked.walked), *walked.classes)
-    stalled = {w.reach.segment for w in walked.walked if w.reach.governance.stalled}
     with output.progress("comparing"):
-        changes = [
-            change
-            for d in desired
-            for change in existing.changes(d, recorded.get(d.segment, ()), stalled=d.segment in stalled)
-        ]
+        changes = [change for w in walked.walked for change in _of(w, existing, recorded, found.snapshot.now)]
+        changes += [change for d in walked.classes for change in existing.changes(d, recorded.get(d.segment, ()))]
     _print(changes, style)
     ctx.exit(1 if any(change.action is not Action.UNCHANGED for change in changes) else 0)
+
+
+def _of(
+    walked: Walked, existing: Existing, recorded: Mapping[Key, tuple[Entry, ...]], now: datetime | None
+) -> tuple[Change, ...]:
+    reach = walked.reach
+    held = bool(reach.governance.stalled)
+    return existing.changes(
+        walked.desired,
+        recorded.get(reach.segment, ()),
+        stalled=held,
+        moment=Moment(now or utc(), not held),
+        deletes=reach.governance.spec.aws.deletion_policy == "Delete",
+    )
 
 
 def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:

@@ -18,6 +18,8 @@ from pipesegment.spec.segmentclass import SegmentClassSpec
 
 #: Endpoints as they are read; a change of one makes those due that reach any.
 READ: Final = ("VPCEndpoint", "", "*")
+#: Whoever makes the roles: endpoints are read with the operator's own credentials.
+LET_READ: Final = "let the operator read them: its setting `aws` (`aws.enabled` in the chart), and rights for EC2"
 _HTTPS: Final = (PortRange("TCP", 443),)
 
 
@@ -98,9 +100,7 @@ def _note_absent(scene: Scene, view: View, declared: Declared[ReachEntry], descr
     elif scene.snapshot.endpoints_of(vpc) is None:
         message = f"the VPC endpoints of {vpc} are not known, so that {described} stays closed"
         fix = "give what `aws ec2 describe-vpc-endpoints`, `describe-network-interfaces` and `describe-prefix-lists` print"
-        scene.note(
-            declared.because, "Unresolved", described, message, f"{fix} with --facts, or let the operator read them"
-        )
+        scene.note(declared.because, "Unresolved", described, message, f"{fix} with --facts, or {LET_READ}")
     else:
         message = f"{vpc} has no endpoint {through.service} in use, so that {described} stays closed"
         fix = "create it (`pipesegment aws endpoints` lists what is needed), or have the class be coarse"

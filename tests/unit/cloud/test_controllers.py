@@ -1,15 +1,19 @@
 """Roles that another controller makes: the whole operator on a twin, and the controller's part played by the test."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from click.testing import CliRunner
 
 from pipesegment import names
+from pipesegment.cli import program
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.world import kinds
-from tests.unit.cloud.scenes import LIST, POLICY, READ, World, aws_class, role_name, running, segment, stage
+from tests.unit.cloud.scenes import LIST, POLICY, READ, TARGET, World, aws_class, role_name, running, segment, stage
 from tests.unit.emergencies import seal
 
 BOTH = pytest.mark.parametrize("backend", ["ACK", "Crossplane"])
@@ -471,3 +475,77 @@ async def test_a_role_of_ours_is_not_deleted_before_the_controllers_kinds_are_th
         await world.rest(61)
         assert world.aws.roles == {}
         assert allowed(policies(world, "ACK")["pipesegment"]) == {"s3:GetObject"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "mark"),
+    [
+        ("ACK", {"metadata": {"services.k8s.aws/read-only": "true"}}),
+        ("ACK", {"metadata": {"services.k8s.aws/adoption-policy": "adopt"}}),
+        ("Crossplane", {"metadata": {"crossplane.io/paused": "true"}}),
+        ("Crossplane", {"spec": ["Observe"]}),
+    ],
+)
+async def test_what_tells_a_controller_to_leave_aws_as_it_is_is_told(backend: str, mark: dict[str, Any]) -> None:
+    async with scene(backend, segment(stage())) as world:
+        await says(world, backend)
+
+        def put(live: dict[str, Any]) -> None:
+            live["metadata"]["annotations"].update(mark.get("metadata") or {})
+            if "spec" in mark:
+                live["spec"]["managementPolicies"] = mark["spec"]
+
+        world.cluster.edit(ObjectID.of(role(world, backend)), put)
+        await world.rest()
+        assert world.condition()[:2] == ("False", "BackendFailed")
+        assert "may leave AWS as it is" in world.condition()[2]
+
+
+async def test_deletion_policy_of_acks_role_is_put_back() -> None:
+    async with scene("ACK", segment(stage())) as world:
+        await says(world, "ACK")
+        annotation = {"services.k8s.aws/deletion-policy": "delete"}
+        world.cluster.edit(
+            ObjectID.of(role(world, "ACK")), lambda live: live["metadata"]["annotations"].update(annotation)
+        )
+        await world.rest()
+        assert role(world, "ACK")["metadata"]["annotations"]["services.k8s.aws/deletion-policy"] == "retain"
+
+
+@pytest.mark.parametrize(("backend", "there"), [("ACK", True), ("Crossplane", True), ("Direct", False)])
+def test_compile_prints_custom_resources_and_what_is_made_in_aws_when_asked(
+    tmp_path: Path, backend: str, there: bool
+) -> None:
+    given = [aws_class(backend=backend), segment(stage())]
+    for document in given:
+        document["metadata"] = {
+            key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]
+        }
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump_all(given))
+
+    def kinds_of(*more: str) -> set[str]:
+        done = CliRunner().invoke(program, ["compile", "-f", str(tmp_path / "given.yaml"), *more])
+        assert done.exit_code == 0, done.stderr
+        return {obj["kind"] for obj in yaml.safe_load_all(done.stdout)}
+
+    assert ("Role" in kinds_of()) is there
+    assert (names.IAM_ROLE in kinds_of("--aws")) is not there
+
+
+async def test_plan_tells_of_a_retained_role_what_the_operator_does(tmp_path: Path) -> None:
+    both, one = segment(stage("a"), stage("b")), segment(stage("b"))
+    async with scene("ACK", both) as world:
+        live = [
+            *world.cluster.objects("Namespace"),
+            *made(world, "ACK").values(),
+            world.cluster.existing(TARGET),
+            aws_class(backend="ACK"),
+        ]
+    (tmp_path / "live.yaml").write_text(yaml.safe_dump_all(json.loads(json.dumps(live))))
+    kept = {key: one["metadata"][key] for key in ("name", "namespace")}
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump({**one, "metadata": kept}))
+    paths = [str(tmp_path / name) for name in ("given.yaml", "live.yaml", "live.yaml")]
+    arguments = ["plan", "-f", paths[0], "--facts", paths[1], "--live", paths[2], "-o", "json"]
+    done = CliRunner().invoke(program, arguments)
+    told = {c["name"]: c["action"] for c in json.loads(done.stdout)["changes"] if c["kind"] == "Role"}
+    assert told == {role_name("a"): "configured", role_name("b"): "unchanged"}

@@ -13,6 +13,8 @@ from pipesegment.cli import program
 from pipesegment.compile.iam.endpoints import Need
 from pipesegment.plan.aws.endpoints import Asked, Ground, Subnet, makings
 from pipesegment.spec.classaws import ClassAws
+from pipesegment.world.aws.making import ground
+from pipesegment.world.aws.port import Place
 from tests.unit.cloud.moto import KEYS, moto
 
 MOTO_ACCOUNT = "123456789012"
@@ -262,3 +264,87 @@ def test_the_policy_of_whoever_applies_is_printed_when_it_is_asked_for(tmp_path)
         "ec2:DescribeSubnets",
         "route53:AssociateVPCWithHostedZone",
     }
+
+
+def written(amazon: Amazon, given: list[Any], facts: list[Any], *arguments: str) -> Any:
+    (amazon.folder / "given.yaml").write_text(yaml.safe_dump_all(given))
+    address = {"addresses": [{"type": "InternalIP", "address": "10.0.1.9"}]}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}, "status": address}
+    (amazon.folder / "facts.yaml").write_text(yaml.safe_dump_all([node, *facts]))
+    files = ("-f", str(amazon.folder / "given.yaml"), "--facts", str(amazon.folder / "facts.yaml"))
+    return CliRunner().invoke(program, ["aws", "endpoints", *files, "--apply", *arguments])
+
+
+def class_of(amazon: Amazon, name: str, namespace: str, **aws: Any) -> dict[str, Any]:
+    selector = {"matchLabels": {names.NAMESPACE_NAME_LABEL: namespace}}
+    spec = {"namespaceSelector": selector, "aws": {**AWS, "vpcID": amazon.vpc, **aws}}
+    return {"apiVersion": names.API_VERSION, "kind": names.CLASS, "metadata": {"name": name}, "spec": spec}
+
+
+def shop(namespace: str) -> dict[str, Any]:
+    meta = {"name": "shop", "namespace": namespace}
+    stage = {"name": "build", "reaches": [{"awsService": {"name": "kms"}}]}
+    return {"apiVersion": names.API_VERSION, "kind": names.SEGMENT, "metadata": meta, "spec": {"stages": [stage]}}
+
+
+def test_nothing_is_made_for_one_class_while_another_cannot_be_planned(amazon):
+    other = amazon.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    given = [class_of(amazon, "a", "ci"), class_of(amazon, "b", "cj", vpcID=other), shop("ci"), shop("cj")]
+
+    done = written(amazon, given, [], "--security-group", amazon.group)
+
+    assert (done.exit_code, done.stdout, amazon.endpoints) == (1, "", {})
+    given[1] = class_of(amazon, "b", "cj")
+    done = written(amazon, given, [], "--security-group", amazon.group)
+    assert (done.exit_code, amazon.front.actions["CreateVpcEndpoint"]) == (0, 1), done.stderr
+
+
+def test_the_class_that_is_known_to_exist_has_to_allow_it(amazon):
+    given, theirs = class_of(amazon, "a", "ci"), class_of(amazon, "a", "ci", ensureEndpoints=False)
+
+    done = written(amazon, [given, shop("ci")], [theirs], "--security-group", amazon.group)
+
+    assert (done.exit_code, amazon.endpoints) == (1, {})
+    assert "SegmentClass a lets nobody make endpoints" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--security-group", "nonsense"), 2, "--security-group: 'nonsense' is none"),
+        (("--security-group", ""), 2, "--security-group: '' is none"),
+        (("-o", "json"), 2, "leave -o out"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(amazon, arguments, code, told):
+    done = amazon.run("--apply", *arguments)
+
+    assert (done.exit_code, told in done.stderr) == (code, True), done.stderr
+
+
+def test_two_subnets_of_one_zone_are_refused():
+    made, (refusal,) = planned(need("kms"), asked=Asked(("subnet-a1", "subnet-a2"), ("sg-12345678",)))
+
+    assert made == ()
+    assert "one subnet of a zone" in str(refusal)
+
+
+def test_a_segment_that_no_class_governs_is_told(amazon):
+    done = written(amazon, [shop("ci")], [])
+
+    assert "no SegmentClass that is known governs it" in done.stderr
+
+
+class China:
+    """A VPC whose one endpoint has the name that some services have there."""
+
+    async def call(self, _: Any, call: Any) -> dict[str, Any]:
+        endpoint = {"ServiceName": "cn.com.amazonaws.cn-north-1.kms", "VpcEndpointId": "vpce-1", "State": "available"}
+        key = call.action.removeprefix("Describe")
+        return {key: [endpoint] if key == "VpcEndpoints" else []}
+
+
+async def test_an_endpoint_by_its_chinese_name_is_there():
+    place = Place("aws", "", "aws-cn", "cn-north-1", 1.0)
+
+    assert (await ground(China(), place, "vpc-12345678")).made == {"com.amazonaws.cn-north-1.kms": "vpce-1"}

@@ -15,6 +15,8 @@ from pipesegment.compile.iam.values import Association, Role
 
 _DELETION: Final = "services.k8s.aws/deletion-policy"
 _REGION: Final = "services.k8s.aws/region"
+#: What tells the controller how to go about an object. Others than ours (read-only, adoption-policy…) are somebody else's.
+_TELLING: Final = "services.k8s.aws/"
 
 
 class Ack:
@@ -70,6 +72,10 @@ class Ack:
     def verdict(self, obj: Object) -> Verdict | None:
         """Read ACK's conditions; what is terminal waits for a person, what is recoverable is tried again."""
         found, target = controlled.conditions(obj), ObjectID.of(obj)
+        marks = obj["metadata"].get("annotations") or {}
+        if foreign := sorted(k for k in marks if k.startswith(_TELLING) and k not in {_DELETION, _REGION}):
+            told = f"{target} has the annotation {', '.join(foreign)}, which is not ours: take it off"
+            return Verdict("fails", f"{told}; its controller may leave AWS as it is")
         for kind in ("ACK.Terminal", "ACK.Recoverable"):
             status, message = found.get(kind, ("", ""))
             if status == "True":

@@ -18,6 +18,9 @@ from pipesegment.compile.iam.values import Association, Document, Role
 
 #: What a resource is called in AWS.
 _EXTERNAL: Final = "crossplane.io/external-name"
+#: By which people tell a provider to leave AWS as it is.
+_PAUSED: Final = "crossplane.io/paused"
+_ALL: Final = ("*",)
 _POLICY: Final = "RolePolicy"
 _ATTACHMENT: Final = "RolePolicyAttachment"
 
@@ -81,6 +84,10 @@ class Crossplane:
     def verdict(self, obj: Object) -> Verdict | None:
         """Read Crossplane's conditions."""
         found, target = controlled.conditions(obj), ObjectID.of(obj)
+        paused = (obj["metadata"].get("annotations") or {}).get(_PAUSED) == "true"
+        if paused or set((obj.get("spec") or {}).get("managementPolicies") or _ALL) != set(_ALL):
+            what = f"the annotation {_PAUSED}" if paused else "other managementPolicies than '*'"
+            return Verdict("fails", f"{target} has {what}: take that off; its provider may leave AWS as it is")
         synced, ready = found.get("Synced", ("", "")), found.get("Ready", ("", ""))
         if synced[0] == "False":
             return Verdict("fails", f"{target}: {synced[1]}")

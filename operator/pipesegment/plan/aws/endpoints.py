@@ -82,6 +82,11 @@ def _missing(need: Need, aws: ClassAws, near: Sequence[Subnet], asked: Asked, gr
     for each in asked.subnets:
         if each not in known:
             yield Refusal("--subnet", f"is no subnet of {aws.vpc_id}:", each, "name one of the VPC's own")
+    zones = Counter(subnet.zone for subnet in ground.subnets if subnet.id in asked.subnets)
+    for zone in sorted(zone for zone, count in zones.items() if count > 1 and not need.gateway):
+        yield Refusal(
+            "--subnet", "an interface endpoint takes one subnet of a zone, and several are of", zone, "name one"
+        )
     if need.gateway:
         if not asked.route_tables and not _tables(near):
             fix = "give --route-table, or nodes and pods by --facts or from the cluster"

@@ -152,12 +152,13 @@ def _endpoints(scene: Scene, judge: Judge, path: str) -> tuple[str, ...]:
     found = tuple(sorted(each.id for each in known or ()))
     if not found:
         why = "are not known" if known is None else "do not exist"
+        fix = f"give them with --facts, or {endpoints.LET_READ};" if known is None else "create the endpoints,"
         scene.note(
             place,
             "EndpointUnknown",
             vpc,
             f"the VPC endpoints of {vpc} {why}, so that calls cannot be held to them; there is no role until then",
-            "create the endpoints, or set requireVPCEndpoint: false and accept calls from anywhere",
+            f"{fix} or set requireVPCEndpoint: false and accept calls from anywhere",
         )
     return found
 

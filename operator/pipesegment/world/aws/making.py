@@ -20,7 +20,12 @@ async def ground(cloud: Cloud, place: Place, vpc: str) -> Ground:
     routed = dict(_routed(tables))
     subnets = await pages.read("DescribeSubnets", "Subnets", **of_vpc)
     found = await pages.read("DescribeVpcEndpoints", "VpcEndpoints", **of_vpc)
-    made = {e["ServiceName"]: e["VpcEndpointId"] for e in found if str(e.get("State", "")).lower() not in GONE}
+    # In China some names have `cn.` in front; a service has one name here.
+    made = {
+        e["ServiceName"].removeprefix("cn."): e["VpcEndpointId"]
+        for e in found
+        if str(e.get("State", "")).lower() not in GONE
+    }
     return Ground(tuple(_subnet(raw, routed) for raw in subnets), made)
 
 

@@ -33,10 +33,9 @@ class Rights:
         self._read: dict[tuple[Place, str], _Read] = {}
 
     async def of(self, reader: Reader, place: Place, head: Found, *, at_rest: bool) -> Found:
-        """Give a role with its rights: as a whole, or (`at_rest`) with one part read anew.
+        """Give a role with its rights: as a whole, or (`at_rest`) with one part read anew. What differs has all read.
 
-        What differs has all read, and a role whose trust, boundary, tags or id are others than before as well: whoever
-        changed them may have given more.
+        So has a role whose trust, boundary, tags or id are others than before: whoever changed them may have given more.
         """
         name = head.role.name
         known = self._read.get((place, name))
