@@ -179,7 +179,7 @@ class Reporter:
         isolating = found.spec if found.spec and found.spec.network.isolation.mode == "Namespace" else None
         spared = [n for n in governed if isolating and is_spared(isolating, n)]
         status = class_status(
-            found.meta.generation, found.refusals, findings, (len(governed), segments), failed, previous, _now(), spared
+            found.meta.generation, found.refusals, findings, governed, segments, failed, previous, _now(), spared
         )
         await self.write(names.CLASS, found.meta, status, found.status)
 

@@ -28,8 +28,8 @@ from pipesegment.world.api import Api
 from pipesegment.world.aws.client import Aws
 from pipesegment.world.discovery import wait_served
 from pipesegment.world.informer import Informer
+from pipesegment.world.latedns import Dns
 from pipesegment.world.lease import Lease
-from pipesegment.world.lookups import Dns
 
 _log = logging.getLogger(__name__)
 

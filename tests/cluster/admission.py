@@ -87,6 +87,14 @@ class Scene:
                 "Deny account-roles",
             ),
             "declarations": (marked("PipelineSegment", "quiet", "late", forged), "Deny declarations"),
+            "guardrails": (
+                create(segment("asks", "ci-rails", stage("build", {"imds": {}}))),
+                "Deny guardrails",
+            ),
+            "sealed-segments": (
+                change("PipelineSegment", "ci-sealed", "shop", {"spec": {"stages": [{"name": "other"}]}}),
+                "Deny sealed-segments",
+            ),
             "segmentexceptions": (create(emergencies.exception(by="bob")), "Deny segmentexceptions"),
             "segmentapprovals": (create(emergencies.approval(self.uids, by="alice")), "Deny segmentapprovals"),
         }
@@ -131,6 +139,8 @@ def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
         operator.does(create(obj))
     for obj in (*_others(), *_running()):
         admin.does(create(obj))
+    governs = {"status": {"governs": ["ci-rails"]}}
+    operator.does(change("SegmentClass", "", "rails", governs, "status"))
     scene = Scene(plane)
     scene.people = {
         "alice": Person(plane.access(user="alice", groups=["dev"])),
@@ -192,6 +202,8 @@ _NAMESPACES: dict[str, dict[str, str]] = {
     "ci-own-istio": {"lab.example.com/own": "yes", "istio-injection": "enabled"},
     "ci-own-ambient": {"lab.example.com/own": "yes", "istio.io/dataplane-mode": "ambient"},
     "ci-own-linkerd": {"lab.example.com/own": "linkerd"},
+    "ci-sealed": {},
+    "ci-rails": {},
     "quiet": {},
     "kube-system": {},
     NAMESPACE: {},
@@ -223,8 +235,22 @@ SEGMENTS = [
         stage("build"),
         stage("image", podSelector={"matchExpressions": [{"key": "app", "operator": "In", "values": ["a", "b"]}]}),
     ),
+    segment("shop", "ci-sealed", stage("build")),
     *(segment("shop", f"ci-own-{mesh}", stage("build")) for mesh in ("istio", "ambient", "linkerd")),
 ]
+
+#: What the class of the namespace `ci-rails` allows; no operator runs, so that its status is written by hand.
+RAILS: Object = {
+    "namespaceSelector": {"matchLabels": {"lab.example.com/rails": "yes"}},
+    "network": {"allowInternet": False},
+    "guardrails": {
+        "modes": ["Enforce"],
+        "allowSuspend": False,
+        "engines": ["Tekton"],
+        "targets": ["stage", "cidr", "service"],
+        "cidrs": ["203.0.113.0/24"],
+    },
+}
 
 _TEKTON_LABELS = {"tekton.dev/pipeline": "tk", "tekton.dev/pipelineTask": "lint"}
 #: Pods that are there before anybody tries anything.
@@ -268,7 +294,16 @@ def _facts() -> list[Object]:
         {"apiVersion": version, "kind": "SegmentClass", "metadata": {"name": name}, "spec": spec}
         for name, spec in (("open", open_class), ("locked", locked), ("own", own), ("own-linkerd", linkerd))
     ]
-    return [*spaces, *classes, *_running()]
+    seal = emergencies.exception(
+        by="sue",
+        effect="Seal",
+        name="seal",
+        namespace="ci-sealed",
+        uid="u-seal",
+        creationTimestamp="2026-01-01T00:00:00Z",
+    )
+    seal["spec"]["stage"] = "build"
+    return [*spaces, *classes, seal, *_running()]
 
 
 def _running() -> Iterator[Object]:
@@ -301,4 +336,11 @@ def _others() -> Iterator[Object]:
     yield {"apiVersion": "pipesegment.dev/v1alpha1", "kind": "PipelineSegment"} | {
         "metadata": {"namespace": "quiet", "name": "late"},
         "spec": {"stages": [{"name": "build"}]},
+    }
+    yield segment("shop", "ci-sealed", stage("build"))
+    yield {
+        "apiVersion": "pipesegment.dev/v1alpha1",
+        "kind": "SegmentClass",
+        "metadata": {"name": "rails"},
+        "spec": RAILS,
     }

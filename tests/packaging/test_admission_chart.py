@@ -23,6 +23,7 @@ ACTIONS = {
     "managed-objects": ("managedObjects", "Deny"),
     "account-roles": ("accountRoles", "Deny"),
     "declarations": ("declarations", "Deny"),
+    "guardrails": ("guardrails", "Deny"),
     "sealed-segments": ("sealedSegments", "Deny"),
     "segmentexceptions": ("segmentExceptions", "Deny"),
     "segmentapprovals": ("segmentApprovals", "Deny"),
@@ -64,6 +65,10 @@ def test_no_policy_waits_for_a_kind_that_may_be_missing(install):
     # Without a class nobody may approve; nothing but the making of approvals waits for it.
     assert policies["segmentapprovals"].pop("paramKind")["kind"] == names.CLASS
     assert [r["operations"] for r in policies["segmentapprovals"]["matchConstraints"]["resourceRules"]] == [["CREATE"]]
+    # Nor does anything but the writing of segments wait for one.
+    assert policies["guardrails"].pop("paramKind")["kind"] == names.CLASS
+    (rule,) = policies["guardrails"]["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == (["pipelinesegments"], ["CREATE", "UPDATE"])
     kinds = [spec["paramKind"] for spec in policies.values() if "paramKind" in spec]
 
     assert kinds == [{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}] * len(kinds) != []
@@ -74,6 +79,9 @@ def test_a_namespace_without_stages_is_left_alone(install):
     for name, binding in by_name(install, BINDING).items():
         if name == "segmentapprovals":
             assert binding["paramRef"] == {"parameterNotFoundAction": "Deny", "selector": {}}
+            continue
+        if name == "guardrails":
+            assert binding["paramRef"] == {"parameterNotFoundAction": "Allow", "selector": {}}
             continue
         if "paramRef" not in binding:
             assert "paramKind" not in by_name(install, POLICY)[name]

@@ -150,7 +150,8 @@ def of_grant(
 def of_class(
     governed: tuple[int, int] = (2, 5), findings: tuple[Finding, ...] = (), failed: tuple[Failed, ...] = ()
 ) -> SegmentClassStatus:
-    return class_status(3, (), findings, governed, failed, SegmentClassStatus(), NOW)
+    names = [f"ci-{number}" for number in range(governed[0])]
+    return class_status(3, (), findings, names, governed[1], failed, SegmentClassStatus(), NOW)
 
 
 #: What the program itself writes, and what Argo CD makes of it.

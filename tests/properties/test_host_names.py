@@ -7,6 +7,7 @@ answer leads inside is said here in the plainest words, and shares nothing with 
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from pipesegment.evaluate.endpoints import AddressEnd, Port
 from pipesegment.reach.declared import Declaration
 from tests.properties.surroundings import cluster, pod
 from tests.properties.worlds import Compiled, World, checked, document
+
+pytestmark = pytest.mark.thorough
 
 NAMES = ("git.example.com", "web.example.com", "git.corp.example", "*.example.com")
 PUBLIC = ("11.22.33.44", "11.22.33.55", "2a01:db7::44")

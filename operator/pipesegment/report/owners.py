@@ -1,6 +1,6 @@
 """Status of the two kinds beside the segment: a SegmentGrant's and a SegmentClass's."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,25 +58,31 @@ def grant_status(
     )
 
 
+#: As many as admission has to look through.
+_MAX_GOVERNED: Final = 1024
+
+
 def class_status(
     generation: int,
     refusals: Iterable[Refusal],
     findings: Iterable[Finding],
-    governed: tuple[int, int],
+    governs: Sequence[str],
+    segments: int,
     failed: Iterable[Failed],
     previous: SegmentClassStatus,
     now: str,
     spared: Iterable[str] = (),
 ) -> SegmentClassStatus:
-    """Fold a class. `governed` are its namespaces and segments; `findings` its gaps and ties (`AmbiguousClass`).
+    """Fold a class. `governs` are its namespaces, with so many `segments`; `findings` its gaps and ties (`AmbiguousClass`).
 
     `spared` are the namespaces that it governs and does not isolate although it isolates the others.
     """
-    verdicts = [_class_ready(list(refusals), list(findings), governed, list(failed), sorted(spared))]
+    verdicts = [_class_ready(list(refusals), list(findings), (len(governs), segments), list(failed), sorted(spared))]
     return SegmentClassStatus(
         observed_generation=generation,
-        namespaces=governed[0],
-        segments=governed[1],
+        namespaces=len(governs),
+        segments=segments,
+        governs=tuple(sorted(governs)[:_MAX_GOVERNED]),
         conditions=_settled(verdicts, previous.conditions, generation, now),
     )
 

@@ -235,6 +235,9 @@ class SegmentClassStatus(Model):
     observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
     namespaces: Count = Field(0, description="How many namespaces it governs.")
     segments: Count = Field(0, description="How many segments it governs.")
+    governs: Annotated[tuple[Line, ...], size(1024)] = Field(
+        (), description="The namespaces that it governs, the first 1024: admission holds what is written there to it."
+    )
     conditions: Conditions = Field((), description="Ready.")
 
 

@@ -20,18 +20,3 @@ class Lookups(Protocol):
 
     async def lookup(self, name: str, family: Family) -> Answered:
         """Ask once. Raises Unreachable when nobody answers, or somebody answers that he cannot."""
-
-
-class Dns:
-    """Asks the resolvers of this machine. What asks them is loaded with the first name: most clusters have none looked up."""
-
-    def __init__(self) -> None:
-        self._resolvers: Lookups | None = None
-
-    async def lookup(self, name: str, family: Family) -> Answered:
-        """Ask once; see `Lookups`."""
-        if self._resolvers is None:
-            from pipesegment.world.dns import Resolvers  # noqa: PLC0415
-
-            self._resolvers = Resolvers()
-        return await self._resolvers.lookup(name, family)

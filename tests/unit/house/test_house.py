@@ -51,3 +51,11 @@ def test_nothing_committed_names_this_machine_or_a_package_registrys_host():
         text = path.read_text(encoding="utf-8", errors="ignore")
         wrong += [f"{name}: {host}" for host in hosts if host in text]
     assert wrong == []
+
+
+def test_tests_of_many_examples_are_marked_as_thorough():
+    """`make check` leaves them to `make test`."""
+    files = sorted((ROOT / "tests" / "properties").glob("test_*.py"))
+    unmarked = [f.name for f in files if "pytestmark = pytest.mark." not in f.read_text()]
+    assert files
+    assert unmarked == []

@@ -214,8 +214,10 @@ class TestGrant:
 
 class TestSegmentClass:
     def ready(self, *findings: Any, governed: tuple[int, int] = (2, 5), **fields: Any) -> tuple[str, str, str]:
+        names = [f"ci-{number}" for number in range(governed[0])]
+        failed = fields.get("failed", ())
         given = class_status(
-            2, fields.get("refusals", ()), findings, governed, fields.get("failed", ()), SegmentClassStatus(), NOW
+            2, fields.get("refusals", ()), findings, names, governed[1], failed, SegmentClassStatus(), NOW
         )
         assert (given.namespaces, given.segments, given.observed_generation) == (*governed, 2)
         ready = given.conditions[0]
@@ -224,8 +226,15 @@ class TestSegmentClass:
     def test_it_counts_what_it_governs(self) -> None:
         assert self.ready() == ("True", "Governing", "governs 2 namespaces and 5 segments")
 
+    def test_it_names_its_namespaces_as_far_as_admission_looks(self) -> None:
+        many = [f"ci-{number:04}" for number in reversed(range(2000))]
+        given = class_status(2, (), (), many, 0, (), SegmentClassStatus(), NOW)
+        assert (given.namespaces, len(given.governs), given.governs[0]) == (2000, 1024, "ci-0000")
+
     def test_namespaces_that_its_isolation_spares_are_named(self) -> None:
-        given = class_status(2, (), (), (3, 5), (), SegmentClassStatus(), NOW, ["kube-system", "istio-system"])
+        given = class_status(
+            2, (), (), ["a", "b", "c"], 5, (), SegmentClassStatus(), NOW, ["kube-system", "istio-system"]
+        )
         assert "; leaves istio-system, kube-system open" in given.conditions[0].message
 
     def test_one_that_governs_nothing_is_no_fault(self) -> None:
