@@ -10,6 +10,7 @@ from pipesegment.compile.segment import compile_segment
 from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import PodEnd, Port
 from pipesegment.evaluate.world import World
+from pipesegment.plan.sequence import Wave
 from pipesegment.reach.graph import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
 from tests.unit.compile import building
 from tests.unit.plan.scenes import SEGMENT, UID, Scene
@@ -102,6 +103,20 @@ def test_no_request_passes_on_the_way_that_passes_neither_before_nor_after(old, 
     states = [asked(state) for state in scene.states(scene.sequence().steps)]
     assert [state - (before | after) for state in states] == [frozenset()] * len(states)
     assert not states or states[-1] == after
+
+
+def test_what_hangs_on_a_route_is_inside_its_servers_fence():
+    """So it goes before anything is widened and comes when everything is narrowed, and needs no write between."""
+    scene = Scene(made(*SOME), made(("build", 8080, "/v2")))
+    waves = {
+        (s.id.kind, s.verb, s.wave) for s in scene.sequence().steps if s.id.kind in {"AuthorizationPolicy", "HTTPRoute"}
+    }
+    assert waves == {
+        ("AuthorizationPolicy", "delete", Wave.NARROW),
+        ("AuthorizationPolicy", "create", Wave.WIDEN),
+        ("HTTPRoute", "create", Wave.WIDEN),
+        ("HTTPRoute", "delete", Wave.PRUNE),
+    }
 
 
 def test_a_route_that_goes_opens_nothing_whichever_write_is_the_last():
