@@ -37,8 +37,9 @@ OWNED = (
     ("security.istio.io/v1", "AuthorizationPolicy"),
     ("security.istio.io/v1", "PeerAuthentication"),
     ("networking.istio.io/v1", "Sidecar"),
-    ("networking.istio.io/v1", "ServiceEntry"),
 )
+#: Of stages in Istio's mesh that reach host names.
+NAMES_KIND = ("networking.istio.io/v1", "ServiceEntry")
 CILIUM_KIND = ("cilium.io/v2", "CiliumNetworkPolicy")
 LINKERD_KINDS = (
     ("policy.linkerd.io/v1beta3", "Server"),
@@ -317,7 +318,7 @@ async def settled(api: Api, name: str, namespace: str, reason: str = "Enforced",
 async def owned(api: Api, namespace: str) -> dict[tuple[str, str], Object]:
     """Give the objects of a namespace that carry our label, by kind and name; kinds that are not served have none."""
     found = {}
-    for version, kind in (*OWNED, CILIUM_KIND):
+    for version, kind in (*OWNED, NAMES_KIND, CILIUM_KIND):
         try:
             objects = await api.objects(version, kind, namespace, labels="app.kubernetes.io/managed-by=pipesegment")
         except ApiError as error:

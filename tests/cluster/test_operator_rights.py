@@ -16,6 +16,7 @@ from tests.cluster.operator import (
     ACCOUNT,
     CILIUM_KIND,
     LINKERD_KINDS,
+    NAMES_KIND,
     NAMESPACE,
     OWNED,
     POLICY,
@@ -148,6 +149,7 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
         "rights",
         "lab.example.com/nobody",
         guardrails={"roleRefs": [role]},
+        network={"inexact": {"fqdn": "Coarse"}},
         aws={"allowedSecurityGroupIDs": [group]},
     )
     governing["spec"]["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
@@ -167,15 +169,16 @@ async def test_every_right_is_used_and_no_other_is_missed(fresh, api):
         "requestedBy": {"username": "ada"},
     }
     await api.apply({"apiVersion": VERSION, "kind": "SegmentException", "metadata": metadata, "spec": sealing})
-    named = {"name": "rights", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}}
-    approving = {"exception": named, "class": {"name": "c", "uid": "c"}, "approvedBy": {"username": "grace"}}
+    excepted = {"name": "rights", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}}
+    approving = {"exception": excepted, "class": {"name": "c", "uid": "c"}, "approvedBy": {"username": "grace"}}
     await api.apply({"apiVersion": VERSION, "kind": "SegmentApproval", "metadata": metadata, "spec": approving})
     opened = to_cidr("198.51.100.0/24", 443)
     more = {"serviceAccount": {"roleRefs": [role]}, "aws": {"securityGroupIDs": [group]}}
+    named = {"fqdn": {"names": ["a.example.com"]}, "ports": [{"port": 443}]}
     bound = stage("build", opened, **more)
-    await api.apply(segment("shop", namespace, bound, stage("test", opened, **more)))
+    await api.apply(segment("shop", namespace, bound, stage("test", named, **more)))
     await settled(api, "shop", namespace)
-    for version, kind in (*OWNED, CILIUM_KIND, GROUPS_KIND):
+    for version, kind in (*OWNED, NAMES_KIND, CILIUM_KIND, GROUPS_KIND):
         await wait_served(api, version, kind, "shop-test", namespace)
     # After a restart everything is read as a whole.
     operator.terminate()

@@ -29,7 +29,6 @@ from tests.cluster.operator import (
     segment,
     segment_class,
     stage,
-    to_cidr,
     to_stage,
 )
 
@@ -87,7 +86,7 @@ SHOP = segment(
     ),
     stage(
         "test",
-        to_cidr("198.51.100.0/24", 443),
+        {"fqdn": {"names": ["a.example.com"]}, "ports": [{"port": 443}]},
         serviceAccount=BOUND,
         aws=GROUPED,
     ),
@@ -101,6 +100,29 @@ GRANT = {
     "kind": names.GRANT,
     "metadata": {"name": "shop", "namespace": "shop-prod"},
     "spec": {"from": [{"namespace": "ci-shop"}], "to": {"service": {"name": "web"}}},
+}
+#: About no stage that there is: they open and close nothing, and get a status.
+SEAL = {
+    "apiVersion": names.API_VERSION,
+    "kind": names.EXCEPTION,
+    "metadata": {"name": "nobody", "namespace": "shop-prod"},
+    "spec": {
+        "segment": "nobody",
+        "stage": "nobody",
+        "effect": "Seal",
+        "reason": "none",
+        "requestedBy": {"username": "ada"},
+    },
+}
+APPROVAL = {
+    "apiVersion": names.API_VERSION,
+    "kind": names.APPROVAL,
+    "metadata": {"name": "nobody", "namespace": "shop-prod"},
+    "spec": {
+        "exception": {"name": "nobody", "uid": "u", "specHash": "0" * 64, "requestedBy": {"username": "ada"}},
+        "class": {"name": "c", "uid": "c"},
+        "approvedBy": {"username": "grace"},
+    },
 }
 WEB = {
     "apiVersion": "v1",
@@ -151,14 +173,16 @@ async def lived(plane: ControlPlane, folder: Path) -> Life:
             isolating = segment_class(
                 "fenced",
                 LABEL,
-                network={"isolation": {"mode": "Namespace"}},
+                network={"isolation": {"mode": "Namespace"}, "inexact": {"fqdn": "Coarse"}},
                 guardrails=rails,
                 aws={"allowedSecurityGroupIDs": GROUPED["securityGroupIDs"]},
             )
-            for obj in (ROLE, isolating, WEB, GRANT, SHOP):
+            for obj in (ROLE, isolating, WEB, GRANT, SEAL, APPROVAL, SHOP):
                 await api.apply(obj, manager=ARGO)
             converged = await settled(api)
             await api.wait(names.API_VERSION, names.GRANT, "shop", "shop-prod", until=lambda g: condition(g, "Ready"))
+            for kind in (names.EXCEPTION, names.APPROVAL):
+                await api.wait(names.API_VERSION, kind, "nobody", "shop-prod", until=lambda o: o.get("status"))
             drift = await api.apply(SHOP, manager=ARGO, force=False)
             owned = [obj for version, kind in OWNED for obj in await ours(api, version, kind)]
 
