@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from lab.controlplane.oidc import EXTRA_KEY
-from tests.cluster import emergencies
+from tests.cluster import admission, emergencies
 from tests.cluster.admission import Scene
 from tests.cluster.attempts import Object, Request, change, create, delete, marked
 from tests.cluster.emergencies import NOBODY, ROOM, approval, exception, take_all, user
@@ -208,5 +208,6 @@ def test_without_any_class_nobody_approves(guarded: Scene):
         guarded.await_verdict("ann", create(approval({}, by="ann")), APPROVES)
     finally:
         emergencies.make_classes(root)
+        admission.make_rails(root, guarded.people["operator"])
         emergencies.note_uids(guarded.plane, guarded.uids)
         guarded.await_verdict("ann", create(approval(guarded.uids, by="ann")), "Allow")
