@@ -48,7 +48,9 @@ class WorkQueue(Generic[K]):
 
     `process` does the work for one key and answers in how many seconds it is due again without a change: None for the
     next resync, NEVER for a key that is gone. When it raises, the key is tried again after a growing, jittered pause,
-    not before what a Rejected asks for; after one that trying again does not mend, the pause is the longest at once.
+    not before what a Rejected asks for; after one that trying again does not mend, the pause is the longest at once. Pauses
+    grow with the attempts that nothing new gave cause for: a change starts them anew, or a burst of changes while something
+    is not ready yet would put the attempt after it off for minutes.
     `observe` is told 'added' 1, 'latency' seconds from due to begun, 'worked' seconds, 'failed' 1.
     """
 
@@ -99,6 +101,8 @@ class WorkQueue(Generic[K]):
         if not self._open:
             return
         self._observe("added", 1)
+        if key in self._failures and priority is Priority.CHANGE:
+            self._failures[key] = 0
         due = self._clock.now() + max(delay, self._coalesce)
         if key in self._active:
             self._again[key] = _sooner(self._again.get(key), (due, priority))

@@ -211,6 +211,32 @@ async def test_a_change_is_tried_at_once_even_while_a_failure_waits(shop):
     assert len(shop.log) == 2
 
 
+async def test_changes_start_the_pauses_anew(shop):
+    """A burst of news about something that is not ready yet must not put off the attempt that would succeed."""
+    shop.answers["a"] = Rejected(404, "NotFound", "not served yet")
+    for _ in range(30):
+        shop.queue.add("a")
+        await shop.clock.advance(0.1)
+    last = max(shop.times("a"))
+    assert len(shop.times("a")) >= 30
+    await shop.clock.advance(3)
+    assert max(shop.times("a")) > last
+    # Nothing is new any more: they grow as ever.
+    await shop.clock.advance(3600)
+    pauses = [b - a for a, b in zip(shop.times("a"), shop.times("a")[1:], strict=False)]
+    assert max(pauses) > 60
+
+
+async def test_what_merely_comes_round_does_not_start_them_anew(shop):
+    shop.answers["a"] = Rejected(404, "NotFound", "not served yet")
+    shop.queue.add("a")
+    await shop.clock.advance(600)
+    tried = len(shop.times("a"))
+    shop.queue.add("a", priority=Priority.RESYNC)
+    await shop.clock.advance(20)
+    assert len(shop.times("a")) <= tried + 2
+
+
 async def test_every_key_comes_back_within_its_own_part_of_the_resync_period():
     shop = Shop(resync=(1800.0, 3600.0))
     for key in range(200):
