@@ -5,6 +5,7 @@ chart's admission policies and roles, with the operator up, down and starting.
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from tests.cluster import admission
 from tests.cluster.attempts import Person, change, create, delete, opening
 from tests.cluster.conftest import Operators
 from tests.cluster.operator import POLICY, VERSION, condition, install, segment, settled, stage, to_cidr
+from tests.cluster.test_exceptions import NOTICE
 
 OWN, VENDOR = "192.0.2.0/24", "198.51.100.7/32"
 LABEL = "lab.example.com/emergency"
@@ -55,6 +57,7 @@ def plane(request: pytest.FixtureRequest) -> Iterator[EmbeddedControlPlane]:
     with started:
         install(started)
         admission.enforce(started, [*admission.policies(), GOVERNING, *bindings()])
+        time.sleep(NOTICE)
         yield started
 
 
