@@ -59,16 +59,16 @@ MUTANTS: Final = (
     Mutant(
         "other pods of a namespace are let in beside those that are meant",
         "compile.callers",
-        "_lets_in_more",
-        "_passes_waypoint(stage, edge) or ",
-        "_passes_waypoint(stage, edge) and ",
+        "_who",
+        "next(_beside(stage, edge), None)",
+        "None",
     ),
     Mutant(
         "whoever passes a waypoint is taken for those that are meant",
         "compile.callers",
-        "_lets_in_more",
-        "_passes_waypoint(stage, edge) or ",
-        "",
+        "_who",
+        "if _passes_waypoint(stage, edge):",
+        "if False:",
     ),
     Mutant(
         "a grant's callers are denied nothing",

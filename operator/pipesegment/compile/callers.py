@@ -13,40 +13,39 @@ from pipesegment.reach.graph import Edge, Mesh, PodPeer, StageReach, Target
 
 def unheld(stage: StageReach, edge: Edge) -> Problem | None:
     """Judge pods without accounts, whose identity is their whole namespace: the edge stays closed where more come in by it."""
-    if all(p.account for p in edge.principals) or not _lets_in_more(stage, edge):
+    who = "" if all(p.account for p in edge.principals) else _who(stage, edge)
+    if not who:
         return None
     return Problem(
         "TunnelOpen",
-        f"the mesh knows {edge.described} by their namespace alone, and {_who(stage, edge)} would be let in by it; the edge "
-        "stays closed",
+        f"the mesh knows {edge.described} by their namespace alone, and {who} would be let in by it; the edge stays closed",
         "name the pods' serviceAccounts in this entry, or give the stage `mesh: None`",
     )
 
 
 def wider(stage: StageReach, edge: Edge) -> Problem | None:
     """Tell that pods of the accounts that an edge names come in by it, whichever pods it means."""
-    if not edge.principals or not all(p.account for p in edge.principals) or not _lets_in_more(stage, edge):
+    who = _who(stage, edge) if all(p.account for p in edge.principals) else ""
+    if not who:
         return None
     return Problem(
         "TunnelOpen",
         f"the mesh knows {edge.described} by their accounts alone, and other pods that run as these may call too, for "
-        f"{_who(stage, edge)} would be let in by it",
+        f"{who} would be let in by it",
         "give the pods that are meant an account of their own",
     )
 
 
-def _lets_in_more(stage: StageReach, edge: Edge) -> bool:
-    if edge.direction != "ingress" or edge.target is not Target.PODS or not edge.principals:
-        return False
-    if stage.mesh not in {Mesh.AMBIENT, Mesh.LINKERD} or not is_captured(edge.ports, stage.mesh):
-        return False
-    return _passes_waypoint(stage, edge) or next(_beside(stage, edge), None) is not None
-
-
 def _who(stage: StageReach, edge: Edge) -> str:
+    """Say who else would be let in by an edge; '' when nobody would."""
+    if edge.direction != "ingress" or edge.target is not Target.PODS or not edge.principals:
+        return ""
+    if stage.mesh not in {Mesh.AMBIENT, Mesh.LINKERD} or not is_captured(edge.ports, stage.mesh):
+        return ""
     if _passes_waypoint(stage, edge):
         return "every one of them that passes the waypoint"
-    return f"{next(_beside(stage, edge)).described}, to which the same port is open,"
+    beside = next(_beside(stage, edge), None)
+    return f"{beside.described}, to which the same port is open," if beside is not None else ""
 
 
 def _passes_waypoint(stage: StageReach, edge: Edge) -> bool:

@@ -60,7 +60,7 @@ def by_identity(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
     """Tell that a DENY holds callers with an identity to their requests, and that sidecars may let in others too."""
     if not edge.http or not edge.held:
         return None
-    calls = [c for c in reach.calls if c.stage == stage.key and c.pods in edge.peers]
+    calls = _about(reach, stage, edge)
     if all(c.everyone for c in calls):
         return None
     return Problem(
@@ -75,7 +75,7 @@ def problem(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
     """Find why an edge to pods whose owners hold everybody cannot be let in there, or (in a tunnel) not be held."""
     if edge.direction != "egress" or not reach.calls or not has_tcp(edge.ports):
         return None
-    grouped = _grouped(c for c in reach.calls if c.stage == stage.key and c.pods in edge.peers)
+    grouped = _grouped(_about(reach, stage, edge))
     for calls in grouped.values():
         if not any(c.because == edge.because for c in calls) or not (calls[0].everyone or edge.tunnel):
             continue
@@ -99,7 +99,7 @@ def problem(reach: Reach, stage: StageReach, edge: Edge) -> Problem | None:
 
 def unread(reach: Reach, stage: StageReach, edge: Edge, found: Problem) -> Problem:
     """Say why requests that a grant gives cannot be told from others."""
-    calls = [c for c in reach.calls if c.stage == stage.key and c.pods in edge.peers]
+    calls = _about(reach, stage, edge)
     why = (_unsayable(calls) if calls else "") or found.message
     return Problem(
         "GrantUnheld",
@@ -197,6 +197,11 @@ def _texts(ports: Iterable[int]) -> list[str]:
 
 def _discriminator(spec: dict[str, Any]) -> str:
     return f"calls/{sha256(canonical_bytes(spec)).hexdigest()}"
+
+
+def _about(reach: Reach, stage: StageReach, edge: Edge) -> list[GrantedCalls]:
+    """Give what grants say of a stage's calls to an edge's pods."""
+    return [c for c in reach.calls if c.stage == stage.key and c.pods in edge.peers]
 
 
 def _grouped(calls: Iterable[GrantedCalls]) -> dict[_Pods, list[GrantedCalls]]:

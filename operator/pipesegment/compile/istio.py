@@ -125,11 +125,12 @@ def _authorization(reach: Reach, stage: StageReach, name: str, labels: Mapping[s
 
 def _sidecar(reach: Reach, stage: StageReach, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     made = owned(reach, _NETWORKING, "Sidecar", name, stage)
-    known = {host for edge in _leaving(stage) for host in _hosts(stage, edge)}
+    registered = _is_registered(stage)
+    known = {host for edge in _leaving(stage) for host in _hosts(stage, edge, registered=registered)}
     made["spec"] = {
         "workloadSelector": {"labels": dict(labels)},
         "egress": [{"hosts": sorted(known) or [_NO_HOST]}],
-        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY" if _is_registered(stage) else "ALLOW_ANY"},
+        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY" if registered else "ALLOW_ANY"},
     }
     return made
 
@@ -143,12 +144,14 @@ def _is_registered(stage: StageReach) -> bool:
     return all(edge.hosts or host_names(edge) for edge in _leaving(stage))
 
 
-def _hosts(stage: StageReach, edge: Edge) -> Sequence[str]:
+def _hosts(stage: StageReach, edge: Edge, *, registered: bool) -> Sequence[str]:
     """Give what a sidecar must know to make this edge's calls.
 
     Plain pods may stand behind a Service in the mesh: with that Service unknown, calls would leave as plaintext and be
     reset, so their namespace is listed. The promise rests on NetworkPolicy, which names the pods.
     """
-    if _is_registered(stage) and not edge.hosts:
+    if edge.hosts:
+        return edge.hosts
+    if registered:
         return [f"{stage.key.namespace}/{name}" for name in host_names(edge)]
-    return edge.hosts or [f"{peer.namespace}/*" for peer in edge.peers if isinstance(peer, PodPeer)]
+    return [f"{peer.namespace}/*" for peer in edge.peers if isinstance(peer, PodPeer)]

@@ -140,7 +140,7 @@ def service(obj: Raw) -> Service:
         selector=Selector.of(selector) if selector else None,
         ports=ports,
         cluster_ips=tuple(ip for ip in ips if ip and ip != "None"),
-        external_name=spec.get("externalName") or "",
+        external_name=(spec.get("externalName") or "").rstrip(".").lower(),
         headless="None" in ips,
     )
 

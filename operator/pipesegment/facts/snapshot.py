@@ -106,7 +106,8 @@ class ServicePort:
 class Service:
     """core/v1 Service. `selector` is None when it has none (its EndpointSlices are somebody else's work).
 
-    A `headless` one has no address of its own: clients call its pods under the numbers of its own ports.
+    A `headless` one has no address of its own: clients call its pods under the numbers of its own ports. `external_name` is in
+    lower case, without the dot at its end.
     """
 
     meta: Meta

@@ -74,7 +74,7 @@ def _calls(scene: Scene, view: View, peer: PodPeer, around: list[tuple[Edge, Pod
             meant=meant,
             ports=edge.ports,
             http=edge.http,
-            sidecar=not _captured(scene, peer),
+            sidecar=not mesh.captures(peer.selector, peer.namespace, scene.snapshot),
             everyone=everyone,
             unheld=unheld,
         )
@@ -106,11 +106,6 @@ def _in_istio(scene: Scene, peer: PodPeer) -> bool:
     if mesh.is_labelled(peer.namespace, scene.snapshot):
         return True
     return any(PROXY in pod.containers for pod in scene.snapshot.pods_of(peer.namespace, peer.selector))
-
-
-def _captured(scene: Scene, peer: PodPeer) -> bool:
-    own = dict(peer.selector.labels).get(mesh.DATA_PLANE)
-    return own == "ambient" if own is not None else mesh.is_captured(peer.namespace, scene.snapshot)
 
 
 def _unheld(scene: Scene, peer: PodPeer, near: list[tuple[Edge, PodPeer]]) -> str:

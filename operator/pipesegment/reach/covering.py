@@ -180,7 +180,7 @@ def external(
 ) -> Ways:
     """Mean a Service that is another name of a host outside, at the Service's own ports; `anywhere`: of any host."""
     wanted = tuple(wanted)
-    if not anywhere and not named((found.external_name.rstrip(".").lower(),), end):
+    if not anywhere and not named((found.external_name,), end):
         return NO_WAY
     if not found.ports:
         return at(wanted or HTTPS, port, end)

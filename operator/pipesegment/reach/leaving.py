@@ -57,7 +57,7 @@ class Leaving:
         by_class = found is not None and not found.cidrs
         names = entry.fqdn.names if entry.fqdn else found.fqdns if found is not None and by_class else ()
         if service is not None and service.type == "ExternalName":
-            names, by_class = (service.external_name.rstrip(".").lower(),), False
+            names, by_class = (service.external_name,), False
         rules = member.governance.spec
         return lookups.name_of(names, question.destination, rules, self._snapshot, by_class=by_class)
 
@@ -109,8 +109,7 @@ class Leaving:
         """Tell in which ways a Service means the destination; what its author gives it is held to the class's word."""
         if found is None or not self._may_lead(member, found, question):
             return NO_WAY
-        name = found.external_name.rstrip(".").lower()
-        if found.type == "ExternalName" and self._stands_for((name,), member, question.destination):
+        if found.type == "ExternalName" and self._stands_for((found.external_name,), member, question.destination):
             return covering.external(found, ports, question.destination, question.port, anywhere=True)
         return covering.service(found, ports, question.destination, question.port, self._snapshot)
 

@@ -143,6 +143,12 @@ def is_captured(namespace: str, snapshot: Snapshot) -> bool:
     return labels.get(DATA_PLANE) == "ambient" and labels.get(_INJECTION) != "enabled"
 
 
+def captures(selector: Selector, namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether ztunnel captures pods: by a label that all of them carry, else by their namespace's."""
+    label = dict(selector.labels).get(DATA_PLANE)
+    return label == "ambient" if label is not None else is_captured(namespace, snapshot)
+
+
 def is_labelled(namespace: str, snapshot: Snapshot) -> bool:
     """Tell whether a namespace's labels put its pods into Istio's mesh."""
     labels = namespace_labels(namespace, snapshot)

@@ -154,7 +154,7 @@ def _external(scene: Scene, view: View, declared: Declared[ReachEntry], found: S
     ports = grants.endpoint_ports(
         scene, view, declared.because, found, lambda wanted: services.own_ports(found, wanted)[0], ports
     )
-    name = found.external_name.rstrip(".").lower()
+    name = found.external_name
     if not ports or not guardrails.name_allowed(scene, declared, described, name):
         return closed(declared, target, described)
     meant = hostnames.Meaning(declared.because, described, (name,))

@@ -47,9 +47,7 @@ def to_pods(scene: Scene, caller: View, peer: PodPeer) -> Tunnel | None:
         return Tunnel(guarded=False) if _is_injected(scene, peer) else None
     if caller.mesh is not Mesh.AMBIENT:
         return None
-    label = dict(peer.selector.labels).get(mesh.DATA_PLANE)
-    captured = label == "ambient" or (label is None and mesh.is_captured(peer.namespace, scene.snapshot))
-    if not captured:
+    if not mesh.captures(peer.selector, peer.namespace, scene.snapshot):
         return None
     behind = list(_behind(scene, peer))
     return Tunnel(guarded=False, waypoints=_waypoints(gateway for _, gateway in behind))
