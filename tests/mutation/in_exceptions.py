@@ -162,14 +162,14 @@ MUTANTS: Final = (
     Mutant(
         "a sealed stage keeps what it reaches",
         "reach.view",
-        "_sealed",
+        "_cut_off",
         "reaches=(),",
-        "reaches=_declared('spec.reaches', stage.reaches),",
+        "reaches=view.reaches,",
     ),
     Mutant(
         "a seal spares what only observes",
         "reach.view",
-        "_sealed",
+        "_cut_off",
         "mode=Mode.ENFORCE",
         "mode=Mode.OBSERVE",
     ),
@@ -182,8 +182,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a sealed stage keeps its rights in AWS",
-        "reach.resolve",
-        "_sealed",
+        "reach.sealing",
+        "cut_off",
         "closed=True",
         "closed=False",
     ),

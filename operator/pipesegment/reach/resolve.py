@@ -26,6 +26,7 @@ from pipesegment.reach import (
     notes,
     overlap,
     pipeline,
+    sealing,
     sources,
     targets,
     tunnels,
@@ -140,19 +141,11 @@ def _note_surroundings(scene: Scene) -> None:
 
 
 def _sealed(scene: Scene, spec: PipelineSegmentSpec, view: View, *, overlapping: bool) -> StageReach:
-    """Cut a stage off: it has no edges, and nobody's edge to it is open."""
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
-    return StageReach(
-        key=view.key,
-        path=view.path,
-        selector=view.selector,
-        mode=view.mode,
-        mesh=view.mesh,
-        account=_account(view, spec.stages[view.index]),
-        closed=True,
+    return replace(
+        sealing.cut_off(view, _account(view, spec.stages[view.index])),
         # The pods of one that overlaps are another stage's: that one has to be sealed.
         sealed="" if overlapping else view.sealed,
-        runner=RunnerReach(view.placed.runner, ()) if view.placed.runner is not None else None,
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
         wired=unwired.is_wired(scene, view, pods),
