@@ -78,8 +78,8 @@ MUTANTS: Final = (
     Mutant(
         "approvals are believed without the admission policies",
         "reach.exceptions",
-        "judge",
-        "self.snapshot.guards.missing(namespace_labels(self.exception.meta.namespace, self.snapshot))",
+        "standings",
+        "snapshot.guards.missing(namespace_labels(segment.meta.namespace, snapshot))",
         "()",
     ),
     Mutant(

@@ -53,11 +53,16 @@ def standings(segment: Segment, snapshot: Snapshot, governing: Governance) -> tu
         return ()
     every = ((e, e.spec) for _, e in sorted(held.items()) if e.spec is not None and not e.meta.deleting)
     mine = [(e, spec) for e, spec in every if spec.segment == segment.meta.name]
-    approvals = _approvals(segment.meta.namespace, snapshot) if mine else {}
-    stages = _pods(segment) if mine and segment.spec is not None else None
+    if not mine:
+        return ()
+    approvals = _approvals(segment.meta.namespace, snapshot)
+    unguarded = snapshot.guards.missing(namespace_labels(segment.meta.namespace, snapshot))
+    stages = _pods(segment) if segment.spec is not None else None
     unfit = segment.unfit is not False or _observes(segment, governing)
     judged = [
-        _Judge(e, spec, snapshot, governing, unfit, segment.meta.uid).judge(approvals.get(e.meta.name, ()), stages)
+        _Judge(e, spec, snapshot, governing, unguarded, unfit, segment.meta.uid).judge(
+            approvals.get(e.meta.name, ()), stages
+        )
         for e, spec in mine
     ]
     sealed = {s.stage: s.name for s in reversed(judged) if s.phase == "Sealed"}
@@ -83,12 +88,13 @@ def _observes(segment: Segment, governing: Governance) -> bool:
 
 
 def is_asked_for_more(segment: Segment, snapshot: Snapshot, governing: Governance) -> bool:
-    """Tell whether it matters to some exception of a segment that the segment does not conform."""
+    """Tell whether it matters to some exception of a segment that the segment does not conform: no seal asks."""
     held = snapshot.exceptions.get(segment.meta.namespace)
     rules = governing.spec.break_glass.when_not_conforming
     if not held or not (rules.approvals or rules.max_duration):
         return False
-    return any(e.spec is not None and e.spec.segment == segment.meta.name for e in held.values())
+    specs = (e.spec for e in held.values() if e.spec is not None and not e.meta.deleting)
+    return any(spec.segment == segment.meta.name and spec.effect == "Open" for spec in specs)
 
 
 def _under_seal(standing: Standing, seal: str) -> Standing:
@@ -170,17 +176,18 @@ class _Judge:
     spec: SegmentExceptionSpec
     snapshot: Snapshot
     governing: Governance
+    #: The admission policies that are not in force: without them nobody's word is believed.
+    unguarded: Sequence[str]
     unfit: bool
     segment_uid: str
 
     def judge(self, approvals: Sequence[SegmentApproval], stages: Mapping[str, str] | None) -> Standing:
-        unguarded = self.snapshot.guards.missing(namespace_labels(self.exception.meta.namespace, self.snapshot))
-        verdicts = tuple(self._verdicts(approvals, unguarded))
+        verdicts = tuple(self._verdicts(approvals))
         counted = [v for v in verdicts if v.counts]
         begun = self.exception.meta.created
         if self.spec.effect == "Open" and len(counted) >= self._needed:
             begun = counted[self._needed - 1].created
-        phase, reason, message = self._phase(len(counted), unguarded, stages)
+        phase, reason, message = self._phase(len(counted), stages)
         return Standing(
             self.exception.meta.key,
             self.exception.meta.uid,
@@ -212,7 +219,7 @@ class _Judge:
         return min((d for d in (rules.max_duration, cautious) if d), key=seconds)
 
     def _phase(
-        self, counted: int, unguarded: Sequence[str], stages: Mapping[str, str] | None
+        self, counted: int, stages: Mapping[str, str] | None
     ) -> tuple[Literal["Pending", "Open", "Sealed", "Expired", "Refused"], str, str]:
         spec, now = self.spec, self.snapshot.now
         if self.exception.is_over(now):
@@ -229,7 +236,7 @@ class _Judge:
         refused = self._not_allowed()
         if refused:
             return "Refused", "NotAllowed", refused
-        unbelieved = self._unbelieved(unguarded)
+        unbelieved = self._unbelieved()
         if unbelieved:
             return "Pending", "Unguarded", unbelieved
         if self.exception.ends is None or now is None:
@@ -238,12 +245,11 @@ class _Judge:
             return "Pending", "AwaitingApproval", f"{counted} of {self._needed} people have approved"
         return "Open", "Open", f"stage {spec.stage} reaches what it declares"
 
-    def _unbelieved(self, unguarded: Sequence[str]) -> str:
+    def _unbelieved(self) -> str:
         """Say why nobody's word is believed here ('' when it is)."""
-        if unguarded:
-            return (
-                f"no approval is believed, for these admission policies are not in force here: {', '.join(unguarded)}"
-            )
+        if self.unguarded:
+            lacking = ", ".join(self.unguarded)
+            return f"no approval is believed, for these admission policies are not in force here: {lacking}"
         if self.snapshot.guards.came_before(self.exception.meta.created):
             return "it was asked for before the admission policies denied anything, so nobody knows by whom: ask anew"
         return ""
@@ -271,16 +277,15 @@ class _Judge:
             return f"it is to last {wanted}, and {who} allows {longest}{state}"
         return ""
 
-    def _verdicts(self, approvals: Sequence[SegmentApproval], unguarded: Sequence[str]) -> Iterator[Verdict]:
+    def _verdicts(self, approvals: Sequence[SegmentApproval]) -> Iterator[Verdict]:
         seen: list[User] = [self.spec.requested_by]
         for each in approvals:
             assert each.spec is not None
             who = each.spec.approved_by
             problem = self._problem(each, who, seen)
-            if not problem and unguarded:
-                problem = (
-                    f"it is not believed, for these admission policies are not in force here: {', '.join(unguarded)}"
-                )
+            if not problem and self.unguarded:
+                lacking = ", ".join(self.unguarded)
+                problem = f"it is not believed, for these admission policies are not in force here: {lacking}"
             if not problem:
                 seen.append(who)
             yield Verdict(each.meta.key, each.meta.uid, who.username, problem, each.meta.created)

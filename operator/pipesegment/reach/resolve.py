@@ -86,7 +86,7 @@ def _resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     overlap.within(scene, views)
     guardrails.check_segment(scene)
     _note_surroundings(scene)
-    judged = exceptions.standings(segment, snapshot, governing)
+    judged = scene.standings(segment)
     notes.idle(scene, judged)
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
