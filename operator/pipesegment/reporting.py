@@ -16,7 +16,7 @@ import orjson
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
-from pipesegment.facts.parse import does_not_conform
+from pipesegment.facts.parse import recorded
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, CloudStep
@@ -87,14 +87,9 @@ class Reporter:
         status = PipelineSegmentStatus.model_validate(self.last(names.SEGMENT, segment.meta, segment.status))
         return tuple(Entry(ObjectID(e.api_version, e.kind, e.namespace, e.name), e.uid) for e in status.inventory)
 
-    def recorded_class(self, segment: Segment) -> str:
-        """Give the uid of the class that the last status names; '' without one."""
-        found = self.last(names.SEGMENT, segment.meta, segment.status).get("class") or {}
-        return str(found.get("uid", ""))
-
-    def is_unfit(self, segment: Segment) -> bool | None:
-        """Tell whether the last status says that the segment does not conform; None when it does not say."""
-        return does_not_conform(self.last(names.SEGMENT, segment.meta, segment.status).get("conditions") or ())
+    def recorded(self, segment: Segment) -> tuple[str, bool | None]:
+        """Give the uid of the class that the last status names, and whether it says that the segment does not conform."""
+        return recorded(self.last(names.SEGMENT, segment.meta, segment.status))
 
     def audited(self, owner: Key, generation: int, reach: Reach | None) -> OnCall:
         """Give who is told of every call that is made for a segment or a class."""

@@ -220,7 +220,8 @@ class Operator:
         if found.meta.deleting:
             return await self._going(found)
         # Our own last status may say which class governed while its watch event is still on the way.
-        found = replace(found, class_uid=self._reporter.recorded_class(found), unfit=self._reporter.is_unfit(found))
+        class_uid, unfit = self._reporter.recorded(found)
+        found = replace(found, class_uid=class_uid, unfit=unfit)
         inventory = self._reporter.inventory(found)
         ended = self._witness.ended(found, self._following.snapshot)
         outcome = await self._corridor.segment(
@@ -232,8 +233,8 @@ class Operator:
         self._following.freed(outcome.done)
         outcome = replace(outcome, cloud=self.roles.wish(found, outcome))
         self._following.add_grants(await self._reporter.segment(found, outcome))
-        unfit = self._reporter.is_unfit(found)
-        turned = self.surroundings.record(found, self._reporter.recorded_class(found), unfit=unfit)
+        class_uid, unfit = self._reporter.recorded(found)
+        turned = self.surroundings.record(found, class_uid, unfit=unfit)
         await self._witness.segment(found, outcome, self._following.snapshot)
         if turned and outcome.reach is not None and outcome.reach.exceptions:
             # More or fewer approvals are asked for from now on.
