@@ -6,7 +6,6 @@ Every door that it passes decides nothing here: this file is read aloud, the roo
 import asyncio
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
 
 from pipesegment import names
 from pipesegment.compile.canonical import stamped
@@ -33,7 +32,6 @@ from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster
 
 Audited = Callable[[Key, int, Reach | None], OnCall]
-_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Corridor:
@@ -52,13 +50,14 @@ class Corridor:
         inventory: Iterable[Entry],
         resolved: Callable[[Reach], None],
         refused: Callable[[Key, Iterable[str]], None],
-        ended: Mapping[str, str] = _NOTHING,
+        ended: Callable[[], Mapping[str, str]],
     ) -> Outcome:
         """Bring one segment's objects to what it declares.
 
         `resolved` hears of the Reach before anything is awaited: what changes from then on must make the segment due.
-        Of one that is `refused` it is what happens in the other namespaces that it has objects in. `ended` are stages for
-        which an exception is in force no more, or that are sealed, by which one: refused or not, they are closed.
+        Of one that is `refused` it is what happens in the other namespaces that it has objects in. `ended` gives stages for
+        which an exception is in force no more, or that are sealed, by which one: they are closed though nobody can say
+        what should stand instead.
         """
         snapshot = self._surroundings.snapshot
         generation = segment.meta.generation
@@ -71,7 +70,7 @@ class Corridor:
             abroad = {t: o.live for t, o in self._owned.of(segment.meta.key).items() if o.segment_uid}
             refused(segment.meta.key, {target.namespace for target in abroad})
             results = await self._withdraw(segment, abroad) if abroad else Results()
-            closed, shut = await self._cut(segment, ended)
+            closed, shut = await self._cut(segment, ended())
             failed = tuple(f.told for f in (*results.failures, *closed.failures))
             return Outcome(generation, error.refusals, failed=failed, shut=shut)
         told = self._audited(segment.meta.key, generation, reach)
@@ -82,7 +81,7 @@ class Corridor:
         changes, results, withheld = await self._enforce(ours, live, tuple(inventory), restraint, told, segment, sealed)
         if restraint is Restraint.HELD:
             # What should stand instead nobody knows, only that this must not.
-            results.failures += (await self._cut(segment, ended))[0].failures
+            results.failures += (await self._cut(segment, ended()))[0].failures
         failed = tuple(f.told for f in results.failures)
         return Outcome(
             generation, reach.every_refusal, reach, desired, changes, failed, withheld, results.done, restraint

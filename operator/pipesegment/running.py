@@ -223,9 +223,12 @@ class Operator:
         class_uid, unfit = self._reporter.recorded(found)
         found = replace(found, class_uid=class_uid, unfit=unfit)
         inventory = self._reporter.inventory(found)
-        ended = self._witness.ended(found, self._following.snapshot)
         outcome = await self._corridor.segment(
-            found, inventory, self._following.note, self._following.note_refused, ended
+            found,
+            inventory,
+            self._following.note,
+            self._following.note_refused,
+            lambda: self._witness.ended(found, self._following.snapshot),
         )
         taken = [change.id for change in outcome.changes.of(Action.CONFLICT)]
         if outcome.reach is not None and taken:
