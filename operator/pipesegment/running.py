@@ -20,7 +20,7 @@ from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta, Segment
 from pipesegment.following import Following, Work
 from pipesegment.plan.changes import Action
-from pipesegment.reach.hostnames import wanted
+from pipesegment.reach import governance, hostnames
 from pipesegment.reach.resolve import resolve
 from pipesegment.reconcile import Corridor
 from pipesegment.report.outcome import Failed
@@ -145,15 +145,12 @@ class Operator:
 
     async def _start_host_names(self) -> None:
         """Look up what segments mean before anything is written: ways that are open must not close for a moment."""
-        classes = self._following.snapshot.classes.values()
-        if any(each.spec is not None and each.spec.network.inexact.fqdn == "Resolve" for each in classes):
-            for namespace, name in [(n, s) for n, found in self._following.snapshot.segments.items() for s in found]:
-                snapshot = self._following.snapshot
-                found = snapshot.segment(namespace, name)
+        for key in [Key(n, name) for n, found in self._following.snapshot.segments.items() for name in found]:
+            snapshot = self._following.snapshot
+            segment = snapshot.segment(*key)
+            if segment is not None and hostnames.are_followed(governance.of_segment(segment, snapshot), snapshot):
                 with suppress(Refused):
-                    self._following.mean(
-                        Key(namespace, name), wanted(resolve(found, snapshot).reads) if found else frozenset()
-                    )
+                    self._following.mean(key, hostnames.wanted(resolve(segment, snapshot).reads))
                 await asyncio.sleep(0)
         await self._host_names.start()
 
