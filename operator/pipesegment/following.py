@@ -294,7 +294,7 @@ class Following:
                 self._exception_changed(key, old, new)
             case names.APPROVAL:
                 self._approval_changed(key, old, new)
-            case _:
+            case _ if any(each is not None and self.snapshot.guards.concerns(each) for each in (old, new)):
                 self.add_every_exception()
 
     def _exception_changed(self, key: Key, old: SegmentException | None, new: SegmentException | None) -> None:
@@ -340,11 +340,14 @@ class Following:
     def _crd_changed(self, name: str) -> set[Key]:
         if name == kinds.SEGMENT.crd:
             self._served.set()
+        decides = name.endswith(_ENGINES)
+        if not decides and name not in _CONTROLLED:
+            return set()
         every = {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
         if name in _CONTROLLED:
             for key in every:
                 self._made_elsewhere(key)
-        return every if name.endswith(_ENGINES) else set()
+        return every if decides else set()
 
     def _owned_changed(self, owner: Key, target: ObjectID) -> None:
         if self.owned.get(target) is None:

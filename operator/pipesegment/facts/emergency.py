@@ -118,6 +118,10 @@ class Guards:
         whys = ((name, self._lack(name, namespace)) for name in self._names())
         return tuple(f"{name} ({why})" if why else name for name, why in whys if why is not None)
 
+    def concerns(self, found: AdmissionPolicy | AdmissionBinding) -> bool:
+        """Tell whether a policy, or what binds one, is among those by which somebody's word is believed."""
+        return (found.policy if isinstance(found, AdmissionBinding) else found.meta.name) in self._names()
+
     def came_before(self, created: str) -> bool:
         """Tell whether something was made before the policies looked at it: nothing is known of who made that.
 
