@@ -71,7 +71,7 @@ class Operator:
             settings,
             snapshot=lambda: self._following.snapshot,
             inventory=reporter.inventory,
-            audited=reporter.cloud_audited,
+            audited=reporter.audited,
             due=lambda key: self._add(Work(names.SEGMENT, *key), 0.0, Priority.RESYNC),
             now=now,
             controllers=Controllers(
@@ -79,7 +79,7 @@ class Operator:
                 self._following.controlled,
                 settings.backends,
                 served=lambda: self._following.snapshot.crds,
-                audited=lambda key, generation: reporter.audited(key, generation, None),
+                audited=reporter.audited,
             ),
             clock=clock,
         )
