@@ -15,7 +15,7 @@ from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.snapshot import Key, Segment, Snapshot
 from pipesegment.reach import exceptions, governance
-from pipesegment.reach.graph import Standing, Verdict
+from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.report import exceptions as report
 from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Outcome

@@ -6,7 +6,6 @@ admit is already closed here, with a Finding that says why.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -15,6 +14,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Key, Protocol
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach.aws.values import CloudIdentity
+from pipesegment.reach.standing import Standing
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 
@@ -332,58 +332,6 @@ class Governance:
     spec: SegmentClassSpec
     stalled: str = ""
     known: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether an approval counts for its exception: `problem` says why it does not."""
-
-    approval: Key
-    uid: str
-    username: str
-    problem: str
-    created: str
-
-    @property
-    def counts(self) -> bool:
-        """Whether it counts."""
-        return not self.problem
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a SegmentException stands: in force (Open, Sealed), or why it is not.
-
-    `hash` is its spec's; `begun` when it took effect, `ends` when it ends by itself, None when not known or never;
-    `by_class` the class that governs, as (name, uid), None when it cannot be said; `sealers` its sealerGroups; `meant` the
-    segment's uid and the stage's pods as they are now, '' where nobody knows.
-    """
-
-    key: Key
-    uid: str
-    stage: str
-    effect: Literal["Open", "Seal"]
-    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
-    reason: str
-    message: str
-    hash: str = ""
-    approvals: tuple[Verdict, ...] = ()
-    needed: int = 0
-    begun: datetime | None = None
-    ends: datetime | None = None
-    by_class: tuple[str, str] | None = None
-    sealers: tuple[str, ...] = ()
-    meant: tuple[str, str] = ("", "")
-
-    @property
-    def name(self) -> str:
-        """The exception's name."""
-        return self.key.name
-
-    @property
-    def in_force(self) -> bool:
-        """Whether it opens or seals anything now."""
-        return self.phase in {"Open", "Sealed"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import Final
 
 from pipesegment.facts.snapshot import Meta, Service
 from pipesegment.reach import exceptions
-from pipesegment.reach.graph import Governance, StageKey, Standing
+from pipesegment.reach.graph import Governance, StageKey
 from pipesegment.reach.scene import Scene
+from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import Declared, View
 from pipesegment.spec.entries import StageTarget
 from pipesegment.spec.segment import Port, ReachEntry

@@ -10,7 +10,8 @@ from pipesegment.facts.emergency import SegmentException
 from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Refusal
 from pipesegment.reach import exceptions
-from pipesegment.reach.graph import StageReach, Standing, Verdict
+from pipesegment.reach.graph import StageReach
+from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.report.conditions import settled
 from pipesegment.report.events import Event
 from pipesegment.report.findings import failure, sentence
