@@ -18,7 +18,7 @@ from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import PipesegmentError, Refused, Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta, Segment
-from pipesegment.following import Following, Work
+from pipesegment.following import Following
 from pipesegment.plan.changes import Action
 from pipesegment.reach import governance, hostnames
 from pipesegment.reach.resolve import resolve
@@ -27,6 +27,7 @@ from pipesegment.report.outcome import Failed
 from pipesegment.reporting import Reporter
 from pipesegment.settings import Settings
 from pipesegment.witness import Witness
+from pipesegment.work import Work
 from pipesegment.world.applying import Results
 from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.aws.port import Cloud
@@ -118,7 +119,7 @@ class Operator:
         segments = self._following.snapshot.segments
         self._unseen = {Key(namespace, name) for namespace, found in segments.items() for name in found}
         # What should have closed while nobody looked is closed before anything is opened.
-        await asyncio.gather(*map(self._close, self._following.overdue()))
+        await asyncio.gather(*map(self._close, self._following.emergencies.overdue()))
         self._following.add_everything()
         if not self._unseen:
             self._following.add_every_grant()
@@ -253,7 +254,7 @@ class Operator:
         self._following.freed(left.done)
         self._witness.gone(key)
         self._following.add_grants(self._reporter.gone(key))
-        self._following.add_exceptions(key)
+        self._following.emergencies.segment_gone(key)
         _raise(left)
         return NEVER
 
