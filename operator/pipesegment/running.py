@@ -15,6 +15,7 @@ from pipesegment import names
 from pipesegment.cloudcontrol import Controllers
 from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
+from pipesegment.enforcing import Enforcer
 from pipesegment.errors import PipesegmentError, Refused, Rejected, Unreachable, is_permanent
 from pipesegment.facts.parse import meta
 from pipesegment.facts.snapshot import Key, Meta, Segment
@@ -65,7 +66,8 @@ class Operator:
         )
         self._host_names = HostNames(lookups, self._following.host_name_read, now, clock)
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
-        self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
+        self._enforcer = Enforcer(cluster, self.surroundings, self.owned)
+        self._corridor = Corridor(self.surroundings, self.owned, self._enforcer, reporter.audited)
         self.roles = CloudWork(
             cloud,
             cluster,
@@ -181,7 +183,7 @@ class Operator:
         self._host_names.want(names)
 
     def _forget(self, target: ObjectID) -> None:
-        self._corridor.forget(target)
+        self._enforcer.forget(target)
 
     def _made_elsewhere(self, key: Key) -> None:
         self.roles.again(key)
@@ -242,7 +244,7 @@ class Operator:
             self._following.neighbours(key)
         if outcome.failures:
             raise _trouble(outcome.failures)
-        if any(map(self._corridor.is_free, taken)):
+        if any(map(self._enforcer.is_free, taken)):
             # It was given up while we looked.
             return 0.0
         return _CONFLICT_RETRY if outcome.conflicts else None
