@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
-from pipesegment.facts.snapshot import Key, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Snapshot
 from pipesegment.work import Add, Work
 from pipesegment.world import kinds
 from pipesegment.world.alarms import Alarms

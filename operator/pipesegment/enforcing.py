@@ -10,7 +10,8 @@ from dataclasses import replace
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.isolation import isolation
-from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.plan import elsewhere
 from pipesegment.plan.changes import ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live

@@ -12,8 +12,9 @@ from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.emergencies import EMERGENCY, Emergencies
 from pipesegment.facts.hostnames import Known
+from pipesegment.facts.meta import Key, Meta
 from pipesegment.facts.others import DaemonSet, Foreign
-from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
+from pipesegment.facts.snapshot import Pod, Segment, Snapshot
 from pipesegment.facts.vpc import Known as KnownEndpoints
 from pipesegment.reach import hostnames
 from pipesegment.reach.aws import groups

@@ -11,7 +11,8 @@ from pipesegment import names
 from pipesegment.cloudwork import CloudWork
 from pipesegment.enforcing import Enforcer
 from pipesegment.errors import Rejected, Unreachable, is_permanent
-from pipesegment.facts.snapshot import Key, Segment
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Segment
 from pipesegment.following import Following
 from pipesegment.plan.changes import Action
 from pipesegment.reconcile import Corridor

@@ -14,7 +14,8 @@ from pipesegment.compile.networkpolicy import network_policies
 from pipesegment.compile.segment import compile_segment
 from pipesegment.enforcing import Enforcer, default_deny, living_classes, made_for
 from pipesegment.errors import Refused
-from pipesegment.facts.snapshot import Class, Key, Segment, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Class, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.plan import cut, elsewhere
 from pipesegment.plan.live import Entry, Live

@@ -16,8 +16,9 @@ import orjson
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
+from pipesegment.facts.meta import Key, Meta
 from pipesegment.facts.parse import recorded
-from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
+from pipesegment.facts.snapshot import Class, Grant, Segment, Snapshot
 from pipesegment.findings import Finding
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE
 from pipesegment.plan.changes import Why

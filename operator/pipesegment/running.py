@@ -15,8 +15,8 @@ from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
 from pipesegment.enforcing import Enforcer
 from pipesegment.errors import PipesegmentError, Refused
+from pipesegment.facts.meta import Key, Meta
 from pipesegment.facts.parse import meta
-from pipesegment.facts.snapshot import Key, Meta
 from pipesegment.following import Following
 from pipesegment.looking import Looks
 from pipesegment.reach import governance, hostnames

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
-from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.reach import exceptions, governance
 from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.report import exceptions as report

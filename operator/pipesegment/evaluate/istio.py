@@ -14,7 +14,7 @@ from pipesegment.evaluate import authorization
 from pipesegment.evaluate.authorization import Policy, Request
 from pipesegment.evaluate.endpoints import PodEnd
 from pipesegment.evaluate.verdict import Verdict
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 
 Raw = Mapping[str, Any]
 Mode = Literal["STRICT", "PERMISSIVE", "DISABLE"]

@@ -16,6 +16,7 @@ from pipesegment.errors import Refused
 from pipesegment.facts import emergency, hostnames, vpc
 from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
+from pipesegment.facts.meta import Meta
 from pipesegment.facts.others import daemon_set, others
 from pipesegment.facts.owners import is_ours
 from pipesegment.facts.seen import SeenAddresses
@@ -27,7 +28,6 @@ from pipesegment.facts.snapshot import (
     EndpointSlice,
     Gateway,
     Grant,
-    Meta,
     Namespace,
     NetworkPolicy,
     Node,

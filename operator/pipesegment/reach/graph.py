@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from pipesegment.facts.hostnames import Known
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key, Protocol
+from pipesegment.facts.snapshot import Protocol
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach.aws.values import CloudIdentity
 from pipesegment.reach.standing import Standing

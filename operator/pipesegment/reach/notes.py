@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pipesegment.facts.snapshot import Meta, Service
+from pipesegment.facts.meta import Meta
+from pipesegment.facts.snapshot import Service
 from pipesegment.reach import exceptions
 from pipesegment.reach.graph import Governance, StageKey
 from pipesegment.reach.scene import Scene

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from pipesegment.facts.snapshot import EndpointSlice, Key, Service, ServicePort
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import EndpointSlice, Service, ServicePort
 from pipesegment.reach.graph import Governance, PortRange
 from pipesegment.reach.ports import ranges, sort_key
 from pipesegment.spec.destination import Destination

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 
 
 @dataclass(frozen=True, slots=True)

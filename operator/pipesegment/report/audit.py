@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.changes import Change
 from pipesegment.report.outcome import Failed
 from pipesegment.report.text import LINE, MESSAGE, clean

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentException
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.findings import Refusal
 from pipesegment.reach import exceptions
 from pipesegment.reach.graph import StageReach

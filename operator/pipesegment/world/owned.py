@@ -8,7 +8,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.live import Live, owner_of
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock

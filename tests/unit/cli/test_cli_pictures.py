@@ -8,8 +8,8 @@ import pytest
 from pipesegment.cli import dot, mermaid, svg
 from pipesegment.cli.layout import lay_out
 from pipesegment.cli.picture import Arrow, Box, Picture, draw
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 from pipesegment.reach.governance import DEFAULTS
 from pipesegment.reach.graph import (

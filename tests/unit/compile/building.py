@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipesegment.compile.desired import Desired
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.reach.graph import (
     Account,
     AddressPeer,

@@ -13,8 +13,8 @@ from pipesegment import names
 from pipesegment.compile.canonical import fingerprint, sort_key, to_yaml
 from pipesegment.compile.desired import ObjectID
 from pipesegment.compile.segment import compile_segment
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.reach.graph import (
     Account,
     AddressPeer,

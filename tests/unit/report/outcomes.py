@@ -4,8 +4,8 @@ from typing import Any
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 from pipesegment.plan.changes import ChangeSet, plan
 from pipesegment.plan.live import Live

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipesegment import names
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.findings import Refusal
 from pipesegment.reach.engines import place
 from pipesegment.reach.governance import DEFAULTS

@@ -7,9 +7,9 @@ import tracemalloc
 import pytest
 
 from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.meta import Key
 from pipesegment.facts.parse import network_policy
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.world import kinds
 from pipesegment.world.clock import ManualClock, settle
 from pipesegment.world.facts_source import Surroundings
