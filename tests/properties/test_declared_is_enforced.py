@@ -1,12 +1,12 @@
 """What the compiled objects let through is what was declared: pair by pair, port by port, judged apart from one another.
 
-The declaration is judged by `reach.declared`, the objects by `evaluate`; neither knows the edges that `resolve` made.
+The declaration is judged by `declared`, the objects by `evaluate`; neither knows the edges that `resolve` made.
 """
 
 import pytest
 from hypothesis import assume, given
 
-from pipesegment.reach.declared import Declaration
+from pipesegment.declared.declaration import Declaration
 from tests.properties.drawn import worlds
 from tests.properties.worlds import Compiled, World, checked, questions
 

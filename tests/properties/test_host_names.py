@@ -1,6 +1,6 @@
 """Host names that are looked up: what the objects let through is what was declared, whatever DNS answered.
 
-The declaration is judged by `reach.declared`, the objects by `evaluate`; neither reads the edges of `resolve`. That no
+The declaration is judged by `declared`, the objects by `evaluate`; neither reads the edges of `resolve`. That no
 answer leads inside is said here in the plainest words, and shares nothing with either.
 """
 
@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipesegment import names
+from pipesegment.declared.declaration import Declaration
 from pipesegment.evaluate.endpoints import AddressEnd, Port
-from pipesegment.reach.declared import Declaration
 from tests.properties.surroundings import cluster, pod
 from tests.properties.worlds import Compiled, World, checked, document
 

@@ -1,6 +1,6 @@
 """Ways to services of AWS: what the objects let through is what was declared, whatever is known of the VPC's endpoints.
 
-The declaration is judged by `reach.declared`, the objects by `evaluate`; neither reads the edges of `resolve`.
+The declaration is judged by `declared`, the objects by `evaluate`; neither reads the edges of `resolve`.
 """
 
 from typing import Any
@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipesegment import names
+from pipesegment.declared.declaration import Declaration
 from pipesegment.evaluate.endpoints import AddressEnd, Port
 from pipesegment.facts import vpc
-from pipesegment.reach.declared import Declaration
 from tests.properties.surroundings import cluster, pod
 from tests.properties.worlds import Compiled, World, checked, document
 
