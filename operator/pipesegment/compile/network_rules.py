@@ -6,7 +6,8 @@ from typing import Final
 
 from pipesegment.compile.problem import Problem
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import Edge, NamePeer, Network, PodPeer, StageReach, Target
+from pipesegment.reach.edges import Edge, NamePeer, Network, PodPeer, Target
+from pipesegment.reach.graph import StageReach
 
 #: Labels that Cilium leaves out of a pod's identity unless told otherwise: its selectors never match them.
 _UNSEEN: Final = re.compile(

@@ -13,7 +13,7 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, Snapshot
 from pipesegment.reach import covering
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.graph import PortRange
+from pipesegment.reach.edges import PortRange
 from pipesegment.reach.ports import intersect_ports
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.ports import HttpMatch

@@ -12,7 +12,7 @@ from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
 from pipesegment.reach import addresses, covering, hostnames, lookups, network
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.graph import Network
+from pipesegment.reach.edges import Network
 from pipesegment.reach.ports import ranges
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.ports import Port, within

@@ -13,8 +13,9 @@ from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
+from pipesegment.reach.edges import Mode
 from pipesegment.reach.governance import govern, mode_of, namespace_labels
-from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.judging import Judge, by_class
 from pipesegment.reach.stages import placements
 from pipesegment.reach.standing import Standing

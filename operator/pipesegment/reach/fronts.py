@@ -12,7 +12,7 @@ from pipesegment.facts.meta import Key
 from pipesegment.facts.protocols import Spoken, spoken
 from pipesegment.facts.snapshot import Service, ServicePort
 from pipesegment.reach import services
-from pipesegment.reach.graph import HttpRule, Mesh, PodPeer, PortRange
+from pipesegment.reach.edges import HttpRule, Mesh, PodPeer, PortRange
 from pipesegment.reach.ports import sort_key
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

@@ -6,7 +6,8 @@ from typing import Final
 from pipesegment.facts.meta import Meta
 from pipesegment.facts.snapshot import Service
 from pipesegment.reach import exceptions
-from pipesegment.reach.graph import Governance, StageKey
+from pipesegment.reach.edges import StageKey
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import Declared, View

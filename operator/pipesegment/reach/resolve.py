@@ -33,19 +33,9 @@ from pipesegment.reach import (
 )
 from pipesegment.reach.aws import resolve as cloud
 from pipesegment.reach.conformance import unwired
+from pipesegment.reach.edges import Edge, Mesh, Mode, PortRange
 from pipesegment.reach.fronts import byte_ports
-from pipesegment.reach.graph import (
-    Account,
-    Edge,
-    GrantedCalls,
-    GrantedIngress,
-    Mesh,
-    Mode,
-    PortRange,
-    Reach,
-    RunnerReach,
-    StageReach,
-)
+from pipesegment.reach.graph import Account, GrantedCalls, GrantedIngress, Reach, RunnerReach, StageReach
 from pipesegment.reach.rights import allowed
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.stages import placements

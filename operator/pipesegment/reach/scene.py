@@ -14,8 +14,9 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.reach import exceptions, governance, mesh, network
+from pipesegment.reach.edges import Mesh, Mode, Network, StageKey
 from pipesegment.reach.exceptions import NO_EMERGENCIES, Emergency
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
+from pipesegment.reach.graph import CoveredEdge, Governance
 from pipesegment.reach.stages import Part, Stages, parts, stages_of
 from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import View, views_of

@@ -6,7 +6,7 @@ from functools import partial
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
 from pipesegment.reach import addresses, apiserver, endpoints, grants, guardrails, hostnames, notes, pods, services
-from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
+from pipesegment.reach.edges import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene

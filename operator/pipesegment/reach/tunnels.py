@@ -17,9 +17,9 @@ from pipesegment.facts.others import LINKERD_PROXY
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Gateway, Service, Snapshot
 from pipesegment.reach import mesh
+from pipesegment.reach.edges import Front, Mesh, Mode, PodPeer, Tunnel, Waypoint
 from pipesegment.reach.fronts import numbers_behind
 from pipesegment.reach.governance import isolation_of, namespace_labels
-from pipesegment.reach.graph import Front, Mesh, Mode, PodPeer, Tunnel, Waypoint
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 from pipesegment.reach.ways import meet

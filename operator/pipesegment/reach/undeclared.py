@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 from pipesegment.reach import dns, engines, grants, mesh, targets, tunnels
+from pipesegment.reach.edges import Edge, Mesh, PodPeer, Principal, Target
 from pipesegment.reach.fronts import parts
-from pipesegment.reach.graph import Edge, Mesh, PodPeer, Principal, Target
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View
 from pipesegment.spec.segment import ReachEntry

@@ -15,8 +15,9 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, governance, mesh
+from pipesegment.reach.edges import Mesh, Mode, StageKey
 from pipesegment.reach.exceptions import CALM, Emergency
-from pipesegment.reach.graph import Governance, Mesh, Mode, StageKey
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
