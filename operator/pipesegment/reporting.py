@@ -16,6 +16,7 @@ import orjson
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
+from pipesegment.facts.moments import written
 from pipesegment.facts.parse import does_not_conform
 from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
 from pipesegment.findings import Finding
@@ -314,4 +315,4 @@ def _ties(found: Class, snapshot: Snapshot) -> list[Finding]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(datetime.now(UTC))

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
+from pipesegment.facts.moments import written
 from pipesegment.facts.snapshot import Key, Segment, Snapshot
 from pipesegment.reach import exceptions, governance
 from pipesegment.reach.graph import Standing, Verdict
@@ -185,4 +186,4 @@ class Witness:
         await self._reporter.write(names.APPROVAL, meta, after, approval.status)
 
     def _time(self) -> str:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(self._now())

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentException
+from pipesegment.facts.moments import written
 from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Refusal
 from pipesegment.reach import exceptions
@@ -243,4 +244,4 @@ def _stage(stages: Iterable[StageReach], standing: Standing) -> StageReach:
 
 
 def _time(when: datetime | None) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if when is not None else ""
+    return written(when) if when is not None else ""
