@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
@@ -20,6 +20,7 @@ from pipesegment.reach.graph import Governance, Mode, Standing, Verdict
 from pipesegment.reach.stages import placements
 from pipesegment.spec.exception import SegmentExceptionSpec, User
 from pipesegment.spec.segment import ReachEntry
+from pipesegment.spec.status import IN_FORCE, Phase
 from pipesegment.spec.units import seconds
 
 
@@ -192,7 +193,7 @@ class _Judge:
             hash=self.exception.hash,
             approvals=verdicts,
             needed=self._needed if self.spec.effect == "Open" else 0,
-            begun=moment(begun) if phase in {"Open", "Sealed"} else None,
+            begun=moment(begun) if phase in IN_FORCE else None,
             ends=self.exception.ends,
             by_class=_by_class(self.governing),
             sealers=self.governing.spec.break_glass.sealer_groups,
@@ -213,7 +214,7 @@ class _Judge:
 
     def _phase(
         self, counted: int, unguarded: Sequence[str], stages: Mapping[str, str] | None
-    ) -> tuple[Literal["Pending", "Open", "Sealed", "Expired", "Refused"], str, str]:
+    ) -> tuple[Phase, str, str]:
         spec, now = self.spec, self.snapshot.now
         if self.exception.is_over(now):
             return "Expired", "Expired", "its time is over"

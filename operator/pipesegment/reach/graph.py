@@ -16,6 +16,7 @@ from pipesegment.facts.snapshot import Key, Protocol
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach.aws.values import CloudIdentity
 from pipesegment.spec.segmentclass import SegmentClassSpec
+from pipesegment.spec.status import IN_FORCE, Phase
 
 
 class Target(StrEnum):
@@ -363,7 +364,7 @@ class Standing:
     uid: str
     stage: str
     effect: Literal["Open", "Seal"]
-    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
+    phase: Phase
     reason: str
     message: str
     hash: str = ""
@@ -383,7 +384,7 @@ class Standing:
     @property
     def in_force(self) -> bool:
         """Whether it opens or seals anything now."""
-        return self.phase in {"Open", "Sealed"}
+        return self.phase in IN_FORCE
 
 
 @dataclass(frozen=True, slots=True)
