@@ -9,11 +9,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from pipesegment.errors import Unreachable
 from pipesegment.facts.hostnames import MOST, Known
+from pipesegment.facts.moments import written
 from pipesegment.report.text import LINE, clean
 from pipesegment.world.clock import Clock, LoopClock, sleep, wait
 from pipesegment.world.lookups import Answered, Family, Lookups
@@ -158,10 +159,5 @@ def meaning(answers: Mapping[Family, _Answers], now: float) -> Known:
         why = "has no address" if any(each.exists for each in good) else "does not exist"
         return Known(trouble=why)
     last = max(good, key=lambda each: each.read or 0.0)
-    old = _moment(last.at) if last.at is not None and now - (last.read or 0.0) > _OLD else ""
+    old = written(last.at) if last.at is not None and now - (last.read or 0.0) > _OLD else ""
     return Known(tuple(kept), old=old, dropped=len(held) > MOST)
-
-
-def _moment(at: datetime) -> str:
-    """Write a time of day as statuses have it."""
-    return (at - timedelta(microseconds=at.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")
