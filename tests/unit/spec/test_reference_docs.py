@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipesegment import cloudcontrol, cloudwork, names
-from pipesegment.reach import exceptions as reach_exceptions
+from pipesegment.reach import judging
 from pipesegment.report import cloud, conditions, owners
 from pipesegment.report import exceptions as report_exceptions
 from pipesegment.report.findings import CONFORMING_FALSE, READY_FALSE
@@ -169,7 +169,7 @@ def test_conforming_has_every_reason():
 
 def test_exceptions_and_approvals_have_every_reason():
     said = named(report_exceptions, "_told", "approval_status") | named(owners, "_refused")
-    by_judges = set(re.findall(r'"([A-Z]\w+)", "([A-Z]\w+)", ', inspect.getsource(reach_exceptions)))
+    by_judges = set(re.findall(r'"([A-Z]\w+)", "([A-Z]\w+)", ', inspect.getsource(judging)))
     shown = [reasons(PAGES[OF_KIND[kind]], "Ready") for kind in (names.EXCEPTION, names.APPROVAL)]
     told = set().union(*(each[status] for each in shown for status in each))
 
