@@ -172,6 +172,4 @@ def _key(obj: Object) -> str:
 
 def _accepted(policy: Object) -> str:
     conditions = policy.get("status", {}).get("conditions", ())
-    return next(
-        (str(c["message"]) for c in conditions if (c["type"], c["status"]) == ("WaypointAccepted", "True")), ""
-    )
+    return next((str(c["message"]) for c in conditions if (c["type"], c["status"]) == ("WaypointAccepted", "True")), "")

@@ -1,10 +1,10 @@
 """The mesh lab: a control plane, istiod, and pods with real sidecars that answer and ask."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from lab import crds
 from lab.api import Object

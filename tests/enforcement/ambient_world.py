@@ -25,8 +25,10 @@ _CRD = {
 }
 _OURS = "pipesegment.dev/"
 _ISTIO = "security.istio.io/"
-#: What a waypoint is bound by.
+#: What a waypoint is bound by; golden cases leave out of listeners what only an API server asks for.
 _FRONTS = ("Namespace", "Service", "Gateway")
+_LISTENERS = [{"name": "mesh", "port": 15008, "protocol": "HBONE"}]
+_MANAGED = {"app.kubernetes.io/managed-by": "pipesegment"}
 _STRANGER = "cluster.local/ns/elsewhere/sa/stranger"
 _STRANGE_PORTS = frozenset({1, 80})
 Object = dict[str, Any]
@@ -76,6 +78,12 @@ class Case:
         return [obj for obj in self.objects if obj["kind"] == "AuthorizationPolicy"]
 
     @property
+    def at_services(self) -> list[Object]:
+        """What we write for waypoints."""
+        ours = (obj for obj in self.policies if _MANAGED.items() <= obj["metadata"].get("labels", {}).items())
+        return [obj for obj in ours if "targetRefs" in obj["spec"]]
+
+    @property
     def istio(self) -> list[Object]:
         """All that Istio takes from it, as our evaluator reads it."""
         return [obj for obj in self.objects if obj["apiVersion"].startswith(_ISTIO)]
@@ -115,14 +123,16 @@ def scenarios() -> Iterator[Case]:
         raw = yaml.safe_load(path.read_text())
         asked = [Asked(each["from"], each["to"], port, way) for each in raw["asked"] for way, port in _ports(each)]
         objects = raw["objects"]
-        yield Case(path.stem, functools.partial(_scenario, objects), asked, any(o["kind"] == "Gateway" for o in objects))
+        yield Case(
+            path.stem, functools.partial(_scenario, objects), asked, any(o["kind"] == "Gateway" for o in objects)
+        )
 
 
 def golden() -> Iterator[Case]:
     """Give the golden cases whose compilation leaves policies for a mesh of Istio."""
     for path in sorted(_GOLDEN.glob("*.in.yaml")):
         made = path.with_name(path.name.replace(".in.yaml", ".out.yaml")).read_text()
-        if "\n  kind: AuthorizationPolicy" in made:
+        if "security.istio.io/v1\n  kind: AuthorizationPolicy" in made:
             yield Case(path.name.removesuffix(".in.yaml"), functools.partial(_golden, path), (), "targetRefs" in made)
 
 
@@ -151,6 +161,8 @@ def _made(case: Mapping[str, Any]) -> list[Object]:
 def _created(obj: Object) -> Object:
     """Give an object as somebody creates it: whose it is and which address it has the API server says."""
     meta = {k: v for k, v in obj["metadata"].items() if k not in {"uid", "ownerReferences", "resourceVersion"}}
+    if obj["kind"] == "Gateway":
+        return {**obj, "metadata": meta, "spec": {**obj["spec"], "listeners": _LISTENERS}}
     if obj["kind"] != "Service":
         return {**obj, "metadata": meta}
     return {**obj, "metadata": meta, "spec": {k: v for k, v in obj["spec"].items() if k != "clusterIP" or v == "None"}}
@@ -167,16 +179,20 @@ def _namespace(name: str) -> Object:
 
 
 def _pods(policies: Sequence[Object]) -> Iterator[Object]:
-    """Make up the pods: for each selector one that it selects, one that lacks a label, one in another namespace."""
+    """Make up the pods: for each selector one that it selects, one that lacks a label, one in another namespace.
+
+    Each has some label: istiod counts a pod without any for every policy of its namespace, whatever that selects.
+    """
     made: dict[tuple[str, tuple[tuple[str, str], ...]], Object] = {}
     for policy in policies:
-        labels = (policy["spec"].get("selector") or {}).get("matchLabels") or {}
+        selected = (policy["spec"].get("selector") or {}).get("matchLabels") or {}
         namespace = policy["metadata"]["namespace"]
-        fewer = dict(list(labels.items())[1:])
-        for where, what in ((namespace, labels), (namespace, fewer), ("elsewhere", labels)):
+        fewer = dict(list(selected.items())[1:])
+        for where, what in ((namespace, selected), (namespace, fewer), ("elsewhere", selected)):
             key = where, tuple(sorted(what.items()))
             number = len(made) + 1
-            made.setdefault(key, ambient.pod(where, f"pod-{number}", labels=what, account=f"account-{number}"))
+            labels = {"lab": "pod", **what}
+            made.setdefault(key, ambient.pod(where, f"pod-{number}", labels=labels, account=f"account-{number}"))
     yield from made.values()
 
 

@@ -82,7 +82,7 @@ def test_ztunnel_is_told_what_our_evaluator_reads_in_every_golden_case(lab: Ambi
 @pytest.mark.parametrize("case", AT_WAYPOINTS, ids=str)
 def test_istiod_binds_policies_at_services_to_their_waypoint(lab: AmbientLab, case: Case):
     with lab.told(case.objects):
-        bound = [lab.at_waypoint(policy) for policy in case.policies if "targetRefs" in policy["spec"]]
+        bound = [lab.at_waypoint(policy) for policy in case.at_services]
     assert bound
     assert all(message.startswith("bound to ") for message in bound)
 
