@@ -31,7 +31,7 @@ from pipesegment.world.applying import Results
 from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.aws.port import Cloud
 from pipesegment.world.clock import Clock, utc
-from pipesegment.world.hostnames import HostNames
+from pipesegment.world.hostnames import HostNames, Pace
 from pipesegment.world.lookups import Lookups
 from pipesegment.world.port import Cluster, Json
 from pipesegment.world.queue import NEVER, Priority, WorkQueue
@@ -62,7 +62,9 @@ class Operator:
         self._following = Following(
             cluster, settings, self._add, self._forget, self._made_elsewhere, clock, now, self._want
         )
-        self._host_names = HostNames(lookups, self._following.host_name_read, now, clock)
+        self._host_names = HostNames(
+            lookups, self._following.host_name_read, now, clock, Pace(settings.names_pause, settings.names_kept)
+        )
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
         self._corridor = Corridor(cluster, self.surroundings, self.owned, reporter.audited)
         self.roles = CloudWork(
