@@ -16,12 +16,12 @@ MINUTE, DAY = 60.0, 24 * 3600.0
 class Followed:
     """A follower, the clock that moves it, and all that it told."""
 
-    def __init__(self, lookups: MemoryLookups, pace: Pace = Pace()) -> None:
+    def __init__(self, lookups: MemoryLookups, *pace: Pace) -> None:
         self.lookups = lookups
         self.clock = ManualClock()
         self.known: dict[str, Known | None] = {}
         self.told: list[str] = []
-        self.names = HostNames(lookups, self._tell, Time(), self.clock, pace)
+        self.names = HostNames(lookups, self._tell, Time(), self.clock, *pace)
 
     def _tell(self, name: str, known: Known | None) -> None:
         self.told.append(name)
