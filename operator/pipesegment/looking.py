@@ -93,9 +93,10 @@ class Looks:
             return await self._gone(key)
         if found.meta.deleting:
             return await self._going(found)
-        # Our own last status may say which class governed while its watch event is still on the way.
+        # Our own last status may say which class governed while its watch event is still on the way. What is looked at is
+        # the very segment of the facts, or its whole namespace would be indexed anew for it.
         class_uid, unfit = self._reporter.recorded(found)
-        found = replace(found, class_uid=class_uid, unfit=unfit)
+        found = self._following.surroundings.record(found, class_uid, unfit=unfit)
         inventory = self._reporter.inventory(found)
         outcome = await self._corridor.segment(
             found,
@@ -111,7 +112,8 @@ class Looks:
         outcome = replace(outcome, cloud=self._roles.wish(found, outcome))
         self._following.add_grants(await self._reporter.segment(found, outcome))
         class_uid, unfit = self._reporter.recorded(found)
-        turned = self._following.surroundings.record(found, class_uid, unfit=unfit)
+        self._following.surroundings.record(found, class_uid, unfit=unfit)
+        turned = found.unfit is not unfit
         await self._witness.segment(found, outcome, self._following.snapshot)
         if turned and outcome.reach is not None and outcome.reach.exceptions:
             # More or fewer approvals are asked for from now on.

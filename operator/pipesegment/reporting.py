@@ -17,6 +17,7 @@ from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
 from pipesegment.facts.meta import Key, Meta
+from pipesegment.facts.moments import written
 from pipesegment.facts.parse import recorded
 from pipesegment.facts.snapshot import Class, Grant, Segment, Snapshot
 from pipesegment.findings import Finding
@@ -287,4 +288,4 @@ def _ties(found: Class, snapshot: Snapshot) -> list[Finding]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(datetime.now(UTC))

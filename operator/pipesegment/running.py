@@ -28,7 +28,7 @@ from pipesegment.work import Work
 from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.aws.port import Cloud
 from pipesegment.world.clock import Clock, utc
-from pipesegment.world.hostnames import HostNames
+from pipesegment.world.hostnames import HostNames, Pace
 from pipesegment.world.lookups import Lookups
 from pipesegment.world.port import Cluster, Json
 from pipesegment.world.queue import Priority, WorkQueue
@@ -55,7 +55,9 @@ class Operator:
         self._following = Following(
             cluster, settings, self._add, self._forget, self._made_elsewhere, clock, now, self._want
         )
-        self._host_names = HostNames(lookups, self._following.host_name_read, now, clock)
+        self._host_names = HostNames(
+            lookups, self._following.host_name_read, now, clock, Pace(settings.names_pause, settings.names_kept)
+        )
         self.surroundings, self.owned = self._following.surroundings, self._following.owned
         self._enforcer = Enforcer(cluster, self.surroundings, self.owned)
         self.roles = CloudWork(

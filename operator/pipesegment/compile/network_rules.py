@@ -85,7 +85,7 @@ def _names(network: Network, edge: Edge, beside: Sequence[Edge]) -> Problem | No
             "FqdnNotEnforced",
             f"{edge.described}{known or ':'} NetworkPolicy cannot match host names; the edge stays closed",
             "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium), or let the "
-            "class be coarse (network.inexact.fqdn)",
+            "class look names without * up, or be coarse (network.inexact.fqdn)",
         )
     if not any(other.open and other.target is Target.DNS for other in beside):
         return Problem(

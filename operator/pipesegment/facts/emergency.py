@@ -13,6 +13,7 @@ from pipesegment.facts.moments import moment
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
+from pipesegment.spec.status import IN_FORCE
 from pipesegment.spec.units import seconds
 
 Raw = Mapping[str, Any]
@@ -50,7 +51,7 @@ class SegmentException:
     def was_in_force(self) -> bool:
         """Whether its status said that it opens or seals something when it was read."""
         phase = orjson.loads(self.status).get("phase") if self.status else ""
-        return phase in {"Open", "Sealed"}
+        return phase in IN_FORCE
 
     @property
     def meant(self) -> tuple[str, str]:

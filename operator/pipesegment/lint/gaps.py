@@ -11,14 +11,14 @@ ENTRIES: Final = (
         "warning",
         "Host names cannot be enforced here",
         "A NetworkPolicy knows addresses only. A rule for 'any address' would be wider than declared.",
-        "Use a destination with addresses, or a class whose network engine matches names.",
+        "Use a destination with addresses, or a class whose network engine matches names, or let the class look them up or be coarse (network.inexact.fqdn).",
     ),
     Entry(
         "PS302",
         "HttpNotEnforced",
         "warning",
         "HTTP methods and paths cannot be enforced here",
-        "They need a mesh on the accepting side; a NetworkPolicy would open every request of the port.",
+        "They need a mesh on the accepting side, or Cilium; a NetworkPolicy would open every request of the port.",
         "Put the target into the mesh, or leave http out, or let the class be coarse (network.inexact.http).",
     ),
     Entry(

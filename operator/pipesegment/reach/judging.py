@@ -6,7 +6,6 @@ approves likewise; without these policies nobody is. A seal needs nobody's leave
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.moments import moment
@@ -14,6 +13,7 @@ from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.spec.exception import SegmentExceptionSpec, User
+from pipesegment.spec.status import IN_FORCE, Phase
 from pipesegment.spec.units import seconds
 
 
@@ -49,7 +49,7 @@ class Judge:
             hash=self.exception.hash,
             approvals=verdicts,
             needed=self._needed if self.spec.effect == "Open" else 0,
-            begun=moment(begun) if phase in {"Open", "Sealed"} else None,
+            begun=moment(begun) if phase in IN_FORCE else None,
             ends=self.exception.ends,
             by_class=by_class(self.governing),
             sealers=self.governing.spec.break_glass.sealer_groups,
@@ -68,9 +68,7 @@ class Judge:
         cautious = rules.when_not_conforming.max_duration if self.unfit else None
         return min((d for d in (rules.max_duration, cautious) if d), key=seconds)
 
-    def _phase(
-        self, counted: int, stages: Mapping[str, str] | None
-    ) -> tuple[Literal["Pending", "Open", "Sealed", "Expired", "Refused"], str, str]:
+    def _phase(self, counted: int, stages: Mapping[str, str] | None) -> tuple[Phase, str, str]:
         spec, now = self.spec, self.snapshot.now
         if self.exception.is_over(now):
             return "Expired", "Expired", "its time is over"

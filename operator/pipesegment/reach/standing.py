@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from pipesegment.facts.meta import Key
+from pipesegment.spec.status import IN_FORCE, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Standing:
     uid: str
     stage: str
     effect: Literal["Open", "Seal"]
-    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
+    phase: Phase
     reason: str
     message: str
     hash: str = ""
@@ -56,4 +57,4 @@ class Standing:
     @property
     def in_force(self) -> bool:
         """Whether it opens or seals anything now."""
-        return self.phase in {"Open", "Sealed"}
+        return self.phase in IN_FORCE

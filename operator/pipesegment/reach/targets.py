@@ -203,7 +203,9 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
             f"SegmentClass {governing} has no destination {name}"
             if governing
             else f"no SegmentClass governs namespace {view.key.namespace}, so there is no destination {name}",
-            "have the platform team add it to spec.destinations, or correct the name",
+            "have the platform team add it to spec.destinations, or correct the name"
+            if governing
+            else "have the platform team create a SegmentClass with it (offline: give it with --facts)",
         )
         yield closed(declared, Target.DESTINATION, described)
         return

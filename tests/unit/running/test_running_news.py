@@ -16,6 +16,7 @@ from tests.unit.running.twin import (
     grant,
     leading,
     recorded,
+    restarted,
     seeded,
     segment,
     segment_class,
@@ -179,10 +180,7 @@ async def test_a_stage_that_changes_places_does_not_change_what_was_said():
         change(twin, old, segment(stage("b", app="b"), stage("a", app="a")))
         await twin.quiet()
 
-    with recorded(cluster) as writes:
-        async with leading(cluster):
-            pass
-    assert writes == []
+    assert await restarted(cluster) == []
 
 
 async def test_pods_that_nobody_fences_in_are_told_by_everybody_who_should():
