@@ -20,7 +20,7 @@ from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.values import Role
 from pipesegment.findings import Finding
 from pipesegment.plan.aws import revocation
-from pipesegment.plan.aws.rights import Rights, common
+from pipesegment.plan.aws.rights import Rights, narrowed
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Moment
 from pipesegment.plan.changes import Action, Change, ChangeSet, Why, is_ours, plan
 from pipesegment.plan.diff import differences
@@ -145,21 +145,6 @@ def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) 
     return ChangeSet(tuple(sorted(kept, key=lambda change: change.id)))
 
 
-def narrowed(live: Role, desired: Role) -> Role:
-    """Give what a role of a segment that is held back should be: what old and new both allow, and nothing new."""
-    inline = {}
-    for name, before in live.inline.items():
-        wanted = desired.inline.get(name)
-        if wanted is None:
-            continue
-        loses = Rights.written([before]).loses(Rights.written([wanted]))
-        both = common(before, wanted) if loses else before
-        if both is not None:
-            inline[name] = both
-    managed = tuple(sorted(set(live.managed) & set(desired.managed)))
-    return replace(live, inline=inline, managed=managed, boundary=live.boundary or desired.boundary)
-
-
 def _roles(
     target: _Target, backend: Backend, wanted: list[Object], there: list[Object], moment: Moment, *, deletes: bool
 ) -> None:
@@ -174,17 +159,16 @@ def _roles(
             else:
                 target.withheld += map(ObjectID.of, declared)
             continue
-        if held is None and deletes:
-            # Whatever becomes of the deletion, and when: the rights go first.
-            written = _write(target, backend, replace(found.role, inline={}, managed=()), found, moment, retained=False)
-            target.stripped |= {ObjectID.of(obj): obj for obj in written if obj["kind"] == names.CONTROLLED_ROLE}
-            continue
         role = held.role if held is not None else replace(found.role, inline={}, managed=())
         if not gives:
             wished, role = role, narrowed(found.role, role)
             target.withheld += map(ObjectID.of, declared if role != wished else ())
         written = _write(target, backend, role, found, moment, retained=not deletes)
-        target.objects += written
+        if held is None and deletes:
+            # Whatever becomes of the deletion, and when: the rights go first.
+            target.stripped |= {ObjectID.of(obj): obj for obj in written if obj["kind"] == names.CONTROLLED_ROLE}
+        else:
+            target.objects += written
 
 
 def _write(

@@ -5,7 +5,7 @@ gained, so that nothing that shrinks passes for unchanged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pipesegment.compile.canonical import canonical_bytes
@@ -60,6 +60,21 @@ def common(live: Document, desired: Document) -> Document | None:
         return None
     denials = [s for s in statements(desired) if s.get("Effect") == "Deny"]
     return {"Version": desired["Version"], "Statement": [*kept, *denials]}
+
+
+def narrowed(live: Role, desired: Role) -> Role:
+    """Give what a role of a segment that is held back should be: what old and new both allow, and nothing new."""
+    inline = {}
+    for name, before in live.inline.items():
+        wanted = desired.inline.get(name)
+        if wanted is None:
+            continue
+        loses = Rights.written([before]).loses(Rights.written([wanted]))
+        both = common(before, wanted) if loses else before
+        if both is not None:
+            inline[name] = both
+    managed = tuple(sorted(set(live.managed) & set(desired.managed)))
+    return replace(live, inline=inline, managed=managed, boundary=live.boundary or desired.boundary)
 
 
 def _denial(statement: Mapping[str, Any]) -> tuple[str, frozenset[str]]:

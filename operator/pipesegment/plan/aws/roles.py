@@ -7,7 +7,7 @@ from typing import Any
 from pipesegment.compile.iam.policy import POLICY
 from pipesegment.compile.iam.values import Document, Role
 from pipesegment.plan.aws import revocation
-from pipesegment.plan.aws.rights import Rights, common
+from pipesegment.plan.aws.rights import Rights, narrowed
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list, text
 from pipesegment.plan.changes import Change
 
@@ -106,14 +106,12 @@ def _settling(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
 
 def _stripped(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
     """Take what is to go and give nothing: of a document that changes, what old and new both allow is left."""
-    for name, document in _differing(desired, live.inline):
-        if name not in live.inline or not _before(live.inline, name).loses(Rights.written([document])):
-            continue
-        both = common(live.inline[name], document)
-        if both is None:
+    kept = narrowed(live, desired).inline
+    for name in sorted(live.inline.keys() & desired.inline.keys()):
+        if name not in kept:
             yield _delete_policy(Wave.NARROW, change, desired.name, name)
-        elif both != live.inline[name]:
-            yield _put_policy(Wave.NARROW, change, desired.name, name, both)
+        elif kept[name] != live.inline[name]:
+            yield _put_policy(Wave.NARROW, change, desired.name, name, kept[name])
 
 
 def _widening(
