@@ -15,9 +15,9 @@ from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.iam.backends import CONTROLLERS, owns
-from pipesegment.compile.iam.controlled import Backend, Held, document
+from pipesegment.compile.iam.controlled import Backend, Held
 from pipesegment.compile.iam.policy import REVOKED
-from pipesegment.compile.iam.values import Role
+from pipesegment.compile.iam.values import Role, document
 from pipesegment.findings import Finding
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.rights import Rights, narrowed

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipesegment.compile.iam.policy import POLICY
-from pipesegment.compile.iam.values import Document, Role
+from pipesegment.compile.iam.values import DESCRIPTION, Document, Role, text
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.rights import Rights, narrowed
-from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list, text
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list
 from pipesegment.plan.changes import Change
 
 
@@ -140,7 +140,7 @@ def _creation(role: Role) -> dict[str, Any]:
         "AssumeRolePolicyDocument": text(role.trust),
         "PermissionsBoundary": role.boundary,
         "MaxSessionDuration": role.session_seconds,
-        "Description": "Made by pipesegment for one stage of a pipeline; its tags say which.",
+        "Description": DESCRIPTION,
         "Tags": tag_list(role.tags),
     }
 

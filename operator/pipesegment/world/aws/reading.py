@@ -1,12 +1,11 @@
 """What exists in AWS, read by the port's calls and given as plans want it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
-from pipesegment.compile.iam.values import Association, Document, Role
+from pipesegment.compile.iam.values import Association, Document, Role, document
 from pipesegment.errors import Rejected
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.associations import Bound
@@ -65,7 +64,7 @@ class Reader:
             path=raw["Path"],
             account=arn[4],
             partition=arn[1],
-            trust=_document(raw["AssumeRolePolicyDocument"]),
+            trust=document(raw["AssumeRolePolicyDocument"]),
             boundary=(raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
             tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags") or ()},
             session_seconds=raw.get("MaxSessionDuration", 3600),
@@ -87,7 +86,7 @@ class Reader:
         for policy in policies:
             answer = await self._known("iam", "GetRolePolicy", RoleName=name, PolicyName=policy)
             if answer is not None:
-                found[policy] = _document(answer["PolicyDocument"])
+                found[policy] = document(answer["PolicyDocument"])
         return found
 
     async def attached(self, name: str) -> tuple[str, ...]:
@@ -149,12 +148,3 @@ class Reader:
 
     async def _call(self, service: Service, action: str, **parameters: Any) -> Answer:
         return await self._cloud.call(self._place, Call(service, action, parameters))
-
-
-def _document(raw: Any) -> Document:
-    """Give a policy document as a mapping, whichever way it came; one that is none compares unequal to every one."""
-    try:
-        found = json.loads(raw) if isinstance(raw, str) else raw
-    except ValueError:
-        found = None
-    return found if isinstance(found, Mapping) else {"Unreadable": str(raw)}
