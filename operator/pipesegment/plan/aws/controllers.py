@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
-from pipesegment.compile.desired import Desired, Object, ObjectID
-from pipesegment.compile.iam.backends import CONTROLLERS, owns
+from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
+from pipesegment.compile.iam.backends import CONTROLLERS, maker
 from pipesegment.compile.iam.controlled import Backend, Held
 from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.values import Role, document
@@ -88,16 +88,16 @@ def arrange(
     recorded = {entry.id: entry.uid for entry in inventory}
     ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
     target = _Target(owed=owed or {}, absent=frozenset(absent))
-    target.stuck |= {_stage(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
+    target.stuck |= {stage_of(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
     # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
     names_of = {ObjectID.of(o): o for o in (*desired.objects, *companions(desired))}
     taken = {
         t: o for t, o in names_of.items() if t in live and not is_ours(Live.of(live[t]), desired, recorded.get(t, ""))
     }
-    target.stuck |= set(map(_stage, taken.values()))
+    target.stuck |= set(map(stage_of, taken.values()))
     for name, backend in CONTROLLERS.items():
-        wanted = [obj for obj in desired.objects if owns(name, obj)]
-        there = [obj for obj in ours.values() if owns(name, obj)]
+        wanted = [obj for obj in desired.objects if maker(obj["apiVersion"]) == name]
+        there = [obj for obj in ours.values() if maker(obj["apiVersion"]) == name]
         _roles(target, backend, wanted, there, moment, deletes=deletes)
         _others(target, backend, wanted, there, moment)
     planned = set(map(ObjectID.of, target.objects))
@@ -152,7 +152,7 @@ def _roles(
     for name in sorted({*want, *have}):
         held, found = want.get(name), have.get(name)
         declared = [obj for obj in wanted if backend.role_of(obj) == name]
-        gives = target.gives(moment, _stage(declared[0]) if declared else "")
+        gives = target.gives(moment, stage_of(declared[0]) if declared else "")
         if found is None:
             if gives:
                 target.objects += declared
@@ -189,7 +189,7 @@ def _others(target: _Target, backend: Backend, wanted: list[Object], there: list
     """Bind accounts, unless the segment is held back: then nobody is given a role, or another one."""
     for obj in wanted:
         if not backend.role_of(obj):
-            free = target.gives(moment, _stage(obj)) and ObjectID.of(obj) not in target.absent
+            free = target.gives(moment, stage_of(obj)) and ObjectID.of(obj) not in target.absent
             if free or _stands(obj, there):
                 target.objects.append(obj)
             else:
@@ -197,12 +197,8 @@ def _others(target: _Target, backend: Backend, wanted: list[Object], there: list
                 target.untouched.add(ObjectID.of(obj))
 
 
-def _stage(obj: Object) -> str:
-    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
-
-
 def _is_of_role(obj: Object) -> bool:
-    return any(owns(name, obj) and backend.role_of(obj) for name, backend in CONTROLLERS.items())
+    return ObjectID.of(obj).by_controller and bool(CONTROLLERS[maker(obj["apiVersion"])].role_of(obj))
 
 
 def _stands(obj: Object, there: Iterable[Object]) -> bool:
