@@ -1,7 +1,7 @@
 """The roles of a segment's stages, and what binds their accounts to them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from pipesegment import names
@@ -35,18 +35,14 @@ def identities(reach: Reach, backend: str | None = None) -> Identities:
 
     With a `backend` in its language instead of the class's.
     """
-    if backend is not None:
-        governing = reach.governance
-        aws = governing.spec.aws.model_copy(update={"backend": backend})
-        reach = replace(reach, governance=replace(governing, spec=governing.spec.model_copy(update={"aws": aws})))
-    found = Identities()
+    found, made_by = Identities(), backend or reach.governance.spec.aws.backend
     for stage in reach.stages:
         if stage.cloud is not None:
-            _add(found, reach, stage, stage.cloud)
+            _add(found, reach, stage, stage.cloud, made_by)
     return found
 
 
-def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIdentity) -> None:
+def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIdentity, made_by: str) -> None:
     role_arn, tags = identity.role_arn, _tags(reach, stage, identity)
     if identity.rights is not None:
         role = _role(stage, identity, identity.rights, tags)
@@ -54,7 +50,7 @@ def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIden
         if gaps:
             found.gaps += gaps
             return
-        found.objects += _written(reach, role)
+        found.objects += _written(reach, role, made_by)
         role_arn = role.arn
     elif identity.withdrawn:
         # Its rights are not ours to take away: what is withheld is the account's way to them.
@@ -68,25 +64,23 @@ def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIden
             }
         case Way.POD_IDENTITY:
             bound = Association(identity.home.cluster, stage.key.namespace, stage.account.name, role_arn, tags)
-            found.objects.append(_bound(reach, stage, identity, bound))
+            found.objects.append(_bound(stage, identity, bound, made_by))
         case Way.FORGE:
             pass  # its jobs run elsewhere
 
 
-def _written(reach: Reach, role: Role) -> list[Object]:
+def _written(reach: Reach, role: Role, made_by: str) -> list[Object]:
     """Write a role in the language of whoever makes it."""
-    aws = reach.governance.spec.aws
-    if aws.backend == DIRECT:
+    if made_by == DIRECT:
         return [role.object()]
-    return CONTROLLERS[aws.backend].role(Held(role), retained=aws.deletion_policy == "Retain")
+    return CONTROLLERS[made_by].role(Held(role), retained=reach.governance.spec.aws.deletion_policy == "Retain")
 
 
-def _bound(reach: Reach, stage: StageReach, identity: CloudIdentity, association: Association) -> Object:
-    aws = reach.governance.spec.aws
-    if aws.backend == DIRECT:
+def _bound(stage: StageReach, identity: CloudIdentity, association: Association, made_by: str) -> Object:
+    if made_by == DIRECT:
         return association.object()
     name = names.role_name(identity.home.account, identity.home.cluster, *_place(stage))
-    return CONTROLLERS[aws.backend].association(association, name, identity.home.region)
+    return CONTROLLERS[made_by].association(association, name, identity.home.region)
 
 
 def _role(stage: StageReach, identity: CloudIdentity, rights: Rights, tags: Mapping[str, str]) -> Role:
