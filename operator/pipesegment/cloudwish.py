@@ -14,7 +14,6 @@ from pipesegment.plan.aws.look import Terms
 from pipesegment.plan.aws.ownership import Owner
 from pipesegment.plan.sequence import Restraint
 from pipesegment.reach import governance
-from pipesegment.reach.aws.values import Home
 from pipesegment.report.outcome import Outcome
 from pipesegment.spec.classaws import ClassAws
 from pipesegment.world.aws.port import Place
@@ -99,12 +98,12 @@ def farewell(segment: Segment, snapshot: Snapshot, wish: Wish | None) -> Wish | 
 
 def _on_the_word_of(segment: Segment, name: str, aws: ClassAws, snapshot: Snapshot) -> Wish:
     """Give what a class says of roles, with nothing desired."""
-    home, namespace = Home.of(aws), snapshot.namespaces.get(segment.meta.namespace)
+    namespace = snapshot.namespaces.get(segment.meta.namespace)
     uid = namespace.meta.uid if namespace is not None else ""
     return Wish(
         desired=Desired(segment.meta.key, segment.meta.uid, ()),
-        owner=Owner(home.cluster, segment.meta.key, uid, segment.meta.uid),
-        place=Place(name, home.account, home.partition, home.region, aws.calls_per_second),
+        owner=Owner(aws.cluster, segment.meta.key, uid, segment.meta.uid),
+        place=Place.of(name, aws),
         role_path=aws.role_path,
         terms=Terms(frozenset(aws.allowed_managed_policy_arns), aws.deletion_policy == "Delete"),
         restraint=Restraint.NONE,

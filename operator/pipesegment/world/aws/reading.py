@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from pipesegment.compile.iam.values import Association, Document, Role, document
-from pipesegment.errors import Rejected
+from pipesegment.errors import Rejected, Unreachable
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.associations import Bound
 from pipesegment.plan.aws.roles import Found
@@ -42,6 +42,12 @@ class Reader:
     async def account(self) -> str:
         """Give the account that our credentials belong to."""
         return str((await self._call("sts", "GetCallerIdentity"))["Account"])
+
+    async def own(self) -> None:
+        """Raise Unreachable unless our credentials are of the place's account; a place without one is everybody's."""
+        wanted = self._place.account
+        if wanted and (account := await self.account()) != wanted:
+            raise Unreachable(f"our credentials are of account {account}, and the class's is {wanted}")
 
     async def head(self, name: str, *, known: bool = True) -> Found | None:
         """Read a role without its rights: enough to know whose it is. None when there is none.
