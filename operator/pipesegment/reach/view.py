@@ -15,7 +15,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, governance, mesh
-from pipesegment.reach.exceptions import CALM, Emergency
+from pipesegment.reach.exceptions import CALM, Emergency, Lent
 from pipesegment.reach.graph import Governance, Mesh, Mode, StageKey
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
@@ -50,6 +50,8 @@ class View:
     reaches: tuple[Declared[ReachEntry], ...]
     accepts: tuple[Declared[AcceptEntry], ...]
     sealed: str = ""
+    #: Rights in AWS that exceptions give.
+    lent: tuple[Lent, ...] = ()
 
     @property
     def path(self) -> str:
@@ -121,6 +123,7 @@ def views_of(
                 *(Declared(because, entry) for because, entry in emergency.opened),
             ),
             accepts=(*_declared(f"{path}.accepts", stage.accepts), *shared_accepts),
+            lent=emergency.lent,
         )
 
 

@@ -18,6 +18,7 @@ from pipesegment.compile.iam.backends import CONTROLLERS, maker
 from pipesegment.compile.iam.controlled import Backend, Held
 from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.values import Role, document
+from pipesegment.facts.moments import written as as_written
 from pipesegment.findings import Finding
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.rights import Rights, narrowed
@@ -236,7 +237,7 @@ def _steps(changes: ChangeSet, target: _Target) -> Iterator[Step]:
 def _details(obj: Object, target: _Target) -> dict[str, str]:
     """Give the moment when this very object cuts sessions."""
     cut = target.cuts.get(cut_by(obj))
-    return {SESSIONS_BEFORE: revocation.written(cut[0])} if cut is not None else {}
+    return {SESSIONS_BEFORE: as_written(cut[0])} if cut is not None else {}
 
 
 def _takes(change: Change) -> bool:

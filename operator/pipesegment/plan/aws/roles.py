@@ -6,6 +6,7 @@ from typing import Any
 
 from pipesegment.compile.iam.policy import POLICY
 from pipesegment.compile.iam.values import DESCRIPTION, Document, Role, text
+from pipesegment.facts.moments import written as as_written
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.rights import Rights, narrowed
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list
@@ -81,7 +82,7 @@ def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Ite
     if wanted is None and stands is not None:
         yield _delete_policy(Wave.NARROW, change, live.name, revocation.POLICY)
     elif wanted is not None and wanted != stands:
-        details = {SESSIONS_BEFORE: revocation.written(wanted[0])}
+        details = {SESSIONS_BEFORE: as_written(wanted[0])}
         yield _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
 
 
