@@ -70,7 +70,8 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     shut = {finding.path for finding in (outcome.desired.gaps if outcome.desired else ())}
     edges = [e for e in _stage(reach.stages, standing).egress if e.because.startswith(lead)] if standing.stage else []
     opened = {edge.described for edge in edges if edge.open and edge.because not in shut}
-    given = [s for s in _lent(reach.stages, standing) if s.because.startswith(lead) and s.because not in shut]
+    crowded = {finding.path for finding in mine if finding.reason == "RoleTooLarge"}
+    given = [s for s in _lent(reach.stages, standing) if s.because.startswith(lead) and s.because not in crowded]
     unwritten = bool(given) and not cloud.is_written(outcome, standing.stage)
     held = reach.governance.stalled or ("Suspended" if reach.suspended else "")
     return Effect(

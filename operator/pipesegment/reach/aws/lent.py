@@ -65,14 +65,15 @@ def _nowhere(governing: Governance, view: View, identity: CloudIdentity | None) 
 
 
 def _given(scene: Scene, view: View, own: set[str]) -> Iterator[Statement]:
-    told = 0
+    room = INLINE_CHARACTERS
     for each in view.lent:
-        told += sum(len(text) for text in (*each.permission.actions, *each.permission.resources))
-        if told > INLINE_CHARACTERS:
-            message = f"a role's policies hold {INLINE_CHARACTERS} characters, and this is more; it is not given"
+        told = sum(len(text) for text in (*each.permission.actions, *each.permission.resources))
+        if told > room:
+            message = f"a role's policies hold {INLINE_CHARACTERS} characters, and there is no room for this; it is not given"
             fix = "use wildcards where they say the same, or ask for fewer rights"
             scene.note(each.because, "RoleTooLarge", f"stage {view.key.stage}", message, fix)
             continue
+        room -= told
         judge = Judge(scene.object, scene.governance)
         statement = _judged(judge, each, view.stage.aws)
         if statement.sid in own:
