@@ -69,7 +69,9 @@ def _given(scene: Scene, view: View, own: set[str]) -> Iterator[Statement]:
     for each in view.lent:
         told = sum(len(text) for text in (*each.permission.actions, *each.permission.resources))
         if told > room:
-            message = f"a role's policies hold {INLINE_CHARACTERS} characters, and there is no room for this; it is not given"
+            message = (
+                f"a role's policies hold {INLINE_CHARACTERS} characters, and there is no room for this; it is not given"
+            )
             fix = "use wildcards where they say the same, or ask for fewer rights"
             scene.note(each.because, "RoleTooLarge", f"stage {view.key.stage}", message, fix)
             continue
