@@ -220,8 +220,8 @@ def record(
 ) -> dict[str, Any]:
     """Give what the audit trail says of an exception in force: who, why, what, from when to when.
 
-    `opens` is what of its `reaches` was open when it was last seen, `gives` what it gave in AWS; nothing for one that was over
-    before we began.
+    `opens` is what of its `reaches` was open when it was last seen, `gives` the actions that it gives in AWS, there or on
+    their way; nothing for one that was over before we began.
     """
     return {
         "kind": names.EXCEPTION,

@@ -58,8 +58,8 @@ class ExceptionAws(Model):
     """What an exception gives in AWS for as long as it lasts."""
 
     permissions: Annotated[tuple[Permission, ...], size(32, 1)] = Field(
-        description="Statements beside the stage's own in the policy of its managed role, each until the exception ends. Its Sid"
-        " there begins with the exception's name, and goes on with the sid given here."
+        description="Statements beside the stage's own in the policy of its managed role, each until the exception ends. Their Sids"
+        " there are made of the exception's name and the sids given here."
     )
 
 
