@@ -43,7 +43,8 @@ Phase = Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
 class Effect:
     """What an exception came to in one look at its segment: what it opens (described), what of it stays closed, and why.
 
-    `rights` are the actions that it gives in AWS, `unwritten` tells that they do not stand there as they should. `stuck` says why what stands could not be brought to what the exception says ('' when it could).
+    `rights` are the actions that it gives in AWS, `unwritten` tells that they do not stand there as they should. `stuck` says
+    why what stands could not be brought to what the exception says ('' when it could).
     """
 
     opened: tuple[str, ...] = ()
@@ -135,11 +136,8 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
         return "Open", Reason.OPEN, clean(f"stands as it did, for {found.unknown}, until {_time(standing.ends)}")
     if standing.phase == "Open":
         opens = _opens(standing.stage, found) or "it opens nothing"
-        but = (
-            listing((*_UNWRITTEN[: found.unwritten], *found.closed), "; but ")
-            if found.unwritten or found.closed
-            else ""
-        )
+        lacking = (*_UNWRITTEN[: found.unwritten], *found.closed)
+        but = listing(lacking, "; but ") if lacking else ""
         return "Open", Reason.OPEN, clean(f"{opens} until {_time(standing.ends)}{but}")
     if standing.phase == "Sealed" and standing.ends is not None:
         return "Sealed", Reason.SEALED, f"{standing.message} until {_time(standing.ends)}"

@@ -154,6 +154,25 @@ async def test_a_suspended_segment_is_given_nothing_and_still_loses_what_is_over
         assert (statements(world), set(world.role().inline)) == ([], {"pipesegment"})
 
 
+@pytest.mark.parametrize("end", ["expiry", "deletion", "seal"])
+async def test_breaking_the_segment_keeps_no_rights(end):
+    """Of a segment without a meaning the stage is shut; its role keeps its own rights, and none that an exception gave."""
+    hotfix, broken = asked(), segment(stage("a"), scenes.stage("b", scenes.to("nowhere", 80), app="b"))
+    async with running(*WORLD, SHOP, hotfix, approval(hotfix, created=CREATED)) as world:
+        await world.change(SHOP, broken)
+        assert (len(statements(world)), told(world, hotfix)[0]) == (1, "Open")
+        match end:
+            case "expiry":
+                await world.rest(HOUR)
+            case "deletion":
+                await world.change(hotfix, None)
+            case "seal":
+                await world.change(None, seal(created=CREATED))
+        assert statements(world) == []
+        assert set(world.role().inline) == {"pipesegment", *(["pipesegment-revoked"] if end != "expiry" else [])}
+        assert set(world.role("b").inline) == {"pipesegment"}
+
+
 async def test_while_aws_does_not_answer_the_network_opens_and_the_exception_says_what_is_missing():
     hotfix = asked(VENDOR)
     async with running(*WORLD, SHOP, hotfix) as world:

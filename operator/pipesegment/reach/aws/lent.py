@@ -75,7 +75,6 @@ def _given(scene: Scene, view: View, own: set[str]) -> Iterator[Statement]:
             fix = "use wildcards where they say the same, or ask for fewer rights"
             scene.note(each.because, "RoleTooLarge", f"stage {view.key.stage}", message, fix)
             continue
-        room -= told
         judge = Judge(scene.object, scene.governance)
         statement = _judged(judge, each, view.stage.aws)
         if statement.sid in own:
@@ -85,6 +84,7 @@ def _given(scene: Scene, view: View, own: set[str]) -> Iterator[Statement]:
             message = f"{refusal.problem} {quoted(refusal.value)}, so it is not given"
             scene.note(refusal.path, "ExceptionRefused", refusal.value, message, refusal.fix)
         if not judge.refusals:
+            room -= told
             yield statement
 
 
