@@ -170,6 +170,14 @@ class TestRightsInAws:
             ("PS721", "ci/asked", f"{place}[2].actions[0]"),
         } <= found
 
+    def test_the_policy_of_an_endpoint_lets_them_through_until_their_end(self, run, files) -> None:
+        needs = json.loads(run("aws", "endpoints", *files, DURING, "-o", "json").stdout)["endpoints"]
+        (of_kms,) = (each for each in needs if each["service"].endswith(".kms"))
+
+        (statement,) = of_kms["policy"]["Statement"]
+        assert statement["Action"] == ["kms:Decrypt"]
+        assert statement["Condition"]["DateLessThan"] == {"aws:CurrentTime": [AFTER]}
+
     def test_plan_and_compile_show_the_moment(self, run, files) -> None:
         during, after = (run("compile", "--aws", *files, at).stdout for at in (DURING, AFTER))
         assert "aws:CurrentTime:\n" in during
