@@ -61,7 +61,7 @@ def _server() -> Iterator[Front]:
 
 @pytest.fixture
 def front(_server: Front) -> Front:
-    _server.throttle = 0
+    _server.throttle, _server.page = 0, ""
     iam(_server, "reset")
     _server.actions.clear()
     return _server
