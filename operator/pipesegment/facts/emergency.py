@@ -3,19 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from pipesegment import names
+from pipesegment.facts.meta import Meta
 from pipesegment.facts.moments import moment
 from pipesegment.facts.selectors import Selector
 from pipesegment.findings import Refusal
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
+from pipesegment.spec.status import IN_FORCE
 from pipesegment.spec.units import seconds
-
-if TYPE_CHECKING:
-    from pipesegment.facts.snapshot import Meta
 
 Raw = Mapping[str, Any]
 
@@ -29,7 +28,7 @@ _NOTICE: Final = timedelta(seconds=2)
 class SegmentException:
     """A SegmentException; `spec` is None when it is refused. `hash` is its spec's, which approvals have to name."""
 
-    meta: "Meta"
+    meta: Meta
     spec: SegmentExceptionSpec | None
     hash: str = ""
     refusals: tuple[Refusal, ...] = ()
@@ -52,7 +51,7 @@ class SegmentException:
     def was_in_force(self) -> bool:
         """Whether its status said that it opens or seals something when it was read."""
         phase = orjson.loads(self.status).get("phase") if self.status else ""
-        return phase in {"Open", "Sealed"}
+        return phase in IN_FORCE
 
     @property
     def meant(self) -> tuple[str, str]:
@@ -75,7 +74,7 @@ class SegmentException:
 class SegmentApproval:
     """A SegmentApproval; `spec` is None when it is refused, and it counts for nothing."""
 
-    meta: "Meta"
+    meta: Meta
     spec: SegmentApprovalSpec | None
     refusals: tuple[Refusal, ...] = ()
     status: bytes = field(default=b"", compare=False, repr=False)
@@ -88,7 +87,7 @@ class AdmissionPolicy:
     `flaw` says why it looks at fewer requests than these.
     """
 
-    meta: "Meta"
+    meta: Meta
     resources: frozenset[str]
     namespaces: Selector
     fails: bool
@@ -99,7 +98,7 @@ class AdmissionPolicy:
 class AdmissionBinding:
     """A ValidatingAdmissionPolicyBinding: which policy it puts in force, and whether that denies, everywhere; why not is its `flaw`."""
 
-    meta: "Meta"
+    meta: Meta
     policy: str
     denies: bool
     flaw: str = ""
@@ -117,6 +116,10 @@ class Guards:
         """Name the policies that are not in force for a namespace with these labels, and say why of those that are there."""
         whys = ((name, self._lack(name, namespace)) for name in self._names())
         return tuple(f"{name} ({why})" if why else name for name, why in whys if why is not None)
+
+    def concerns(self, found: AdmissionPolicy | AdmissionBinding) -> bool:
+        """Tell whether a policy, or what binds one, is among those by which somebody's word is believed."""
+        return (found.policy if isinstance(found, AdmissionBinding) else found.meta.name) in self._names()
 
     def came_before(self, created: str) -> bool:
         """Tell whether something was made before the policies looked at it: nothing is known of who made that.
@@ -166,7 +169,7 @@ def prefix(policies: Mapping[str, AdmissionPolicy]) -> str:
     return names.ADMISSION
 
 
-def policy(obj: Raw, meta: "Meta") -> AdmissionPolicy:
+def policy(obj: Raw, meta: Meta) -> AdmissionPolicy:
     """Read a ValidatingAdmissionPolicy. One that passes over some objects by their labels looks at nothing for sure."""
     spec = obj.get("spec") or {}
     constraints = spec.get("matchConstraints") or {}
@@ -187,7 +190,7 @@ def policy(obj: Raw, meta: "Meta") -> AdmissionPolicy:
     )
 
 
-def binding(obj: Raw, meta: "Meta") -> AdmissionBinding:
+def binding(obj: Raw, meta: Meta) -> AdmissionBinding:
     """Read a ValidatingAdmissionPolicyBinding; one that holds for some objects alone denies nothing for sure."""
     spec = obj.get("spec") or {}
     match, name = spec.get("matchResources") or {}, str(spec.get("policyName", ""))
