@@ -15,7 +15,7 @@ from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.moments import moment
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach.governance import govern, mode_of, namespace_labels
+from pipesegment.reach.governance import govern, mode_of
 from pipesegment.reach.graph import Governance, Mode, Standing, Verdict
 from pipesegment.reach.stages import placements
 from pipesegment.spec.exception import SegmentExceptionSpec, User
@@ -174,7 +174,7 @@ class _Judge:
     segment_uid: str
 
     def judge(self, approvals: Sequence[SegmentApproval], stages: Mapping[str, str] | None) -> Standing:
-        unguarded = self.snapshot.guards.missing(namespace_labels(self.exception.meta.namespace, self.snapshot))
+        unguarded = self.snapshot.guards.missing
         verdicts = tuple(self._verdicts(approvals, unguarded))
         counted = [v for v in verdicts if v.counts]
         begun = self.exception.meta.created
