@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
+from lab import crds
 from lab.controlplane import ControlPlane, EmbeddedControlPlane
 from pipesegment.cli import program
-from tests.cluster import emergencies
+from tests.cluster import controlled, emergencies
 from tests.cluster.attempts import (
     Answer,
     Object,
@@ -41,6 +42,11 @@ _RIGHTS = [
         "verbs": ["*"],
     },
     {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+    {
+        "apiGroups": [crd["spec"]["group"] for crd in crds.aws()],
+        "resources": ["*"],
+        "verbs": ["*"],
+    },
 ]
 
 
@@ -132,10 +138,15 @@ def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
             metadata = {"name": space, "labels": marks}
             admin.does(create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
             plane.kubectl("wait", "--for=create", "--timeout=60s", f"--namespace={space}", "serviceaccount/default")
+    listed = {"apiVersion": "v1", "kind": "List", "items": crds.aws()}
+    plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+    plane.kubectl(
+        "wait", "--for=condition=Established", "--timeout=60s", "crd", *(c["metadata"]["name"] for c in crds.aws())
+    )
     _bind(plane)
     operator = Person(plane.access(service_account=(NAMESPACE, ACCOUNT)))
     objects = [obj for obj in compiled(folder) if obj["kind"] in {"NetworkPolicy", "ServiceAccount"}]
-    for obj in objects:
+    for obj in (*objects, *controlled.MADE.values()):
         operator.does(create(obj))
     for obj in (*_others(), *_running()):
         admin.does(create(obj))
@@ -146,6 +157,7 @@ def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
         "root": admin,
         "operator": operator,
         "tekton": Person(plane.access(service_account=TEKTON)),
+        **{who: Person(plane.access(service_account=account)) for who, account in controlled.CONTROLLERS.items()},
         "jobs": Person(plane.access(service_account=("kube-system", "job-controller"))),
         "collector": Person(plane.access(service_account=("kube-system", "generic-garbage-collector"))),
         "node": Person(plane.access(user="system:node:one", groups=["system:nodes"])),
@@ -186,11 +198,15 @@ def _bind(plane: ControlPlane) -> None:
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **role},
             "subjects": subjects,
         },
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEKTON[0]}},
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in (TEKTON[0], *sorted({space for space, _ in controlled.CONTROLLERS.values()}))
+        ),
         *(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": space, "name": name}}
             for space, name in (
                 TEKTON,
+                *controlled.CONTROLLERS.values(),
                 ("kube-system", "job-controller"),
                 ("kube-system", "generic-garbage-collector"),
                 ("kube-system", "namespace-controller"),
