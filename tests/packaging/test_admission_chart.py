@@ -9,6 +9,7 @@ import yaml
 from charts import render as charts_render
 from pipesegment import names
 from pipesegment.facts.parse import snapshot
+from pipesegment.world.kinds import CONTROLLED
 from tests.packaging.test_chart_values import CHART, SCHEMA
 
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
@@ -135,7 +136,8 @@ def test_deletion_is_looked_at_for_what_the_operator_made_and_for_seals_and_for_
     assert selector == {"matchLabels": {names.MANAGED_BY_LABEL: names.MANAGED_BY}}
 
 
-def test_every_kind_that_the_operator_makes_is_guarded(install):
+def test_every_kind_that_the_operator_makes_is_guarded(render):
+    install = render({"aws": {"enabled": True, "backends": ["ACK", "Crossplane"]}})
     made = {
         (group, resource)
         for obj in install
@@ -153,6 +155,8 @@ def test_every_kind_that_the_operator_makes_is_guarded(install):
     }
 
     assert made <= guarded
+    # What other controllers say of an object is believed, so their word is guarded too.
+    assert {(kind.group, f"{kind.plural}/status") for found in CONTROLLED.values() for kind in found} <= guarded
 
 
 @pytest.mark.parametrize("action", ["Deny", "Warn", "Audit"])
@@ -250,6 +254,20 @@ def test_the_charts_template_is_what_was_rendered(install):
         for obj in install
         if obj["kind"] in {POLICY, BINDING} and obj["metadata"]["name"].rpartition("-")[2] in SPARING_NOBODY
     }, "run `make chart`"
+
+
+def test_the_controllers_that_the_values_name_are_those_of_their_own_kinds_alone(render):
+    given = {"admission": {"controllers": {"ack": ["arn:aws:sts::111122223333:assumed-role/ack/x"]}}}
+    (found,) = (
+        v["expression"]
+        for v in by_name(render(given), POLICY)["managed-objects"]["variables"]
+        if v["name"] == "controllers"
+    )
+
+    assert found == (
+        'variables.isACK ? ["arn:aws:sts::111122223333:assumed-role/ack/x"] '
+        ': variables.isCrossplane ? ["system:serviceaccounts:crossplane-system"] : []'
+    )
 
 
 @pytest.mark.parametrize(
