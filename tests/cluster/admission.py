@@ -129,8 +129,12 @@ def compiled(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(result.stdout))
 
 
-def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
-    """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`."""
+def settle(plane: EmbeddedControlPlane, folder: Path, *, live: bool = False) -> Scene:
+    """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`.
+
+    `live`: an operator is to make the objects, so that segments and classes come instead; the stages' pods are to come
+    after their accounts (`running`), and those that are as they should not be not at all.
+    """
     install(plane)
     admin = Person(plane.admin)
     for space, marks in _NAMESPACES.items():
@@ -146,10 +150,13 @@ def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
     _bind(plane)
     operator = Person(plane.access(service_account=(NAMESPACE, ACCOUNT)))
     objects = [obj for obj in compiled(folder) if obj["kind"] in {"NetworkPolicy", "ServiceAccount"}]
-    for obj in (*objects, *controlled.MADE.values()):
+    for obj in controlled.MADE.values():
         operator.does(create(obj))
-    for obj in (*_others(), *_running()):
-        admin.does(create(obj))
+    for obj in (*_others(), *(() if live else running())):
+        if not (live and obj["metadata"]["name"] in STRAYS):
+            admin.does(create(obj))
+    for obj in declared() if live else objects:
+        (admin if live else operator).does(create(obj))
     make_rails(admin, operator)
     scene = Scene(plane)
     scene.people = {
@@ -226,7 +233,7 @@ _NAMESPACES: dict[str, dict[str, str]] = {
     "ci-own-ambient": {"lab.example.com/own": "yes", "istio.io/dataplane-mode": "ambient"},
     "ci-own-linkerd": {"lab.example.com/own": "linkerd"},
     "ci-sealed": {},
-    "ci-rails": {},
+    "ci-rails": {"lab.example.com/rails": "yes"},
     "quiet": {},
     "kube-system": {},
     NAMESPACE: {},
@@ -265,6 +272,7 @@ SEGMENTS = [
 #: What the class of the namespace `ci-rails` allows; no operator runs, so that its status is written by hand.
 RAILS: Object = {
     "namespaceSelector": {"matchLabels": {"lab.example.com/rails": "yes"}},
+    "priority": 10,
     "network": {"allowInternet": False},
     "guardrails": {
         "modes": ["Enforce"],
@@ -286,6 +294,41 @@ _PODS = [
     ("ci-mesh", "shop-build", labels("shop", "build"), "build-1"),
     ("quiet", "", {}, "plain-1"),
 ]
+
+
+#: Pods that are not as they should be: with them around, no stage of theirs is wired.
+STRAYS = ("stray-1", "lost-1")
+
+
+def declared() -> Iterator[Object]:
+    """What people declare, so that an operator makes of it what `compiled` gives, where kinds of meshes are served too.
+
+    All namespaces but `ci-mesh` are kept out of them; those of `ci-own` in one are nobody's here.
+    """
+    for made in (obj for obj in _facts() if obj["kind"] == "SegmentClass"):
+        yield made | {"spec": made["spec"] | {"mesh": {"provider": "None"}}}
+    meshed = {"namespaceSelector": {"matchLabels": {"istio-injection": "enabled"}}, "priority": 5}
+    yield {
+        "apiVersion": "pipesegment.dev/v1alpha1",
+        "kind": "SegmentClass",
+        "metadata": {"name": "meshed"},
+        "spec": meshed,
+    }
+    yield from (obj for obj in SEGMENTS if obj["metadata"]["namespace"] != "ci-sealed")
+    yield emergencies.exception(by="sue", effect="Seal", name="seal", namespace="ci-sealed") | {"spec": _seal()["spec"]}
+
+
+def _seal() -> Object:
+    seal = emergencies.exception(
+        by="sue",
+        effect="Seal",
+        name="seal",
+        namespace="ci-sealed",
+        uid="u-seal",
+        creationTimestamp="2026-01-01T00:00:00Z",
+    )
+    seal["spec"]["stage"] = "build"
+    return seal
 
 
 def _facts() -> list[Object]:
@@ -317,19 +360,11 @@ def _facts() -> list[Object]:
         {"apiVersion": version, "kind": "SegmentClass", "metadata": {"name": name}, "spec": spec}
         for name, spec in (("open", open_class), ("locked", locked), ("own", own), ("own-linkerd", linkerd))
     ]
-    seal = emergencies.exception(
-        by="sue",
-        effect="Seal",
-        name="seal",
-        namespace="ci-sealed",
-        uid="u-seal",
-        creationTimestamp="2026-01-01T00:00:00Z",
-    )
-    seal["spec"]["stage"] = "build"
-    return [*spaces, *classes, seal, *_running()]
+    return [*spaces, *classes, _seal(), *running()]
 
 
-def _running() -> Iterator[Object]:
+def running() -> Iterator[Object]:
+    """Give the pods of stages that are there before anybody tries anything."""
     for space, account, marks, name in _PODS:
         yield pod(space, account, marks, name=name)
 
