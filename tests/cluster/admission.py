@@ -150,13 +150,11 @@ def settle(plane: EmbeddedControlPlane, folder: Path, *, live: bool = False) -> 
     _bind(plane)
     operator = Person(plane.access(service_account=(NAMESPACE, ACCOUNT)))
     objects = [obj for obj in compiled(folder) if obj["kind"] in {"NetworkPolicy", "ServiceAccount"}]
-    for obj in controlled.MADE.values():
+    for obj in (*controlled.MADE.values(), *(() if live else objects)):
         operator.does(create(obj))
-    for obj in (*_others(), *(() if live else running())):
+    for obj in (*_others(), *(declared() if live else running())):
         if not (live and obj["metadata"]["name"] in STRAYS):
             admin.does(create(obj))
-    for obj in declared() if live else objects:
-        (admin if live else operator).does(create(obj))
     make_rails(admin, operator)
     scene = Scene(plane)
     scene.people = {
