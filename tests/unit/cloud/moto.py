@@ -30,12 +30,13 @@ class Quiet(BaseHTTPRequestHandler):
 
 
 class Front:
-    """The proxy: counts actions, and answers 400 Throttling while it is told to."""
+    """The proxy: counts actions, and answers 400 Throttling or a page of its own while it is told to."""
 
     def __init__(self, behind: tuple[str, int]) -> None:
         self.behind = behind
         self.actions: Counter[str] = Counter()
         self.throttle = 0
+        self.page = ""
         self._lock = threading.Lock()
         front = self
 
@@ -62,6 +63,8 @@ class Front:
             self.throttle -= throttled
         if throttled:
             status, kind, content = 400, "text/xml", _THROTTLED.encode()
+        elif self.page:
+            status, kind, content = 502, "text/html", self.page.encode()
         else:
             onward = http.client.HTTPConnection(*self.behind)
             onward.request("POST", request.path, body, dict(request.headers))

@@ -188,6 +188,12 @@ async def test_a_short_throttling_is_sat_out_and_a_long_one_told(aws: Aws, front
     assert (caught.value.status, caught.value.reason) == (429, "Throttling")
 
 
+async def test_the_page_of_a_proxy_is_no_answer(aws: Aws, front: Front) -> None:
+    front.page = "<!doctype html>\n<h1>Bad gateway</h1>"
+    with pytest.raises(Unreachable, match=r"^Unable to parse response [^\n]*$"):
+        await aws.call(PLACE, Call("iam", "GetRole", {"RoleName": "a"}))
+
+
 async def test_no_answer_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ import boto3
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
 from pipesegment.plan.aws.steps import Call
@@ -83,7 +84,7 @@ class Aws:
             method = getattr(self.client(call.service, place), xform_name(call.action))
             answer: Answer = method(**call.parameters)
             status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             fault = told(error)
             status = fault.status if isinstance(fault, Rejected) else 0
             raise fault from error

@@ -14,6 +14,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
 
@@ -60,8 +61,11 @@ _TAKEN: Final = frozenset({"EntityAlreadyExists", "EntityAlreadyExistsException"
 _CURABLE: Final = frozenset({"ConcurrentModification", "DeleteConflict", "LimitExceeded", "ServiceQuotaExceeded"})
 
 
-def told(error: BotoCoreError | ClientError) -> Unreachable:
+def told(error: BotoCoreError | ClientError | ResponseParserError) -> Unreachable:
     """Give an error of botocore as one of ours."""
+    if isinstance(error, ResponseParserError):
+        # Mostly the page of a proxy; botocore quotes it as a whole, and does not count the error among its own.
+        return Unreachable(str(error).splitlines()[0][:256])
     if not isinstance(error, ClientError):
         text = str(error)[:256]
         return NoCredentials(text) if isinstance(error, _NOBODY) else Unreachable(text)
