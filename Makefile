@@ -51,15 +51,15 @@ proof: tools ## See what a sample declares beside what engines, the kernel and E
 	@$(BIN)/python -m lab.proof $(ARGS)
 
 .PHONY: mesh
-mesh: tools ## Let real sidecars judge the mesh objects (needs root)
-	@$(PYTEST) --cluster-required tests/enforcement/test_mesh_lab.py
+mesh: tools ## Let real sidecars judge the mesh objects, and istiod convert those of the ambient mesh (needs root)
+	@$(PYTEST) --cluster-required tests/enforcement/test_mesh_lab.py tests/enforcement/test_ambient_lab.py
 
 .PHONY: soak
 soak: tools ## Try properties and judges with twenty times as many worlds, others each time (hours; ARGS="-k host_names", ARGS=--hypothesis-seed=N to repeat one)
 	@$(PYTEST) -q --cluster-required --hypothesis-profile=soak $(ARGS) tests/properties
 
 .PHONY: mutate
-mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be noticed, five of them also in the kernel and at sidecars (about 10 minutes on 2 cores; ARGS='--suites golden,properties,judges', ARGS=--enforced)
+mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be noticed, seven of them also in the kernel, at sidecars and for ztunnel (about 10 minutes on 2 cores; ARGS='--suites golden,properties,judges', ARGS=--enforced)
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: check

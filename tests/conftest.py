@@ -5,7 +5,6 @@
 
 import contextlib
 import json
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from lab.api import Api
 from lab.controlplane import ControlPlane, Options
 from lab.errors import LabError, UnsupportedError
 from lab.kubectl import Kubectl
+from tests import planes
 
 # How long an example takes says something about the machine; `bench/` measures.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -71,10 +71,8 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             )
             plane = cluster.open_cluster(choice, Options(pods=True))
     except LabError as error:
-        if config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
         config.stash[_REASON] = str(error)
-        pytest.skip(f"no control plane: {error}")
+        planes.give_up(config, f"no control plane: {error}")
     with plane:
         yield plane
 
@@ -115,31 +113,10 @@ async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
         yield client
 
 
-class Namespaces:
-    """Makes namespaces that no other test has."""
-
-    def __init__(self, api: Api, control_plane: ControlPlane) -> None:
-        self._api = api
-        self._plane = control_plane
-        self.made: list[str] = []
-
-    async def __call__(self, prefix: str = "test", *, labels: dict[str, str] | None = None) -> str:
-        """Make a namespace whose name begins with `prefix` and return its name, once pods can be created in it."""
-        # A dead part of the cluster is said here, and not as a timeout of whatever comes next.
-        self._plane.check()
-        name = f"{prefix}-{secrets.token_hex(4)}"
-        metadata = {"name": name, "labels": labels or {}}
-        await self._api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        self.made.append(name)
-        if "controllers" in self._plane.features:
-            await self._api.wait("v1", "ServiceAccount", "default", name)
-        return name
-
-
 @pytest.fixture
-async def namespaces(control_plane: ControlPlane, api: Api) -> AsyncIterator[Namespaces]:
+async def namespaces(control_plane: ControlPlane, api: Api) -> AsyncIterator[planes.Namespaces]:
     """Await `namespaces()` for the name of a new namespace; all are deleted after the test."""
-    factory = Namespaces(api, control_plane)
+    factory = planes.Namespaces(api, control_plane)
     yield factory
     for name in factory.made:
         await api.delete("v1", "Namespace", name)

@@ -7,7 +7,6 @@ only way to have a claim end up in `userInfo.extra`.
 import base64
 import json
 import ssl
-import subprocess
 import threading
 import time
 import uuid
@@ -16,8 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from lab.controlplane.pki import Authority
-from lab.errors import LabError
+from lab.controlplane.pki import Authority, openssl
 
 AUDIENCE = "lab-kubernetes"
 #: Where the ways of signing in end up (RFC 8176 names them), and what is put before what the issuer says.
@@ -101,7 +99,7 @@ class Issuer:
 
     def _sign(self, content: bytes) -> bytes:
         """Sign as JWS asks for: both numbers side by side, where openssl writes a DER sequence of them."""
-        der = _openssl(content, "dgst", "-sha256", "-sign", str(self._signing))
+        der = openssl("dgst", "-sha256", "-sign", self._signing, content=content)
         first = der[4 : 4 + der[3]]
         second = der[6 + der[3] :]
         return b"".join(number[-_BYTES:].rjust(_BYTES, b"\0") for number in (first, second))
@@ -151,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _public_key(path: Path) -> dict[str, str]:
     """Read a public key as a JWK: the last bytes of its DER form are the point on the curve."""
-    der = _openssl(b"", "pkey", "-pubin", "-in", str(path), "-outform", "DER")
+    der = openssl("pkey", "-pubin", "-in", path, "-outform", "DER")
     point = der[-2 * _BYTES :]
     return {
         "kty": "EC",
@@ -166,10 +164,3 @@ def _public_key(path: Path) -> dict[str, str]:
 
 def _base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def _openssl(content: bytes, *arguments: str) -> bytes:
-    reply = subprocess.run(["openssl", *arguments], input=content, capture_output=True, check=False)
-    if reply.returncode != 0:
-        raise LabError(f"'openssl {arguments[0]}' failed:\n{reply.stderr.decode(errors='replace').strip()}")
-    return reply.stdout

@@ -48,7 +48,7 @@ class Authority:
         authority = cls(folder)
         config = authority._config("ca", ["CN = lab"])
         key = authority._key("ca")
-        _openssl(
+        openssl(
             "req", "-x509", "-new", "-key", key, "-out", authority.certificate, "-days", _DAYS,
             "-config", config, "-extensions", "authority",
         )  # fmt: skip
@@ -68,8 +68,8 @@ class Authority:
         config = self._config(file, [*subject, f"CN = {common_name}"], names)
         key = self._key(file)
         request, certificate = self.folder / f"{file}.csr", self.folder / f"{file}.crt"
-        _openssl("req", "-new", "-key", key, "-out", request, "-config", config)
-        _openssl(
+        openssl("req", "-new", "-key", key, "-out", request, "-config", config)
+        openssl(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.folder / "ca.key",
             "-CAcreateserial", "-days", _DAYS, "-out", certificate, "-extfile", config, "-extensions", "leaf",
         )  # fmt: skip
@@ -78,13 +78,13 @@ class Authority:
     def signing_keys(self, file: str) -> tuple[Path, Path]:
         """Make a pair of keys for service account tokens; return the paths of the private and the public one, PEM."""
         private, public = self._key(file), self.folder / f"{file}.pub"
-        _openssl("pkey", "-in", private, "-pubout", "-out", public)
+        openssl("pkey", "-in", private, "-pubout", "-out", public)
         return private, public
 
     def _key(self, file: str) -> Path:
         path = self.folder / f"{file}.key"
         path.touch(mode=0o600)
-        _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
         return path
 
     def _config(self, file: str, subject: Sequence[str], names: Sequence[str] = ()) -> Path:
@@ -94,10 +94,12 @@ class Authority:
         return path
 
 
-def _openssl(*arguments: str | Path) -> None:
+def openssl(*arguments: str | Path, content: bytes = b"") -> bytes:
+    """Run the command on some content and return what it printed. Raises LabError where it is missing or fails."""
     command = shutil.which("openssl")
     if command is None:
         raise LabError("the command 'openssl' is missing, and the lab makes its certificates with it: install openssl")
-    reply = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True, check=False)
+    reply = subprocess.run([command, *map(str, arguments)], input=content, capture_output=True, check=False)
     if reply.returncode != 0:
-        raise LabError(f"'openssl {arguments[0]}' failed:\n{reply.stderr.strip()}")
+        raise LabError(f"'openssl {arguments[0]}' failed:\n{reply.stderr.decode(errors='replace').strip()}")
+    return reply.stdout

@@ -16,7 +16,9 @@ _ISTIO_FILE = "kubernetes/customresourcedefinitions.gen.yaml"
 #: What Gateways are is pinned by Istio, whose waypoints they are here.
 _MESH_MODULE = MODULE.parent / "mesh"
 _GATEWAY = "sigs.k8s.io/gateway-api"
-_GATEWAY_FILE = "config/crd/standard/gateway.networking.k8s.io_gateways.yaml"
+_GATEWAY_FILES = tuple(
+    f"config/crd/standard/gateway.networking.k8s.io_{plural}.yaml" for plural in ("gateways", "gatewayclasses")
+)
 _CILIUM = "github.com/cilium/cilium"
 _CILIUM_FILES = "pkg/k8s/apis/cilium.io/client/crds/v2"
 
@@ -43,8 +45,12 @@ def cilium() -> list[dict[str, Any]]:
 
 @functools.cache
 def gateways() -> list[dict[str, Any]]:
-    """Return the CustomResourceDefinition of Gateways; raises LabError as `istio` does."""
-    return _documents(gotools.module_folder(_MESH_MODULE, _GATEWAY) / _GATEWAY_FILE)
+    """Return the CustomResourceDefinitions of Gateways and their classes; raises LabError as `istio` does.
+
+    Whoever takes one without the other waits for ever, as istiod does.
+    """
+    folder = gotools.module_folder(_MESH_MODULE, _GATEWAY)
+    return [document for file in _GATEWAY_FILES for document in _documents(folder / file)]
 
 
 @functools.cache

@@ -74,7 +74,8 @@ def pipesegment(
     expect: int | None = 0,
 ) -> None:
     """Run the command line and show what it prints; `quiet` leaves its messages out, `expect` is the exit code."""
-    command = " ".join(shown if shown and part.endswith("wrong.yaml") else _short(part) for part in arguments)
+    hidden = [part for part in arguments if shown and part.endswith(shown)]
+    command = " ".join(shown if part in hidden else _short(part) for part in arguments)
     _console.print(f"[green]$ pipesegment {escape(command)}[/]")
     done = subprocess.run(
         [sys.executable, "-m", "pipesegment", *arguments],
@@ -87,8 +88,11 @@ def pipesegment(
     if expect is not None and done.returncode != expect:
         raise LabError(f"`pipesegment {command}` ended with {done.returncode}, not {expect}:\n{done.stderr}")
     _console.print(escape(only(done.stdout).rstrip()))
+    told = done.stderr
+    for part in hidden:
+        told = told.replace(part, shown)
     if not quiet or expect:
-        _console.print(f"[yellow]{escape(done.stderr.rstrip())}[/]")
+        _console.print(f"[yellow]{escape(told.rstrip())}[/]")
 
 
 def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None, expect: int = 0) -> None:

@@ -36,12 +36,26 @@ _SETTINGS = {
     # Changes come one scenario at a time: there is little to gather.
     "PILOT_DEBOUNCE_AFTER": "20ms",
 }
+#: What ztunnel is told is made from Gateways themselves; of istiod's controllers for them none is needed.
+_AMBIENT = {"PILOT_ENABLE_AMBIENT": "true", "PILOT_ENABLE_GATEWAY_API": "false"}
 
 
 class Istiod:
-    """A running istiod; made when it is ready."""
+    """A running istiod; made when it is ready.
 
-    def __init__(self, network: Network, binaries: Binaries, kubeconfig: Path, api_port: int, folder: Path) -> None:
+    In ambient mode it follows GatewayClasses as soon as it sees the kind Gateway, and is not ready before both are served.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        binaries: Binaries,
+        kubeconfig: Path,
+        api_port: int,
+        folder: Path,
+        *,
+        ambient: bool = False,
+    ) -> None:
         self._namespace = network.attach(ADDRESS)
         self._forwarder = Forwarder(self._namespace, api_port)
         mesh = folder / "mesh.yaml"
@@ -57,8 +71,9 @@ class Istiod:
             f"--httpsAddr={ADDRESS}:15017",
             "--monitoringAddr=127.0.0.1:15014",
         ]
+        settings = _SETTINGS | (_AMBIENT if ambient else {})
         self._service = Service(
-            "istiod", self._namespace.command(*command), folder / "istiod.log", env=_SETTINGS, cwd=folder
+            "istiod", self._namespace.command(*command), folder / "istiod.log", env=settings, cwd=folder
         )
         try:
             self._await_ready()
@@ -71,6 +86,12 @@ class Istiod:
         found = self._debug("configz")
         metas = ((obj["kind"], obj["metadata"]) for obj in found)
         return {(kind, m.get("namespace", ""), m["name"]): m.get("resourceVersion", "") for kind, m in metas}
+
+    def for_ztunnel(self) -> dict[str, Any]:
+        """Return what it would tell ztunnel, in ambient mode: workloads, services and policies."""
+        found = self._debug("ambientz")
+        assert isinstance(found, dict)
+        return found
 
     def unsettled(self) -> list[str]:
         """Return the sidecars that have not acknowledged everything that was sent to them."""

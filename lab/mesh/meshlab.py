@@ -1,22 +1,19 @@
 """The mesh lab: a control plane, istiod, and pods with real sidecars that answer and ask."""
 
-import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from lab import crds
 from lab.api import Object
-from lab.controlplane import start as start_control_plane
 from lab.errors import LabError
 from lab.mesh import istiod, pods
 from lab.mesh.applications import Answer, Application
 from lab.mesh.binaries import Binaries
-from lab.mesh.istiod import Istiod
+from lab.mesh.control import Control
 from lab.mesh.members import Member, Probe, Route, Service, route, vet
-from lab.mesh.netns import Network
 from lab.mesh.pods import Listening, PodPlan
 from lab.mesh.settling import Settling, to_each_sidecar
 from lab.mesh.sidecar import Sidecar
@@ -52,22 +49,10 @@ class MeshLab:
 
     def _start(self) -> None:
         self._binaries = Binaries.built()
-        self.plane = self._stack.enter_context(start_control_plane())
-        self._runner = self._stack.enter_context(asyncio.Runner())
-        self._api = self._runner.run(self.plane.api().__aenter__())
-        self._stack.callback(lambda: self._runner.run(self._api.__aexit__(None, None, None)))
-        self._runner.run(self._api.install_crds(crds.istio()))
-        root = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": istiod.ROOT_NAMESPACE}}
-        for obj in (root, pods.node()):
-            self._apply(obj)
-        self._network = Network()
-        self._stack.callback(self._network.remove)
-        self._folder = self.plane.folder / "mesh"
-        self._folder.mkdir()
-        port = int(self.plane.server.rpartition(":")[2])
-        self._istiod = Istiod(self._network, self._binaries, self.plane.kubeconfig, port, self._folder)
-        self._stack.callback(self._istiod.stop)
-        self._apply(_NEW_CONNECTIONS)
+        self._control = self._stack.enter_context(Control(self._binaries, crds.istio()))
+        self.plane = self._control.plane
+        self._api = self._control.api
+        self._control.apply(_NEW_CONNECTIONS)
         self._members: dict[str, Member] = {}
         self._services: dict[str, Service] = {}
         self._addresses = (f"10.244.1.{number}" for number in count(1))
@@ -86,8 +71,7 @@ class MeshLab:
 
     def check(self) -> None:
         """Raise LabError with the end of its log when a part of the lab is dead."""
-        self.plane.check()
-        self._istiod.check()
+        self._control.check()
         for member in self._members.values():
             member.application.check()
             if member.sidecar:
@@ -106,7 +90,7 @@ class MeshLab:
             if obj["kind"] == "Pod":
                 self._create_pod(obj)
             else:
-                made = self._apply(obj)
+                made = self._control.apply(obj)
                 if obj["kind"] == "Service":
                     self._services[f"{made['metadata']['namespace']}/{made['metadata']['name']}"] = made
         for member in self._with_sidecars():
@@ -114,7 +98,7 @@ class MeshLab:
         for member in self._with_sidecars():
             assert member.sidecar
             member.sidecar.await_ready()
-        self._settling = Settling(self._istiod, self._apply, self._ask, observer)
+        self._settling = Settling(self._control.istiod, self._control.apply, self._ask, observer)
         self._asked = to_each_sidecar(observer, self._members.values(), self._services.values())
         self._settling.settle([], [], self._asked)
 
@@ -126,7 +110,7 @@ class MeshLab:
         """
         made: list[Object] = []
         try:
-            made += [self._apply(obj) for obj in objects]
+            made += [self._control.apply(obj) for obj in objects]
             self._settling.settle(made, [], self._asked)
             self.check()
             yield made
@@ -134,8 +118,7 @@ class MeshLab:
             self.check()
         finally:
             for obj in made:
-                meta = obj["metadata"]
-                self._runner.run(self._api.delete(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace")))
+                self._control.delete(obj)
             self._settling.settle([], made, self._asked)
 
     def probe(self, probe: Probe) -> Answer:
@@ -167,15 +150,13 @@ class MeshLab:
         return [member for member in self._members.values() if member.sidecar]
 
     def _create_pod(self, pod: Object) -> None:
-        self._apply(pods.scheduled(pod))
         plan = pods.plan(pod)
         member = self._join(str(plan), next(self._addresses), plan.serves, plan)
-        change = pods.running(member.address)
-        self._runner.run(self._api.patch("v1", "Pod", plan.name, change, plan.namespace, subresource="status"))
+        self._control.create_pod(pod, member.address)
 
     def _join(self, name: str, address: str, serves: tuple[Listening, ...], plan: PodPlan | None) -> Member:
-        namespace = self._network.attach(address, hosts={istiod.HOST: istiod.ADDRESS})
-        folder = self._folder / name.replace("/", ".")
+        namespace = self._control.network.attach(address, hosts={istiod.HOST: istiod.ADDRESS})
+        folder = self._control.folder / name.replace("/", ".")
         folder.mkdir()
         application = Application(name, namespace, serves, folder)
         self._stack.callback(application.stop)
@@ -191,7 +172,7 @@ class MeshLab:
         assert member.plan
         assert member.sidecar
         plan = member.plan
-        root = self._runner.run(self._api.wait("v1", "ConfigMap", "istio-ca-root-cert", plan.namespace))
+        root = self._control.run(self._api.wait("v1", "ConfigMap", "istio-ca-root-cert", plan.namespace))
         pod = {"apiVersion": "v1", "kind": "Pod", "name": plan.name}
         asked = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -199,8 +180,5 @@ class MeshLab:
             "spec": {"audiences": [_AUDIENCE], "boundObjectRef": pod},
         }
         path = f"/api/v1/namespaces/{plan.namespace}/serviceaccounts/{plan.account}/token"
-        token = self._runner.run(self._api.request("POST", path, asked))
+        token = self._control.run(self._api.request("POST", path, asked))
         member.sidecar.start(token["status"]["token"], root["data"]["root-cert.pem"])
-
-    def _apply(self, obj: Mapping[str, Any]) -> Object:
-        return self._runner.run(self._api.apply(dict(obj)))

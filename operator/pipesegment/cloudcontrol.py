@@ -13,7 +13,8 @@ from pipesegment.compile.desired import Desired, Object, ObjectID
 from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, maker, owns
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
-from pipesegment.facts.snapshot import Key, Segment
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Segment
 from pipesegment.plan.aws.controllers import arrange, companions, cut_by, settled
 from pipesegment.plan.aws.revocation import Standing
 from pipesegment.plan.aws.settled import beginning

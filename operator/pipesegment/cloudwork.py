@@ -16,7 +16,8 @@ from pipesegment.cloudwish import Wish, farewell, wished
 from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.compile.iam.backends import DIRECT, maker
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
-from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.plan.aws.look import CloudPlan, look
 from pipesegment.plan.aws.settled import beginning, settled
 from pipesegment.plan.aws.steps import Moment

@@ -6,14 +6,15 @@ Facts, our own objects, and what each segment's last look depended on; nothing i
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.emergency import SegmentApproval, SegmentException
+from pipesegment.emergencies import EMERGENCY, Emergencies
 from pipesegment.facts.hostnames import Known
+from pipesegment.facts.meta import Key, Meta
 from pipesegment.facts.others import DaemonSet, Foreign
-from pipesegment.facts.snapshot import Key, Meta, Pod, Segment, Snapshot
+from pipesegment.facts.snapshot import Pod, Segment, Snapshot
 from pipesegment.facts.vpc import Known as KnownEndpoints
 from pipesegment.reach import hostnames
 from pipesegment.reach.aws import groups
@@ -22,8 +23,8 @@ from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.overlap import selectors
 from pipesegment.settings import Settings
+from pipesegment.work import Add, Work
 from pipesegment.world import kinds
-from pipesegment.world.alarms import Alarms
 from pipesegment.world.clock import Clock, LoopClock, utc
 from pipesegment.world.dependents import Dependents
 from pipesegment.world.facts_source import Surroundings
@@ -37,31 +38,10 @@ _COUNT_DELAY: Final = 1.0
 _TELLING_DELAY: Final = 5.0
 
 _NAMESPACE: Final = kinds.NAMESPACE.kind
-#: Kinds that say which exceptions are in force, and of which nothing else depends.
-_EMERGENCY: Final = frozenset(
-    {names.EXCEPTION, names.APPROVAL, kinds.ADMISSION_POLICY.kind, kinds.ADMISSION_BINDING.kind}
-)
 #: Kinds of others that decide which policies are made.
 _ENGINES: Final = (".istio.io", ".linkerd.io", "ciliumnetworkpolicies.cilium.io", groups.CRD)
 #: Kinds by which others make roles.
 _CONTROLLED: Final = frozenset(kind.crd for found in kinds.CONTROLLED.values() for kind in found)
-
-
-class Work(NamedTuple):
-    """What a worker looks at: a segment, a class, a grant, an exception, an approval, or a namespace for the pods there that nobody fences in."""
-
-    kind: str
-    namespace: str
-    name: str
-
-    @property
-    def key(self) -> Key:
-        """Namespace and name."""
-        return Key(self.namespace, self.name)
-
-
-#: Makes a key due: after how many seconds at the earliest, and how urgently.
-Add = Callable[[Work, float, Priority], None]
 
 
 class Following:
@@ -105,7 +85,7 @@ class Following:
             now=now,
             admission_name=settings.admission_name,
         )
-        self._alarms = Alarms(clock or LoopClock(), now, self._ends)
+        self.emergencies = Emergencies(lambda: self.snapshot, add, self.neighbours, clock or LoopClock(), now)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -120,7 +100,7 @@ class Following:
 
     async def stop(self) -> None:
         """Follow nothing any more."""
-        self._alarms.stop()
+        self.emergencies.stop()
         await asyncio.gather(self.surroundings.stop(), self.owned.stop(), self.controlled.stop())
 
     async def wait_synced(self) -> None:
@@ -203,27 +183,6 @@ class Following:
         for grant in grants:
             self._add(Work(names.GRANT, *grant), 0.0, Priority.RESYNC)
 
-    def add_every_exception(self) -> None:
-        """Make every exception and every approval due, with the segments that they speak of."""
-        for found in self.snapshot.exceptions.values():
-            for exception in found.values():
-                self.emergency(exception)
-        for key in (Key(n, name) for n, found in self.snapshot.approvals.items() for name in found):
-            self._add(Work(names.APPROVAL, *key), 0.0, Priority.RESYNC)
-
-    def add_exceptions(self, segment: Key) -> None:
-        """Make the exceptions of a segment that is gone due: nobody else tells of them."""
-        for exception in self.snapshot.exceptions.get(segment.namespace, {}).values():
-            if exception.spec is not None and exception.spec.segment == segment.name:
-                self._add(Work(names.EXCEPTION, *exception.meta.key), 0.0, Priority.RESYNC)
-                self._add_approvals(exception.meta.key)
-
-    def emergency(self, exception: SegmentException) -> None:
-        """Make everybody due whom an exception concerns: its segment, and who has to do with that one's stages."""
-        self._add(Work(names.EXCEPTION, *exception.meta.key), 0.0, Priority.RESYNC)
-        if exception.spec is not None:
-            self.neighbours(Key(exception.meta.namespace, exception.spec.segment))
-
     def neighbours(self, segment: Key) -> None:
         """Make a segment due whose stages mean something else than before, and who has to do with them."""
         found = self.snapshot.segment(*segment)
@@ -231,20 +190,14 @@ class Following:
             self._segment_changed(segment, found, found)
             self._add_segments(self._dependents.due(names.SEGMENT, *segment))
 
-    def overdue(self) -> frozenset[Key]:
-        """Give the segments with an exception in force whose time is over."""
-        snapshot = self.snapshot
-        every = (e for found in snapshot.exceptions.values() for e in found.values() if e.was_in_force)
-        return frozenset(Key(e.meta.namespace, e.spec.segment) for e in every if e.spec and e.is_over(snapshot.now))
-
     def add_tellers(self, namespace: str) -> None:
         """Make everybody due who tells which pods of a namespace nobody fences in."""
         if self.snapshot.pods.get(namespace):
             self._add_segments(self._dependents.due("Pod", namespace, "*"), Priority.RESYNC)
 
     def _changed(self, kind: str, old: Any, new: Any) -> None:
-        if kind in _EMERGENCY:
-            self._emergency_changed(kind, _meta(new if new is not None else old).key, old, new)
+        if kind in EMERGENCY:
+            self.emergencies.changed(kind, _meta(new if new is not None else old).key, old, new)
         else:
             self._fact_changed(kind, old, new)
 
@@ -288,42 +241,6 @@ class Following:
             # Classes count their segments: once for many that come together.
             self._add_classes(_COUNT_DELAY)
 
-    def _emergency_changed(self, kind: str, key: Key, old: Any, new: Any) -> None:
-        match kind:
-            case names.EXCEPTION:
-                self._exception_changed(key, old, new)
-            case names.APPROVAL:
-                self._approval_changed(key, old, new)
-            case _:
-                self.add_every_exception()
-
-    def _exception_changed(self, key: Key, old: SegmentException | None, new: SegmentException | None) -> None:
-        self._alarms.set(key, new.ends if new is not None else None)
-        for each in (old, new):
-            if each is not None:
-                self.emergency(each)
-        self._add_approvals(key)
-
-    def _approval_changed(self, key: Key, old: SegmentApproval | None, new: SegmentApproval | None) -> None:
-        self._add(Work(names.APPROVAL, *key), 0.0, Priority.RESYNC)
-        named = {each.spec.exception.name for each in (old, new) if each is not None and each.spec is not None}
-        for name in named:
-            exception = self.snapshot.exceptions.get(key.namespace, {}).get(name)
-            if exception is not None:
-                self.emergency(exception)
-
-    def _add_approvals(self, exception: Key) -> None:
-        """Make the approvals of an exception due: whether they count for one that is not there, nobody else tells."""
-        for name, approval in self.snapshot.approvals.get(exception.namespace, {}).items():
-            if approval.spec is not None and approval.spec.exception.name == exception.name:
-                self._add(Work(names.APPROVAL, exception.namespace, name), 0.0, Priority.RESYNC)
-
-    def _ends(self, key: Key) -> None:
-        """Notice that the time of an exception is over."""
-        found = self.snapshot.exceptions.get(key.namespace, {}).get(key.name)
-        if found is not None:
-            self.emergency(found)
-
     def _pod_changed(self, namespace: str, states: list[Any]) -> set[Key]:
         """Give whose stages a pod was or is in. One that was or is in none may be unfenced: everybody there tells of it."""
         found = [self._dependents.selecting(namespace, [labels]) for labels in states]
@@ -340,11 +257,14 @@ class Following:
     def _crd_changed(self, name: str) -> set[Key]:
         if name == kinds.SEGMENT.crd:
             self._served.set()
+        decides = name.endswith(_ENGINES)
+        if not decides and name not in _CONTROLLED:
+            return set()
         every = {Key(n, segment) for n, found in self.snapshot.segments.items() for segment in found}
         if name in _CONTROLLED:
             for key in every:
                 self._made_elsewhere(key)
-        return every if name.endswith(_ENGINES) else set()
+        return every if decides else set()
 
     def _owned_changed(self, owner: Key, target: ObjectID) -> None:
         if self.owned.get(target) is None:

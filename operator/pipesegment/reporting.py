@@ -16,13 +16,14 @@ import orjson
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected
-from pipesegment.facts.parse import does_not_conform
-from pipesegment.facts.snapshot import Class, Grant, Key, Meta, Segment, Snapshot
+from pipesegment.facts.meta import Key, Meta
+from pipesegment.facts.moments import written
+from pipesegment.facts.parse import recorded
+from pipesegment.facts.snapshot import Class, Grant, Segment, Snapshot
 from pipesegment.findings import Finding
-from pipesegment.plan.aws.steps import SESSIONS_BEFORE, CloudStep
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE
 from pipesegment.plan.changes import Why
 from pipesegment.plan.live import Entry
-from pipesegment.plan.sequence import Step
 from pipesegment.reach import governance
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import is_spared
@@ -53,7 +54,7 @@ _MAX_WAITING: Final = 1000
 _POSTERS: Final = 2
 
 #: Told of one call and what went wrong with it.
-OnCall = Callable[[Step, Failed | None], None]
+OnCall = Callable[[Called, Failed | None], None]
 
 
 class Reporter:
@@ -87,65 +88,38 @@ class Reporter:
         status = PipelineSegmentStatus.model_validate(self.last(names.SEGMENT, segment.meta, segment.status))
         return tuple(Entry(ObjectID(e.api_version, e.kind, e.namespace, e.name), e.uid) for e in status.inventory)
 
-    def recorded_class(self, segment: Segment) -> str:
-        """Give the uid of the class that the last status names; '' without one."""
-        found = self.last(names.SEGMENT, segment.meta, segment.status).get("class") or {}
-        return str(found.get("uid", ""))
+    def recorded(self, segment: Segment) -> tuple[str, bool | None]:
+        """Give the uid of the class that the last status names, and whether it says that the segment does not conform."""
+        return recorded(self.last(names.SEGMENT, segment.meta, segment.status))
 
-    def is_unfit(self, segment: Segment) -> bool | None:
-        """Tell whether the last status says that the segment does not conform; None when it does not say."""
-        return does_not_conform(self.last(names.SEGMENT, segment.meta, segment.status).get("conditions") or ())
-
-    def audited(self, owner: Key, generation: int, reach: Reach | None) -> OnCall:
-        """Give who is told of every call that is made for a segment or a class."""
+    def audited(self, owner: Key, generation: int, reach: Reach | None = None) -> OnCall:
+        """Give who is told of every call that is made for a segment or a class, of the API server or of AWS."""
         because = _because(reach) if reach else {}
 
-        def tell(step: Step, failed: Failed | None) -> None:
-            why = because.get(step.change.stage, ())
-            deletes = step.verb == "delete"
-            self._call(step, failed, owner, generation, deletes=deletes, because=why, details=step.details)
-            if failed is None and SESSIONS_BEFORE in step.details:
-                self.metrics.revocations.inc()
+        def tell(step: Called, failed: Failed | None) -> None:
+            _audit.info(
+                audit_line(
+                    step,
+                    failed,
+                    time=_now(),
+                    segment=owner,
+                    generation=generation,
+                    because=because.get(step.change.stage, ()),
+                    user=self.identity,
+                )
+            )
+            if failed is None:
+                self._count_call(step)
 
         return tell
 
-    def cloud_audited(self, owner: Key, generation: int) -> Callable[[CloudStep, Failed | None], None]:
-        """Give who is told of every call that changes something in AWS for a segment."""
-
-        def tell(step: CloudStep, failed: Failed | None) -> None:
-            self._call(step, failed, owner, generation, deletes=step.deletes, details=step.details)
-            if failed is None and step.revokes:
-                self.metrics.revocations.inc()
-
-        return tell
-
-    def _call(
-        self,
-        step: Called,
-        failed: Failed | None,
-        owner: Key,
-        generation: int,
-        *,
-        deletes: bool,
-        because: Iterable[str] = (),
-        details: Mapping[str, str] | None = None,
-    ) -> None:
-        """Write the audit line of one call, and count it when it was taken."""
-        line = audit_line(
-            step,
-            failed,
-            time=_now(),
-            segment=owner,
-            generation=generation,
-            because=because,
-            user=self.identity,
-            details=details,
-        )
-        _audit.info(line)
-        if failed is None:
-            (self.metrics.pruned if deletes else self.metrics.applied).labels(step.id.kind).inc()
-            if step.change.why is Why.DRIFT:
-                self.metrics.drift.labels(step.id.kind).inc()
+    def _count_call(self, step: Called) -> None:
+        kind = step.id.kind
+        (self.metrics.pruned if step.deletes else self.metrics.applied).labels(kind).inc()
+        if step.change.why is Why.DRIFT:
+            self.metrics.drift.labels(kind).inc()
+        if SESSIONS_BEFORE in step.details:
+            self.metrics.revocations.inc()
 
     async def segment(self, segment: Segment, outcome: Outcome) -> frozenset[Key]:
         """Report one look at a segment; gives the grants that it concerns."""
@@ -314,4 +288,4 @@ def _ties(found: Class, snapshot: Snapshot) -> list[Finding]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return written(datetime.now(UTC))

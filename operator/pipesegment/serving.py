@@ -102,7 +102,7 @@ async def _lead(
 ) -> None:
     reporter = Reporter(api, metrics, settings.identity)
     cloud = Aws(region=settings.aws_region, observe=metrics.aws_called) if settings.aws == "on" else None
-    operator = Operator(api, settings, reporter, cloud=cloud, lookups=Dns())
+    operator = Operator(api, settings, reporter, cloud=cloud, lookups=Dns(settings.dns_servers))
     live, ready = checks
     silence = settings.watch_seconds + settings.watch_silence
     live["queue"] = queue_check(operator.queue, settings.reconcile_timeout * 2)

@@ -5,10 +5,12 @@ the docs print exactly that.
 """
 
 import os
+import re
 import socket
 import uuid
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,9 @@ LOG_FORMATS: Final = ("json", "text")
 BACKENDS: Final = ("ACK", "Crossplane")
 
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_WITH_PORT: Final = re.compile(r"(?P<host>\[[^]]+\]|[^:]+):(?P<port>[0-9]{1,5})")
+_DNS_PORT: Final = 53
+_LAST_PORT: Final = 65535
 _TYPES: Final[Mapping[Any, Any]] = {str: str, int: int, float: float}
 
 
@@ -84,6 +89,16 @@ class Settings:
         600.0, "How often the list of segments is compared as a whole.", low=10, high=86400
     )
 
+    resolvers: str = setting(
+        "",
+        "DNS servers that are asked for host names: addresses with commas between, each with :port where that is not 53; "
+        "absent: those of /etc/resolv.conf.",
+    )
+    names_pause: float = setting(30.0, "A host name is asked for again no sooner than this.", low=1, high=300)
+    names_kept: float = setting(
+        900.0, "How long an address stays open with which a host name is answered no more.", low=1, high=86400
+    )
+
     aws: str = setting("on", "off: nothing is made or read in AWS, whatever segments declare.", choices=("on", "off"))
     aws_backends: str = setting(
         "", "Controllers that may make roles where a class says so: ACK, Crossplane, or both with a comma between."
@@ -120,13 +135,23 @@ class Settings:
             for name in self.backends
             if name not in BACKENDS
         ]
+        wrong += [
+            _line("resolvers", "holds no address of a DNS server:", text, "write it as 10.96.0.10 or 10.96.0.10:5353")
+            for text in _listed(self.resolvers)
+            if _server(text) is None
+        ]
         if wrong:
             raise Usage("\n".join(wrong))
 
     @property
+    def dns_servers(self) -> tuple[tuple[str, int], ...]:
+        """The DNS servers that are given, each as (address, port)."""
+        return tuple(filter(None, map(_server, _listed(self.resolvers))))
+
+    @property
     def backends(self) -> tuple[str, ...]:
         """The controllers that may make roles."""
-        return tuple(filter(None, map(str.strip, self.aws_backends.split(","))))
+        return _listed(self.aws_backends)
 
     @classmethod
     def load(cls, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -179,6 +204,20 @@ def _out_of_bounds(item: "Field[Any]", value: Any) -> str:
     if item.name in {"namespace", "identity", "lease_name"} and not value:
         return _line(item.name, "is empty:", value, "give it a name")
     return ""
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _server(text: str) -> tuple[str, int] | None:
+    """Read the address of a DNS server, of IPv6 in brackets where a port follows; None when it is none."""
+    found = _WITH_PORT.fullmatch(text)
+    host, port = (found["host"].strip("[]"), int(found["port"])) if found else (text, _DNS_PORT)
+    try:
+        return (str(ip_address(host)), port) if 0 < port <= _LAST_PORT else None
+    except ValueError:
+        return None
 
 
 def _line(name: str, problem: str, value: Any, fix: str) -> str:

@@ -9,18 +9,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
-from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.moments import written
+from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.reach import exceptions, governance
-from pipesegment.reach.graph import Standing, Verdict
+from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.report import exceptions as report
 from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Outcome
 from pipesegment.reporting import Reporter
-from pipesegment.spec.status import SegmentApprovalStatus, SegmentExceptionStatus
+from pipesegment.spec.status import IN_FORCE, Phase, SegmentApprovalStatus, SegmentExceptionStatus
 
 _audit = logging.getLogger("pipesegment.audit")
 
@@ -70,7 +72,7 @@ class Witness:
     def _was_open(self, standing: Standing, snapshot: Snapshot) -> bool:
         exception = snapshot.exceptions[standing.key.namespace][standing.name]
         last = self._reporter.last(names.EXCEPTION, exception.meta, exception.status)
-        return last.get("phase") in {"Open", "Sealed"}
+        return last.get("phase") in IN_FORCE
 
     def _as_it_stands(self, segment: Segment, outcome: Outcome, snapshot: Snapshot) -> tuple[Standing, ...]:
         """Judge the exceptions of a segment that is refused, or going: what is open stands as it is, and nothing more opens."""
@@ -111,13 +113,13 @@ class Witness:
 
     def count(self, snapshot: Snapshot) -> None:
         """Measure how many exceptions are in which phase, and of how many the time is over although they are in force."""
-        phases: Counter[str] = Counter({"Pending": 0, "Open": 0, "Sealed": 0, "Expired": 0, "Refused": 0})
+        phases: Counter[str] = Counter(dict.fromkeys(get_args(Phase), 0))
         overdue = 0
         for found in snapshot.exceptions.values():
             for exception in found.values():
                 phase = self._reporter.last(names.EXCEPTION, exception.meta, exception.status).get("phase")
                 phases[phase or "Pending"] += 1
-                overdue += exception.is_over(snapshot.now) and phase in {"Open", "Sealed"}
+                overdue += exception.is_over(snapshot.now) and phase in IN_FORCE
         for phase, number in phases.items():
             self._metrics.exceptions.labels(phase).set(number)
         self._metrics.exceptions_overdue.set(overdue)
@@ -147,7 +149,7 @@ class Witness:
         """Write the trail when an exception comes into force, or out of it."""
         assert exception.spec is not None
         key, known = exception.meta.key, self._in_force[segment]
-        was, is_now = before.phase in {"Open", "Sealed"}, after.phase in {"Open", "Sealed"}
+        was, is_now = before.phase in IN_FORCE, after.phase in IN_FORCE
         if is_now:
             if key not in known or not found.stuck:
                 known[key] = report.record(exception, exception.spec, found, after)
@@ -185,4 +187,4 @@ class Witness:
         await self._reporter.write(names.APPROVAL, meta, after, approval.status)
 
     def _time(self) -> str:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return written(self._now())

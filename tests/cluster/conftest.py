@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.controlplane import ControlPlane, Feature, Options, start
+from lab.controlplane import ControlPlane, Feature, Options
 from lab.controlplane.audit import AuditEvent
-from lab.errors import LabError
 from tests.cluster import admission
 from tests.cluster.operator import (
     ACCOUNT,
@@ -23,6 +22,7 @@ from tests.cluster.operator import (
     install,
     segment_class,
 )
+from tests.planes import started
 
 _HERE = Path(__file__).parent
 
@@ -79,6 +79,14 @@ class Operators:
             replica.stop()
 
 
+def operating(plane: ControlPlane, folders: pytest.TempPathFactory) -> Iterator[Operators]:
+    """Give operators, and stop them; in the end none of their calls was denied."""
+    made = Operators(plane, lambda: folders.mktemp("operator"))
+    yield made
+    made.stop()
+    assert made.denied() == []
+
+
 @pytest.fixture(scope="session")
 def installed(control_plane: ControlPlane) -> ControlPlane:
     """The control plane with our kinds and the operator's rights."""
@@ -89,10 +97,7 @@ def installed(control_plane: ControlPlane) -> ControlPlane:
 @pytest.fixture(scope="module")
 def module_operators(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
     """Makes operators for a whole module; in the end none of their calls was denied."""
-    made = Operators(installed, lambda: tmp_path_factory.mktemp("operator"))
-    yield made
-    made.stop()
-    assert made.denied() == []
+    yield from operating(installed, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +109,7 @@ def operator(module_operators: Operators) -> Operator:
 @pytest.fixture
 def operators(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
     """Makes operators for one test, for those that start, stop and kill; in the end none of their calls was denied."""
-    made = Operators(installed, lambda: tmp_path_factory.mktemp("operator"))
-    yield made
-    made.stop()
-    assert made.denied() == []
+    yield from operating(installed, tmp_path_factory)
 
 
 @pytest.fixture
@@ -134,13 +136,7 @@ def plain(installed: ControlPlane) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="session")
 def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[admission.Scene]:
     """Stages behind the admission policies, on a control plane of their own: the policies are clusterwide."""
-    try:
-        plane = start(Options(oidc=True))
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with plane:
+    with started(request, Options(oidc=True)) as plane:
         scene = admission.settle(plane, tmp_path_factory.mktemp("compiled"))
         admission.enforce(plane, admission.policies())
         scene.await_policies()

@@ -1,19 +1,18 @@
 """The admission policies and the operator together: they never hold it up, and hold when it is not there."""
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from lab.controlplane import ControlPlane, start
-from lab.errors import LabError
+from lab.controlplane import ControlPlane
 from pipesegment import names
 from tests.cluster import admission
 from tests.cluster.admission import Scene
 from tests.cluster.attempts import Person, create, labels, marked, pod
-from tests.cluster.conftest import Operators
+from tests.cluster.conftest import Operators, operating
 from tests.cluster.operator import POLICY, VERSION, install, segment, settled, stage, to_cidr
+from tests.planes import new_room, started
 
 BUILD = labels("shop", "build")
 
@@ -21,34 +20,21 @@ BUILD = labels("shop", "build")
 @pytest.fixture(scope="module")
 def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A control plane of this file's own, with the policies: they are clusterwide."""
-    try:
-        started = start()
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        install(started)
-        admission.enforce(started, admission.policies())
-        yield started
+    with started(request) as plane:
+        install(plane)
+        admission.enforce(plane, admission.policies())
+        yield plane
 
 
 @pytest.fixture
 def own_operators(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
-    made = Operators(plane, lambda: tmp_path_factory.mktemp("operator"))
-    yield made
-    made.stop()
-    assert made.denied() == []
+    yield from operating(plane, tmp_path_factory)
 
 
 @pytest.fixture
 async def room(plane: ControlPlane) -> str:
     """A new namespace in which pods can be made."""
-    name = f"ci-{secrets.token_hex(4)}"
-    async with plane.api() as api:
-        await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        await api.wait("v1", "ServiceAccount", "default", name)
-    return name
+    return await new_room(plane)
 
 
 async def test_the_operator_lives_behind_its_own_policies(plane: ControlPlane, own_operators: Operators, room: str):

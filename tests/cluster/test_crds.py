@@ -13,25 +13,14 @@ import yaml
 
 from lab.api import ApiError
 from pipesegment.errors import Refused
-from pipesegment.spec.crd import crds
+from pipesegment.spec.crd import MODELS, crds
 from pipesegment.spec.documents import load, validate
-from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
-from pipesegment.spec.grant import SegmentGrantSpec
-from pipesegment.spec.segment import PipelineSegmentSpec
-from pipesegment.spec.segmentclass import SegmentClassSpec
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "tests" / "unit" / "spec"
 CASES = yaml.safe_load((SPEC / "rejected.yaml").read_text())
 EXAMPLES = list(yaml.safe_load_all((SPEC / "full_example.yaml").read_text().replace("2030-01-31", "'2030-01-31'")))
 CLASSES = [given for given in EXAMPLES if given["kind"] == "SegmentClass"]
-MODELS = {
-    "PipelineSegment": PipelineSegmentSpec,
-    "SegmentGrant": SegmentGrantSpec,
-    "SegmentClass": SegmentClassSpec,
-    "SegmentException": SegmentExceptionSpec,
-    "SegmentApproval": SegmentApprovalSpec,
-}
 VERSION = "pipesegment.dev/v1alpha1"
 
 
@@ -246,7 +235,7 @@ async def test_server_and_model_agree_on_examples_with_random_edits(kinds, api, 
         except ApiError as error:
             server = error.message
         try:
-            validate(obj["spec"], MODELS[obj["kind"]])
+            validate(obj["spec"], MODELS[obj["kind"]].spec)
             model = ""
         except Refused as refused:
             model = str(refused)

@@ -4,21 +4,20 @@ chart's admission policies and roles, with the operator up, down and starting.
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
 
-from lab.controlplane import EmbeddedControlPlane, Options, start
-from lab.errors import LabError
+from lab.controlplane import EmbeddedControlPlane, Options
 from pipesegment.cli import program
 from tests.cluster import admission
 from tests.cluster.attempts import Person, change, create, delete, opening
-from tests.cluster.conftest import Operators
+from tests.cluster.conftest import Operators, operating
 from tests.cluster.operator import POLICY, VERSION, condition, install, segment, settled, stage, to_cidr
 from tests.cluster.test_exceptions import NOTICE
+from tests.planes import new_room, started
 
 OWN, VENDOR = "192.0.2.0/24", "198.51.100.7/32"
 LABEL = "lab.example.com/emergency"
@@ -48,17 +47,11 @@ GOVERNING = {
 @pytest.fixture(scope="module")
 def plane(request: pytest.FixtureRequest) -> Iterator[EmbeddedControlPlane]:
     """A control plane of this file's own: the policies are clusterwide, and people have to be able to sign in."""
-    try:
-        started = start(Options(oidc=True))
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        install(started)
-        admission.enforce(started, [*admission.policies(), GOVERNING, *bindings()])
+    with started(request, Options(oidc=True)) as plane:
+        install(plane)
+        admission.enforce(plane, [*admission.policies(), GOVERNING, *bindings()])
         time.sleep(NOTICE)
-        yield started
+        yield plane
 
 
 def bindings():
@@ -76,22 +69,13 @@ def bindings():
 
 @pytest.fixture
 def own_operators(plane: EmbeddedControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
-    made = Operators(plane, lambda: tmp_path_factory.mktemp("operator"))
-    yield made
-    made.stop()
-    assert made.denied() == []
+    yield from operating(plane, tmp_path_factory)
 
 
 @pytest.fixture
 async def room(plane: EmbeddedControlPlane) -> str:
     """A new namespace that the class governs."""
-    name = f"ci-{secrets.token_hex(4)}"
-    async with plane.api() as api:
-        await api.create(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: "yes"}}}
-        )
-        await api.wait("v1", "ServiceAccount", "default", name)
-    return name
+    return await new_room(plane, {LABEL: "yes"})
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,15 @@ from typing import Any
 
 import pytest
 
-from lab.controlplane import EmbeddedControlPlane, Options, start
+from lab.controlplane import EmbeddedControlPlane, Options
 from lab.controlplane.oidc import EXTRA_KEY
-from lab.errors import LabError
+from tests.planes import started
 
 
 @pytest.fixture(scope="module")
 def plane(request: pytest.FixtureRequest) -> Iterator[EmbeddedControlPlane]:
-    try:
-        started = start(Options(oidc=True))
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        yield started
+    with started(request, Options(oidc=True)) as plane:
+        yield plane
 
 
 def whoami(plane: EmbeddedControlPlane, token: str) -> tuple[int, dict[str, Any]]:

@@ -10,7 +10,6 @@ import pytest
 
 from lab import crds
 from lab.api import ApiError
-from lab.controlplane import Options, start
 from lab.errors import LabError
 from tests.cluster.operator import (
     ACCOUNT,
@@ -35,6 +34,7 @@ from tests.cluster.operator import (
     to_cidr,
     to_stage,
 )
+from tests.planes import started
 
 GROUPS_KIND = ("vpcresources.k8s.aws/v1beta1", "SecurityGroupPolicy")
 #: Granted and never seen in the audit log, with the reason.
@@ -44,13 +44,7 @@ UNSEEN = {}
 @pytest.fixture(scope="module")
 def fresh(request, tmp_path_factory):
     """A control plane that knows none of our kinds, an operator on it that runs already, and its record."""
-    try:
-        started = start(Options())
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started as plane:
+    with started(request) as plane:
         install(plane, crds=False)
         record = Record(plane)
         kubeconfig = plane.kubeconfig_for(service_account=(NAMESPACE, ACCOUNT))

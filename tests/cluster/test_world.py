@@ -10,7 +10,7 @@ import pytest
 
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected, Unreachable
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.settings import Settings
 from pipesegment.world import kinds
 from pipesegment.world.access import Access

@@ -56,7 +56,7 @@ def main() -> int:
     if "judges" in suites:
         build_judges()
     preload()
-    read = [] if arguments.enforced else [Attempt(mutant, files(suites), SECONDS) for mutant in chosen]
+    read = [] if arguments.enforced else [Attempt(mutant, files(suites), SECONDS * len(suites)) for mutant in chosen]
     seen = _before_those_who_enforce(chosen)
     if not arguments.no_baseline:
         for what, tests in (("suites", files(suites) if read else []), ("scenarios", [a.tests[0] for a in seen])):
@@ -110,7 +110,8 @@ def _report(found: Sequence[tuple[Mutant, Verdict]]) -> int:
         print(f"{mutant.name:{width}}  {verdict.seconds:7.1f}  {verdict.killer or '-'}")
     alive = [mutant.name for mutant, verdict in found if not verdict.killer]
     print(
-        f"{len(found) - len(alive)} of {len(found)} killed, by readers of objects within {SECONDS} s of the processor"
+        f"{len(found) - len(alive)} of {len(found)} killed, by readers of objects within {SECONDS} s of the processor "
+        "for each suite"
     )
     if alive:
         print(f"alive: {'; '.join(alive)}", file=sys.stderr)

@@ -20,7 +20,8 @@ def test_what_is_tried_in_the_kernel_and_at_sidecars_exists():
     assert len(enforced.SCENARIOS) >= 5
     assert enforced.SCENARIOS.keys() <= known
     for test in enforced.SCENARIOS.values():
-        place = "scenarios" if "test_scenarios" in test else "mesh/scenarios"
+        places = {"scenarios": "scenarios", "mesh_lab": "mesh/scenarios", "ambient_lab": "ambient/scenarios"}
+        place = places[test.partition("::")[0].removesuffix(".py").rpartition("/test_")[2]]
         name = test.partition("[")[2].rstrip("]")
         assert (ROOT / "tests" / "enforcement" / place / f"{name}.yaml").is_file(), test
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import multiprocessing
+import re
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +33,9 @@ SUITES: Mapping[str, Sequence[str]] = {
     ),
     "judges": ("tests/properties/test_declared_is_what_judges_say.py",),
 }
-#: What a mutant may cost, in seconds of the processor: a busy machine must not let mutants live.
+#: What a mutant may cost for each suite, in seconds of the processor: a busy machine must not let mutants live.
 SECONDS = 15
+_WORD = re.compile(r"[a-z]{4,}")
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -99,7 +101,7 @@ def trial(mutant: Mutant | None, tests: Sequence[str], seconds: int = SECONDS) -
 
 def _run(mutant: Mutant | None, tests: Sequence[str], seconds: int, answer: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    watch = _Watch()
+    watch = _Watch(mutant)
     told = io.StringIO()
     if mutant is not None:
         patching.install(mutant)
@@ -113,11 +115,25 @@ def _run(mutant: Mutant | None, tests: Sequence[str], seconds: int, answer: Conn
 
 
 class _Watch:
-    """Notes the first test that fails; what cannot be collected is no verdict."""
+    """Notes the first test that fails; what cannot be collected is no verdict.
 
-    def __init__(self) -> None:
+    Golden cases that have words of the mutant's in their names come first: the one that is about it may be the last of all.
+    """
+
+    def __init__(self, mutant: Mutant | None) -> None:
         self.killer = ""
         self.trouble = ""
+        self._words = frozenset(_WORD.findall(f"{mutant.module} {mutant.name}")) if mutant else frozenset()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        # Only their order among each other changes: what costs more stays behind them.
+        places = [number for number, item in enumerate(items) if "test_golden.py" in item.nodeid]
+        ordered = sorted((items[number] for number in places), key=self._strangeness)
+        for number, item in zip(places, ordered, strict=True):
+            items[number] = item
+
+    def _strangeness(self, item: pytest.Item) -> int:
+        return -len(self._words & set(_WORD.findall(item.name)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and report.when != "call":

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.controlplane import Binaries, ControlPlane, Options, start
+from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
+from tests.planes import give_up, started
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "pipesegment"
@@ -31,9 +32,7 @@ def helm_program(request: pytest.FixtureRequest) -> Path:
     try:
         program = Binaries.built().helm
     except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no helm: {error}", pytrace=False)
-        pytest.skip(f"no helm: {error}")
+        give_up(request.config, f"no helm: {error}")
     assert program is not None
     return program
 
@@ -41,14 +40,8 @@ def helm_program(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     """A control plane for one file alone: CRDs and cluster roles belong to a whole cluster, others must not lose theirs."""
-    try:
-        started = start(Options(pods=True))
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        yield started
+    with started(request, Options(pods=True)) as plane:
+        yield plane
 
 
 @pytest.fixture

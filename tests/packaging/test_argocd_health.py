@@ -9,7 +9,8 @@ import yaml
 
 from pipesegment import names
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach.graph import Governance, Mode, StageKey
+from pipesegment.reach.edges import Mode, StageKey
+from pipesegment.reach.graph import Governance
 from pipesegment.report.findings import READY_FALSE
 from pipesegment.report.outcome import Failed
 from pipesegment.report.owners import Covered, class_status, grant_status

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipesegment.cli.verdicts import labels_asked
+from pipesegment.declared.declaration import Declaration
 from pipesegment.errors import Refused
 from pipesegment.evaluate.endpoints import AddressEnd, End, live
 from pipesegment.evaluate.world import World
 from pipesegment.facts.parse import snapshot
-from pipesegment.reach.declared import Declaration
 from tests.properties.segment_worlds import ADDRESSES, PORTS, meshed_worlds, worlds
 from tests.properties.test_evaluator_against_declaration import THOROUGH, compiled
 

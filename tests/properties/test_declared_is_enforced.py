@@ -1,14 +1,13 @@
 """What the compiled objects let through is what was declared: pair by pair, port by port, judged apart from one another.
 
-The declaration is judged by `reach.declared`, the objects by `evaluate`; neither knows the edges that `resolve` made.
+The declaration is judged by `declared`, the objects by `evaluate`; neither knows the edges that `resolve` made.
 """
 
 import pytest
 from hypothesis import assume, given
 
-from pipesegment.reach.declared import Declaration
 from tests.properties.drawn import worlds
-from tests.properties.worlds import Compiled, World, checked, questions
+from tests.properties.worlds import Compiled, World, checked, differing, questions, untold
 
 pytestmark = pytest.mark.thorough
 
@@ -22,19 +21,9 @@ def test_objects_let_through_exactly_what_is_declared(world: World) -> None:
     """
     compiled = Compiled(world)
     assume(not compiled.refused)
-    declaration, judge = Declaration(compiled.snapshot), compiled.judge()
     ungranted = any(": Ungranted: " in finding for finding in compiled.findings)
-    wider, narrower = [], []
-    for source, destination, port in questions(compiled.ends):
-        declared = declaration.judge(source, destination, port)
-        enforced = judge.judge(source, destination, port)
-        way = f"{source} -> {destination} {port}: declared {declared.because}; enforced {enforced.because}"
-        if enforced.enforced and not declared.allowed:
-            wider.append(way)
-        elif declared.allowed and not enforced.enforced and not declared.ungranted and not ungranted:
-            narrower.append(way)
-    assert not wider
-    assert not narrower
+    found = differing(compiled, questions(compiled.ends))
+    assert [each for each in found if each.wider or not (each.ungranted or ungranted)] == []
 
 
 @checked(30)
@@ -43,8 +32,4 @@ def test_what_stays_closed_for_lack_of_the_other_side_is_told(world: World) -> N
     """An edge of a stage that is not open is never silent: something with its path is told."""
     compiled = Compiled(world)
     assume(not compiled.refused)
-    told = "\n".join(compiled.findings)
-    for reach in compiled.reaches:
-        for stage in reach.stages:
-            for edge in (*stage.egress, *stage.ingress):
-                assert edge.open or edge.because in told, edge
+    assert untold(compiled) == []

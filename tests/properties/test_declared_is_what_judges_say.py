@@ -13,10 +13,10 @@ from hypothesis import given, settings
 
 from lab.oracle.judges import POLICY_KINDS, Engine
 from lab.oracle.world import Way, World
+from pipesegment.declared.declaration import Declaration
 from pipesegment.errors import Refused
 from pipesegment.evaluate.endpoints import AddressEnd, End, live
 from pipesegment.facts.parse import snapshot
-from pipesegment.reach.declared import Declaration
 from tests.properties.segment_worlds import ADDRESSES, PORTS, cilium_worlds, worlds
 from tests.properties.soak import examples
 from tests.properties.test_evaluator_against_declaration import KNOWN, THOROUGH, compiled

@@ -1,6 +1,6 @@
 """What the compiled objects let through is what was declared, pair by pair, in either reading of ipBlock.
 
-The declaration is read by `reach.declared`, the objects by `evaluate`; in between lie `resolve` and the compilers, which
+The declaration is read by `declared`, the objects by `evaluate`; in between lie `resolve` and the compilers, which
 neither of them uses.
 """
 
@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
+from pipesegment.declared.declaration import Declaration
+from pipesegment.declared.question import Request
 from pipesegment.errors import Refused
 from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import DEFAULT_POLICY, AddressEnd, End, live
@@ -23,9 +25,7 @@ from pipesegment.evaluate.world import World
 from pipesegment.facts.parse import snapshot
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
-from pipesegment.reach.question import Request
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
 from tests.properties import tunnel_worlds

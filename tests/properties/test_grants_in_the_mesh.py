@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipesegment.compile.segment import compile_segment
+from pipesegment.declared.declaration import Declaration
 from pipesegment.evaluate.endpoints import PodEnd, Port, live
 from pipesegment.evaluate.world import Http, World
 from pipesegment.facts.parse import snapshot
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.declared import Declaration
 from pipesegment.reach.resolve import resolve
 from tests.properties.segment_worlds import pod, service
 

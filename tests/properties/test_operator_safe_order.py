@@ -17,7 +17,7 @@ from pipesegment.evaluate.endpoints import Port
 from pipesegment.world.memory import MemoryCluster
 from tests.properties.drawn import classes, segments, worlds
 from tests.properties.worlds import World, checked
-from tests.unit.running.twin import Eyes, change, leading, policies, recorded, seeded, shapes, states
+from tests.unit.running.twin import Eyes, change, leading, policies, recorded, restarted, seeded, shapes, states
 
 pytestmark = pytest.mark.thorough
 ASKED = (Port("TCP", 80), Port("TCP", 8080), Port("UDP", 8080))
@@ -139,14 +139,7 @@ async def dies_and_is_succeeded(
     for objects in states(before, writes):
         assert eyes.open(objects) <= allowed
     cluster.mend()
-    left = policies(cluster)
-    with recorded(cluster) as more:
-        async with leading(cluster):
-            pass
-    for objects in states(left, more):
+    for objects in states(policies(cluster), await restarted(cluster)):
         assert eyes.open(objects) <= allowed
     assert shapes(cluster) == end
-    with recorded(cluster) as idle:
-        async with leading(cluster):
-            pass
-    assert [write for write in idle if write.before != write.after] == []
+    assert [write for write in await restarted(cluster) if write.before != write.after] == []

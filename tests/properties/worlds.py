@@ -11,12 +11,13 @@ from pipesegment import names
 from pipesegment.compile.desired import Desired, Object
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
+from pipesegment.declared.declaration import Declaration
 from pipesegment.evaluate.endpoints import AddressEnd, End, Port, live
 from pipesegment.evaluate.world import World as Judge
 from pipesegment.facts.parse import snapshot
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.governance import govern
-from pipesegment.reach.graph import Reach
+from pipesegment.reach.graph import Edge, Reach
 from pipesegment.reach.resolve import resolve
 from tests.properties import soak
 
@@ -125,6 +126,36 @@ def questions(ends: Sequence[End]) -> Iterator[tuple[End, End, Port]]:
             ):
                 for port in ASKED:
                     yield source, destination, port
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A way that only the objects leave open (`wider`), or only the declaration; `ungranted` for lack of a grant."""
+
+    way: str
+    wider: bool
+    ungranted: bool
+
+
+def differing(compiled: Compiled, asked: Iterable[tuple[End, End, Port]]) -> list[Difference]:
+    """Give the ways of which the objects say something else than the declaration."""
+    declaration, judge = Declaration(compiled.snapshot), compiled.judge()
+    found = []
+    for source, destination, port in asked:
+        declared = declaration.judge(source, destination, port)
+        enforced = judge.judge(source, destination, port)
+        if declared.allowed != enforced.enforced:
+            way = f"{source} -> {destination} {port}: declared {declared.because}; enforced {enforced.because}"
+            found.append(Difference(way, enforced.enforced, declared.ungranted))
+    return found
+
+
+def untold(compiled: Compiled) -> list[Edge]:
+    """Give the edges that stay closed without a word: nothing that is told has their path."""
+    told = "\n".join(compiled.findings)
+    stages = [stage for reach in compiled.reaches for stage in reach.stages]
+    edges = [edge for stage in stages for edge in (*stage.egress, *stage.ingress)]
+    return [edge for edge in edges if not edge.open and edge.because not in told]
 
 
 def document(kind: str, name: str, spec: Document, namespace: str = "", **meta: Any) -> dict[str, Any]:

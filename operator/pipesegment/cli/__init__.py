@@ -89,7 +89,7 @@ def program() -> None:
     """Fence in pipeline stages: each reaches only what it declares.
 
     Exit codes: 0 done; 1 the input is refused, or there is an error (lint), a difference (plan, reach, verify) or something
-    missing (wire --check); 2 bad usage; 3 the cluster cannot be reached.
+    missing (wire --check); 2 bad usage; 3 the cluster or AWS cannot be reached.
     """
 
 

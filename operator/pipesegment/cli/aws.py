@@ -60,6 +60,9 @@ def _chosen(found: Surroundings, name: str | None) -> tuple[str, SegmentClassSpe
         return name, spec
     having = {n: spec for n, spec in classes.items() if spec.aws.account_id}
     if len(having) != 1:
-        there = f"several have an account ({', '.join(having)})" if having else "none of them has an account"
-        raise Usage(f"give one {names.CLASS} with --class: {there}")
+        if having:
+            raise Usage(f"give one {names.CLASS} with --class: several have an account ({', '.join(having)})")
+        raise Usage(
+            f"no {names.CLASS} has an account (spec.aws.accountID): give one with -f or --facts, or use --cluster"
+        )
     return next(iter(having.items()))

@@ -1,7 +1,6 @@
 """What `exception` and `seal` have in common: who one is, which stage is meant, and how what was refused is told."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
@@ -9,7 +8,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.gather import connected
-from pipesegment.cli.options import Options
+from pipesegment.cli.options import Options, is_name
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Refused, Rejected, Usage
 from pipesegment.findings import Refusal
@@ -20,7 +19,6 @@ from pipesegment.world.port import Cluster, Json, Selection
 
 T = TypeVar("T")
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 #: The API server appends five characters to what a name begins with.
 _BEGINNING: Final = names.MAX_NAME - 6
 #: Answers that say nothing of what was asked: who asks may try again.
@@ -55,7 +53,7 @@ def place(given: str, options: Options) -> Place:
     parts = given.split("/")
     if len(parts) == 2:
         parts = [options.namespace or "default", *parts]
-    if len(parts) != 3 or not all(map(_LABEL.fullmatch, parts)):
+    if len(parts) != 3 or not all(map(is_name, parts)):
         raise Usage(f"is no stage: '{given}': write it as NAMESPACE/SEGMENT/STAGE")
     if options.namespace and options.namespace != parts[0]:
         raise Usage(f"-n: '{options.namespace}' is not the namespace of {given}")
@@ -66,7 +64,7 @@ def target(given: str, options: Options) -> ObjectID:
     """Read `[NAMESPACE/]NAME` of an exception."""
     namespace, slash, name = given.rpartition("/")
     namespace = namespace or options.namespace or "default"
-    if not all(map(_LABEL.fullmatch, (namespace, name))):
+    if not all(map(is_name, (namespace, name))):
         raise Usage(f"is no exception: '{given}': write it as NAMESPACE/NAME")
     if slash and options.namespace and options.namespace != namespace:
         raise Usage(f"-n: '{options.namespace}' is not the namespace of {given}")

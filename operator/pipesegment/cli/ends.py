@@ -12,7 +12,8 @@ from pipesegment.evaluate.endpoints import OPEN, live, representative
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.graph import AddressPeer, Edge, Mesh, NamePeer, PodPeer, PortRange, Reach, StageReach, Target
+from pipesegment.reach.edges import AddressPeer, Edge, Mesh, NamePeer, PodPeer, PortRange, Target
+from pipesegment.reach.graph import Reach, StageReach
 from pipesegment.reach.mesh import DEFAULT_POLICY, INJECT, INJECTED, annotation
 
 #: Always asked for: whoever reaches it has the node's identity.

@@ -8,7 +8,7 @@ from pipesegment import names
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.walk import Surroundings
 from pipesegment.compile.desired import Desired, ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.aws.controllers import arrange, companions
 from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.changes import Action, Change, Why, plan

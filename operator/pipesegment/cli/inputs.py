@@ -149,7 +149,7 @@ def _take_document(place: str, obj: Any, found: Read) -> None:
         return
     if loaded.others:
         fix = "give it with --facts, which takes the surroundings"
-        refusal = Refusal("kind", "is not a kind of pipesegment.dev:", str(obj["kind"]), fix, object=title(obj))
+        refusal = Refusal("kind", "is not a kind of pipesegment.dev", str(obj["kind"]), fix, object=title(obj))
         found.problems.append(Problem(place, title(obj), (refusal,)))
         return
     wrong = tuple(kinds.wrong_status(obj))

@@ -33,7 +33,7 @@ def command(ctx: click.Context, options: Options, strict: bool, aws: bool, style
     with output.progress("checking"):
         results = ordered((*_results(found, walked), *(_actions(found, reference) if reference else ())))
     if style == "text":
-        _print(results)
+        _print(results, of_something=bool(found.documents or walked.walked))
     else:
         output.write_data({"findings": [result.data() for result in results]}, style)
     grave = {"error", "warning"} if strict else {"error"}
@@ -73,9 +73,9 @@ def _actions(found: Surroundings, reference: Reference) -> Iterator[Result]:
                 yield of_finding(replace(finding, object=str(segment.meta.key)))
 
 
-def _print(results: tuple[Result, ...]) -> None:
+def _print(results: tuple[Result, ...], *, of_something: bool) -> None:
     if not results:
-        output.say("nothing to tell")
+        output.say(f"nothing to tell{'' if of_something else ': the input holds no document of ours'}")
         return
     rows = [[r.severity, r.code, r.object, r.path, f"{r.message}: {r.fix}"] for r in results]
     output.write_table(["SEVERITY", "CODE", "OBJECT", "PATH", "FINDING"], rows)

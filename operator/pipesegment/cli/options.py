@@ -1,18 +1,18 @@
 """The options that verbs share, and the one value that they become."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from pipesegment.errors import Usage
 from pipesegment.facts.moments import moment
 
-F = TypeVar("F", bound=Callable[..., Any])
+Verb = Callable[..., Any]
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _PATH = click.Path(exists=True, allow_dash=True, path_type=str)
@@ -40,10 +40,10 @@ class Options:
         return replace(self, cluster=True)
 
 
-def surroundings() -> Callable[[F], F]:
+def surroundings() -> Callable[[Verb], Verb]:
     """Add `-f`, `--facts`, `-n`, `--cluster`, `--context`, `--kubeconfig`, `--at`, given to the verb as `options`."""
 
-    def decorate(function: F) -> F:
+    def decorate(function: Verb) -> Verb:
         @wraps(function)
         def wrapped(
             files: tuple[str, ...],
@@ -55,55 +55,29 @@ def surroundings() -> Callable[[F], F]:
             at: str | None,
             **rest: Any,
         ) -> Any:
-            source = click.get_current_context().get_parameter_source("kubeconfig")
-            asked = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
-            if namespace and not _NAME.fullmatch(namespace):
-                raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
-            options = Options(
-                files,
-                facts,
-                namespace or "",
-                in_cluster or context is not None or asked,
-                context or "",
-                kubeconfig or "",
-                asked or context is not None,
-                asked,
-                _moment(at),
-            )
+            asked = _asked(namespace, context, kubeconfig)
+            options = replace(asked, files=files, facts=facts, cluster=in_cluster or asked.named, at=_moment(at))
             return function(options=options, **rest)
 
-        for option in reversed(_OPTIONS):
-            wrapped = option(wrapped)
-        return wrapped  # type: ignore[return-value] # click's decorators keep the function callable as before
+        return _with(_OPTIONS, wrapped)
 
     return decorate
 
 
-def of_cluster() -> Callable[[F], F]:
+def of_cluster() -> Callable[[Verb], Verb]:
     """Add `-n`, `--context`, `--kubeconfig`, given as `options`, to a verb that knows nothing but the cluster."""
 
-    def decorate(function: F) -> F:
+    def decorate(function: Verb) -> Verb:
         @wraps(function)
         def wrapped(namespace: str | None, context: str | None, kubeconfig: str | None, **rest: Any) -> Any:
-            source = click.get_current_context().get_parameter_source("kubeconfig")
-            asked = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
-            if namespace and not _NAME.fullmatch(namespace):
-                raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
-            named = asked or context is not None
-            options = Options(
-                (), (), namespace or "", cluster=True, context=context or "", kubeconfig=kubeconfig or "", named=named,
-                file_named=asked,
-            )  # fmt: skip
-            return function(options=options, **rest)
+            return function(options=_asked(namespace, context, kubeconfig), **rest)
 
-        for option in reversed(_OF_CLUSTER):
-            wrapped = option(wrapped)
-        return wrapped  # type: ignore[return-value] # as above
+        return _with(_OF_CLUSTER, wrapped)
 
     return decorate
 
 
-def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
+def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[Verb], Verb]:
     """Add `-o` with the styles that a verb prints, given to it as `style`; the first one is the default."""
     return click.option(
         "-o",
@@ -116,6 +90,36 @@ def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[F], F]:
     )
 
 
+def is_name(given: str) -> bool:
+    """Tell whether something may be the name of a namespace, of a stage, or of an object of ours."""
+    return _NAME.fullmatch(given) is not None
+
+
+def _asked(namespace: str | None, context: str | None, kubeconfig: str | None) -> Options:
+    """Give the options of a verb that asks the cluster, and which one is asked."""
+    source = click.get_current_context().get_parameter_source("kubeconfig")
+    file_named = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
+    if namespace and not is_name(namespace):
+        raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
+    return Options(
+        (),
+        (),
+        namespace or "",
+        cluster=True,
+        context=context or "",
+        kubeconfig=kubeconfig or "",
+        named=file_named or context is not None,
+        file_named=file_named,
+    )
+
+
+def _with(options: Sequence[Callable[[Verb], Verb]], function: Verb) -> Verb:
+    """Add options to a verb, in their order."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def _moment(at: str | None) -> datetime | None:
     if at is None:
         return None
@@ -125,7 +129,7 @@ def _moment(at: str | None) -> datetime | None:
     return found
 
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+_OPTIONS: tuple[Callable[[Verb], Verb], ...] = (
     click.option(
         "-f",
         "--filename",
@@ -163,7 +167,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--at", "at", metavar="TIME", help="What time it is for SegmentExceptions.  [default: now]"),
 )
 
-_OF_CLUSTER: tuple[Callable[[Any], Any], ...] = (
+_OF_CLUSTER: tuple[Callable[[Verb], Verb], ...] = (
     click.option("-n", "--namespace", "namespace", help="The namespace, where it is not said otherwise."),
     click.option("--context", "context", help="The kubeconfig's context.  [default: the current one]"),
     click.option("--kubeconfig", "kubeconfig", envvar="KUBECONFIG", help="The kubeconfig.  [env: KUBECONFIG]"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pipesegment.findings import Finding
-from pipesegment.reach.graph import Edge, Mode, PortRange, Reach, StageKey, StageReach, Target
+from pipesegment.reach.edges import Edge, Mode, PortRange, StageKey, Target
+from pipesegment.reach.graph import Reach, StageReach
 
 Kind = Literal["source", "stage", "target"]
 

@@ -13,7 +13,7 @@ from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Walked, refuse, told, walk
 from pipesegment.cli.walk import surroundings as read
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan import render
 from pipesegment.plan.aws.steps import Moment
 from pipesegment.plan.changes import Action, Change

@@ -10,10 +10,10 @@ from pipesegment.cli import output
 from pipesegment.cli.gather import connected
 from pipesegment.cli.options import Options
 from pipesegment.cli.walk import Walk, Walked
+from pipesegment.declared.declaration import Declaration
 from pipesegment.errors import Rejected, Usage
 from pipesegment.findings import Finding
 from pipesegment.probe.run import Probed, probe, refusal
-from pipesegment.reach.declared import Declaration
 from pipesegment.verify.results import Verified
 from pipesegment.world import kinds
 from pipesegment.world.kinds import Kind

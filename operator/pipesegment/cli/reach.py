@@ -12,10 +12,10 @@ from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.verdicts import Matrix, Verdict
 from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
+from pipesegment.declared.members import STALLED
 from pipesegment.errors import Refused, Usage
 from pipesegment.facts.ends import AddressEnd, End, Port
 from pipesegment.findings import Finding
-from pipesegment.reach.members import STALLED
 
 #: A matrix with more columns than this no terminal shows in one piece; a list of its cells is easier to read.
 _MOST_COLUMNS: Final = 6

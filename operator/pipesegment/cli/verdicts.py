@@ -8,10 +8,10 @@ from pipesegment import names
 from pipesegment.cli.ends import Ends, ends, named_ports, ports
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.walk import Walk, isolations
+from pipesegment.declared.declaration import Declaration
 from pipesegment.evaluate.world import TRUST_DOMAIN, World
 from pipesegment.facts.ends import End, Port
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.declared import Declaration
 from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 

@@ -20,8 +20,9 @@ from pipesegment.compile.desired import Desired, ObjectID
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused, Usage
+from pipesegment.facts.meta import Key
 from pipesegment.facts.parse import snapshot
-from pipesegment.facts.snapshot import Key, Segment, Snapshot
+from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.plan.changes import plan
 from pipesegment.plan.live import Live

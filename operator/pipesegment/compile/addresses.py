@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Any, Final, Literal
 
-from pipesegment.reach.graph import AddressPeer
+from pipesegment.reach.edges import AddressPeer
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 Style = Literal["Except", "Prefixes"]

@@ -15,7 +15,8 @@ from typing import Any
 from pipesegment import names
 from pipesegment.compile.capture import admitted, numbers
 from pipesegment.compile.istio import allow, distinct, of_combinations, operations, rule, sources, strict
-from pipesegment.reach.graph import Edge, Front, Mesh, Mode, Principal, Reach, StageReach
+from pipesegment.reach.edges import Edge, Front, Mesh, Mode, Principal
+from pipesegment.reach.graph import Reach, StageReach
 
 
 def ambient_objects(reach: Reach) -> list[dict[str, Any]]:

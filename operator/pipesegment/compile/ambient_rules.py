@@ -8,7 +8,8 @@ from typing import Final
 
 from pipesegment.compile.capture import captured, has_tcp, is_captured
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
-from pipesegment.reach.graph import Edge, Mesh, Reach, StageReach
+from pipesegment.reach.edges import Edge, Mesh
+from pipesegment.reach.graph import Reach, StageReach
 
 #: How many Services a message lists.
 _SHOWN: Final = 3

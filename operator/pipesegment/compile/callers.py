@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from pipesegment.compile.capture import admitted, is_captured, numbers
 from pipesegment.compile.problem import Problem
-from pipesegment.reach.graph import Edge, Mesh, PodPeer, StageReach, Target
+from pipesegment.reach.edges import Edge, Mesh, PodPeer, Target
+from pipesegment.reach.graph import StageReach
 
 
 def unheld(stage: StageReach, edge: Edge) -> Problem | None:

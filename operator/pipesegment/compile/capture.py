@@ -8,7 +8,8 @@ cases); Linkerd has a Server for each.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipesegment.reach.graph import Edge, Mesh, PortRange, StageReach
+from pipesegment.reach.edges import Edge, Mesh, PortRange
+from pipesegment.reach.graph import StageReach
 
 #: Ports that a sidecar's redirection leaves out: Istio's own (merged metrics, health, Envoy's metrics); Linkerd's own (tap,
 #: metrics) and those that it skips unless told otherwise.

@@ -22,7 +22,7 @@ from pipesegment.compile.objects import owned
 from pipesegment.facts.selectors import Selector
 from pipesegment.reach.addresses import NODE_LOCAL_DNS, host, metadata
 from pipesegment.reach.dns import NODE_LOCAL
-from pipesegment.reach.graph import (
+from pipesegment.reach.edges import (
     AddressPeer,
     Edge,
     HttpRule,
@@ -32,10 +32,9 @@ from pipesegment.reach.graph import (
     Peer,
     PodPeer,
     PortRange,
-    Reach,
-    StageReach,
     Target,
 )
+from pipesegment.reach.graph import Reach, StageReach
 from pipesegment.reach.ports import sort_key
 
 API_VERSION: Final = "cilium.io/v2"

@@ -18,7 +18,8 @@ from pipesegment.compile.network_rules import is_region_wide, network_problem, s
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.findings import Finding
 from pipesegment.reach import crowding
-from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, Reach, StageReach
+from pipesegment.reach.edges import AddressPeer, Edge, Peer, PodPeer
+from pipesegment.reach.graph import Reach, StageReach
 
 #: The most rules of one policy and direction: what Istio's schema takes, and more than any declaration means.
 MAX_RULES: Final = 512

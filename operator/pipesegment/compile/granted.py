@@ -22,7 +22,8 @@ from pipesegment.compile.capture import MAX_PORTS, count, has_tcp, numbers
 from pipesegment.compile.istio import SECURITY, operations, sources
 from pipesegment.compile.problem import Problem
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, GrantedCalls, HttpRule, Mesh, PodPeer, PortRange, Reach, StageKey, StageReach
+from pipesegment.reach.edges import Edge, HttpRule, Mesh, PodPeer, PortRange, StageKey
+from pipesegment.reach.graph import GrantedCalls, Reach, StageReach
 
 KIND: Final = "AuthorizationPolicy"
 #: The most operations that one port's requests may become in a DENY.

@@ -16,8 +16,8 @@ from pipesegment.compile.canonical import sort_key, stamped
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.objects import owners, reference
 from pipesegment.compile.selecting import negation
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Requirement, Selector, canonical
-from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 from pipesegment.reach.isolation import is_spared
 from pipesegment.spec.segmentclass import SegmentClassSpec

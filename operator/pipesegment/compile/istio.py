@@ -23,7 +23,8 @@ from pipesegment.compile.capture import admitted, has_tcp, numbers
 from pipesegment.compile.objects import owned
 from pipesegment.compile.outside import host_names, service_entries
 from pipesegment.compile.selecting import combinations
-from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, Principal, Reach, StageReach
+from pipesegment.reach.edges import Edge, HttpRule, Mesh, Mode, PodPeer, Principal
+from pipesegment.reach.graph import Reach, StageReach
 
 SECURITY: Final = "security.istio.io/v1"
 _NETWORKING: Final = "networking.istio.io/v1"

@@ -27,7 +27,8 @@ from pipesegment.compile.capture import admitted, numbers
 from pipesegment.compile.linkerd_routes import KUBELET, Rules, routes
 from pipesegment.compile.objects import owned
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import HttpRule, Mesh, Mode, Principal, Reach, StageReach
+from pipesegment.reach.edges import HttpRule, Mesh, Mode, Principal
+from pipesegment.reach.graph import Reach, StageReach
 
 GROUP: Final = "policy.linkerd.io"
 #: The first version in which a Server has an `accessPolicy`.

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from pipesegment.reach.graph import HttpRule, Principal
+from pipesegment.reach.edges import HttpRule, Principal
 
 #: Kubelet, which has no identity, among those who may ask for something.
 KUBELET: Final = Principal("", None)

@@ -4,7 +4,8 @@ from pipesegment.compile.capture import numbers
 from pipesegment.compile.linkerd import OPAQUE
 from pipesegment.compile.linkerd_routes import MAX_PATH, MAX_PATHS, sayable
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
-from pipesegment.reach.graph import Edge, Mesh, StageReach
+from pipesegment.reach.edges import Edge, Mesh
+from pipesegment.reach.graph import StageReach
 
 
 def linkerd_problem(stage: StageReach, edge: Edge, receiver: str) -> Problem | None:

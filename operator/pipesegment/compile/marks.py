@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from pipesegment import names
-from pipesegment.reach.graph import Mesh, Reach, StageReach
+from pipesegment.reach.edges import Mesh
+from pipesegment.reach.graph import Reach, StageReach
 
 _ACCOUNT: Final = re.compile(r"([a-z0-9][-a-z0-9]*)/([a-z0-9][-a-z0-9.]*)\Z", re.ASCII)
 

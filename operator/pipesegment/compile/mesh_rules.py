@@ -12,7 +12,8 @@ from pipesegment.compile.capture import MAX_PORTS, captured, count, is_captured
 from pipesegment.compile.linkerd_rules import linkerd_problem
 from pipesegment.compile.problem import HTTP_NOT_ENFORCED, Problem
 from pipesegment.compile.selecting import MAX_COMBINATIONS, combinations
-from pipesegment.reach.graph import Edge, Mesh, Network, PodPeer, PortRange, StageReach, Target
+from pipesegment.reach.edges import Edge, Mesh, Network, PodPeer, PortRange, Target
+from pipesegment.reach.graph import StageReach
 
 #: How many ports and ranges a message lists.
 _SHOWN: Final = 8

@@ -6,7 +6,8 @@ from typing import Final
 
 from pipesegment.compile.problem import Problem
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import Edge, NamePeer, Network, PodPeer, StageReach, Target
+from pipesegment.reach.edges import Edge, NamePeer, Network, PodPeer, Target
+from pipesegment.reach.graph import StageReach
 
 #: Labels that Cilium leaves out of a pod's identity unless told otherwise: its selectors never match them.
 _UNSEEN: Final = re.compile(
@@ -84,7 +85,7 @@ def _names(network: Network, edge: Edge, beside: Sequence[Edge]) -> Problem | No
             "FqdnNotEnforced",
             f"{edge.described}{known or ':'} NetworkPolicy cannot match host names; the edge stays closed",
             "use a destination of the SegmentClass that has cidrs, or a network that matches names (Cilium), or let the "
-            "class be coarse (network.inexact.fqdn)",
+            "class look names without * up, or be coarse (network.inexact.fqdn)",
         )
     if not any(other.open and other.target is Target.DNS for other in beside):
         return Problem(

@@ -16,18 +16,8 @@ from pipesegment.compile.addresses import Style, ip_blocks, style_of
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.objects import elsewhere, owned, owners
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import (
-    Edge,
-    GrantedIngress,
-    Mode,
-    NamePeer,
-    Network,
-    Peer,
-    PodPeer,
-    PortRange,
-    Reach,
-    StageReach,
-)
+from pipesegment.reach.edges import Edge, Mode, NamePeer, Network, Peer, PodPeer, PortRange
+from pipesegment.reach.graph import GrantedIngress, Reach, StageReach
 
 API_VERSION = "networking.k8s.io/v1"
 KIND = "NetworkPolicy"

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipesegment import names
-from pipesegment.reach.graph import Reach, StageKey, StageReach
+from pipesegment.reach.edges import StageKey
+from pipesegment.reach.graph import Reach, StageReach
 
 
 def owned(

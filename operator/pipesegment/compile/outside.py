@@ -15,7 +15,8 @@ from typing import Any, Final
 from pipesegment import names
 from pipesegment.compile.capture import has_tcp
 from pipesegment.compile.objects import owned
-from pipesegment.reach.graph import Edge, NamePeer, Reach, StageReach, Target
+from pipesegment.reach.edges import Edge, NamePeer, Target
+from pipesegment.reach.graph import Reach, StageReach
 
 KIND: Final = "ServiceEntry"
 _API_VERSION: Final = "networking.istio.io/v1"

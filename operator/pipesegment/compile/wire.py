@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Final
 
 from pipesegment.compile.ambient_rules import is_tunnelled
-from pipesegment.reach.graph import AddressPeer, Edge, GrantedIngress, Mesh, PortRange, Reach, StageReach, Target
+from pipesegment.reach.edges import AddressPeer, Edge, Mesh, PortRange, Target
+from pipesegment.reach.graph import GrantedIngress, Reach, StageReach
 from pipesegment.reach.tunnels import peer
 
 TUNNELS: Final[Mapping[Mesh, PortRange]] = {

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from pipesegment.facts.ends import End, PodEnd, Port
-from pipesegment.facts.snapshot import Gateway, Key, Service, ServicePort
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Gateway, Service, ServicePort
 
 TUNNEL: Final = Port("TCP", 15008)
 _USE: Final = "istio.io/use-waypoint"

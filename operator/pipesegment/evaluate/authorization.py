@@ -6,7 +6,9 @@ Sources of the rules: the reference of security.istio.io/v1 AuthorizationPolicy,
 What the question leaves open (the Host header, other headers, tokens, TLS server names) is the caller's to choose: it
 satisfies an ALLOW and dodges a DENY. CUSTOM policies may only refuse further, so they are passed over, as are AUDIT and
 those that the dry-run annotation keeps from acting. Policies with targetRefs belong to waypoints and gateways, all others
-to sidecars and ztunnel. ztunnel reads no requests: it takes a policy as a sidecar does for bytes.
+to sidecars and ztunnel. ztunnel reads no requests: it takes a policy as a sidecar does for bytes, except that a `from`, `to` or
+`when` of a DENY of which nothing is left holds nobody there. istiod says that such a DENY refuses more (its condition
+ZtunnelAccepted), but sends an empty match, and ztunnel never takes one to hold (its test `rbac_empty_policy`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +26,10 @@ Raw = Mapping[str, Any]
 KIND: Final = "AuthorizationPolicy"
 DRY_RUN: Final = "istio.io/dry-run"
 _BLOCKS: Final = ("ipBlocks", "notIpBlocks", "remoteIpBlocks", "notRemoteIpBlocks")
+#: The conditions that ztunnel knows.
+_AT_ZTUNNEL: Final = frozenset(
+    {"source.ip", "source.namespace", "source.principal", "destination.ip", "destination.port"}
+)
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 
 
@@ -33,7 +39,7 @@ class Request:
 
     `principal` is the caller's identity as AuthorizationPolicies write it (`cluster.local/ns/a/sa/b`), None without
     mutual TLS. `port` is the workload's own, at a waypoint the Service's. `http` tells whether the proxy reads it as HTTP; a `method` or `path`
-    that is None may be any, and the answer is whether any passes.
+    that is None may be any, and the answer is whether any passes. `at_ztunnel`: the proxy is ztunnel.
     """
 
     principal: str | None
@@ -43,6 +49,7 @@ class Request:
     path: str | None = None
     source_ip: str | None = None
     destination_ip: str | None = None
+    at_ztunnel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +148,30 @@ _Test = Callable[[str], _Answer]
 def _rule(rule: Raw, policy: Policy, request: Request) -> bool:
     """Tell whether a rule matches: some `from`, some `to`, and every `when`."""
     conditions = [_when(when, policy, request) for when in rule.get("when") or ()]
-    froms = [_source(f.get("source") or {}, policy, request) for f in rule.get("from") or ()] or [[]]
-    tos = [_operation(t.get("operation") or {}, request) for t in rule.get("to") or ()] or [[]]
+    froms = [_source(f.get("source") or {}, policy, request) for f in rule.get("from") or ()]
+    tos = [_operation(t.get("operation") or {}, request) for t in rule.get("to") or ()]
     if not request.http:
         if not policy.deny and any(c.http for part in (conditions, *froms, *tos) for c in part):
             return False
-        conditions, froms, tos = _tcp(conditions), [_tcp(f) for f in froms], [_tcp(t) for t in tos]
+        if request.at_ztunnel and (any(c.http for c in conditions) or _nothing(froms) or _nothing(tos)):
+            return False
+        conditions, froms, tos = _tcp(conditions), _left(froms, request), _left(tos, request)
     lenient = not policy.deny
     return (
         _all(conditions, lenient)
-        and any(_all(source, lenient) for source in froms)
-        and any(_all(operation, lenient) for operation in tos)
+        and any(_all(source, lenient) for source in froms or [[]])
+        and any(_all(operation, lenient) for operation in tos or [[]])
     )
+
+
+def _nothing(items: Sequence[Sequence["_Condition"]]) -> bool:
+    """Tell whether a part of a rule is there and nothing of it is for ztunnel."""
+    return bool(items) and not any(map(_tcp, items))
+
+
+def _left(items: Sequence[Sequence["_Condition"]], request: Request) -> list[list["_Condition"]]:
+    """Give what is left of a part without requests; items of which that is nothing are for nobody at ztunnel."""
+    return [left for left in map(_tcp, items) if left or not request.at_ztunnel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +211,7 @@ def _source(source: Raw, policy: Policy, request: Request) -> list[_Condition]:
         ("namespaces", "notNamespaces", _namespace(request), False),
         ("serviceAccounts", "notServiceAccounts", _account(policy, request), False),
         ("ipBlocks", "notIpBlocks", _within(request.source_ip), False),
-        ("remoteIpBlocks", "notRemoteIpBlocks", _within(request.source_ip), False),
+        ("remoteIpBlocks", "notRemoteIpBlocks", _within(request.source_ip), request.at_ztunnel),
         ("requestPrincipals", "notRequestPrincipals", _open, True),
     ]
     return _conditions(source, tests)
@@ -227,7 +246,7 @@ def _when(when: Raw, policy: Policy, request: Request) -> _Condition:
         "destination.ip": _within(request.destination_ip),
         "destination.port": _port(request),
     }
-    http = key.startswith("request.")
+    http = key not in _AT_ZTUNNEL if request.at_ztunnel else key.startswith("request.")
     return _Condition(when.get("values") or (), when.get("notValues") or (), tests.get(key, _open), http)
 
 

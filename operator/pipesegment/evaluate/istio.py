@@ -14,7 +14,7 @@ from pipesegment.evaluate import authorization
 from pipesegment.evaluate.authorization import Policy, Request
 from pipesegment.evaluate.endpoints import PodEnd
 from pipesegment.evaluate.verdict import Verdict
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 
 Raw = Mapping[str, Any]
 Mode = Literal["STRICT", "PERMISSIVE", "DISABLE"]
@@ -59,7 +59,7 @@ class Istio:
     def verdict(self, workload: PodEnd, request: Request) -> Verdict:
         """Judge a request at a workload's proxy; a workload outside the mesh takes everything."""
         if workload.ambient:
-            request = replace(request, http=False)
+            request = replace(request, http=False, at_ztunnel=True)
         elif not workload.meshed:
             return Verdict(True, f"{workload} has no sidecar")
         mode, because = self.mutual_tls(workload, request.port)

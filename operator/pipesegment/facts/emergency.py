@@ -2,24 +2,22 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import orjson
 
+from pipesegment.facts.meta import Meta
 from pipesegment.facts.moments import moment
 from pipesegment.findings import Refusal
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
+from pipesegment.spec.status import IN_FORCE
 from pipesegment.spec.units import seconds
-
-if TYPE_CHECKING:
-    from pipesegment.facts.snapshot import Meta
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentException:
     """A SegmentException; `spec` is None when it is refused. `hash` is its spec's, which approvals have to name."""
 
-    meta: "Meta"
+    meta: Meta
     spec: SegmentExceptionSpec | None
     hash: str = ""
     refusals: tuple[Refusal, ...] = ()
@@ -42,7 +40,7 @@ class SegmentException:
     def was_in_force(self) -> bool:
         """Whether its status said that it opens or seals something when it was read."""
         phase = orjson.loads(self.status).get("phase") if self.status else ""
-        return phase in {"Open", "Sealed"}
+        return phase in IN_FORCE
 
     @property
     def meant(self) -> tuple[str, str]:
@@ -65,7 +63,7 @@ class SegmentException:
 class SegmentApproval:
     """A SegmentApproval; `spec` is None when it is refused, and it counts for nothing."""
 
-    meta: "Meta"
+    meta: Meta
     spec: SegmentApprovalSpec | None
     refusals: tuple[Refusal, ...] = ()
     status: bytes = field(default=b"", compare=False, repr=False)

@@ -10,14 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pipesegment import names
+from pipesegment.facts.meta import Meta
 from pipesegment.facts.moments import moment
 from pipesegment.facts.selectors import Selector
-
-if TYPE_CHECKING:
-    from pipesegment.facts.snapshot import Meta
 
 Raw = Mapping[str, Any]
 
@@ -38,7 +36,7 @@ _NOTICE: Final = timedelta(seconds=2)
 class AdmissionPolicy:
     """A ValidatingAdmissionPolicy; `flaw` says in what it is another than the chart's of the same name."""
 
-    meta: "Meta"
+    meta: Meta
     flaw: str = ""
 
 
@@ -46,7 +44,7 @@ class AdmissionPolicy:
 class AdmissionBinding:
     """A ValidatingAdmissionPolicyBinding: which policy it puts in force, and whether that denies, everywhere; why not is its `flaw`."""
 
-    meta: "Meta"
+    meta: Meta
     policy: str
     denies: bool
     flaw: str = ""
@@ -65,6 +63,10 @@ class Guards:
         """Name the policies that are not in force, and say why of those that are there."""
         whys = ((name, self._lack(name)) for name in self._names())
         return tuple(f"{name} ({why})" if why else name for name, why in whys if why is not None)
+
+    def concerns(self, found: AdmissionPolicy | AdmissionBinding) -> bool:
+        """Tell whether a policy, or what binds one, is among those by which somebody's word is believed."""
+        return (found.policy if isinstance(found, AdmissionBinding) else found.meta.name) in self._names()
 
     def came_before(self, created: str) -> bool:
         """Tell whether something was made before the policies looked at it: nothing is known of who made that.
@@ -108,14 +110,14 @@ def prefix(policies: Mapping[str, AdmissionPolicy]) -> str:
     return names.ADMISSION
 
 
-def policy(obj: Raw, meta: "Meta") -> AdmissionPolicy:
+def policy(obj: Raw, meta: Meta) -> AdmissionPolicy:
     """Read a ValidatingAdmissionPolicy; one of another name than ours is nothing to us."""
     wanted = SHIPPED.get(meta.name.rpartition("-")[2])
     flaw = _difference(wanted, plain(obj.get("spec") or {}), "spec") if wanted is not None else ""
     return AdmissionPolicy(meta, flaw)
 
 
-def binding(obj: Raw, meta: "Meta") -> AdmissionBinding:
+def binding(obj: Raw, meta: Meta) -> AdmissionBinding:
     """Read a ValidatingAdmissionPolicyBinding; one that holds for some objects alone denies nothing for sure."""
     spec = obj.get("spec") or {}
     name = str(spec.get("policyName", ""))

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, Final
+
+from pipesegment.facts.values import ADDRESS, holds
 
 Raw = Mapping[str, Any]
 
@@ -31,15 +32,9 @@ def recorded(segments: Iterable[Raw]) -> dict[str, Known] | None:
     found: dict[str, Known] = {}
     for segment in segments:
         for each in (segment.get("status") or {}).get("hostNames") or ():
-            addresses = tuple(filter(_is_address, each.get("addresses") or ()))
+            # For the API server any text would do.
+            addresses = tuple(text for text in each.get("addresses") or () if holds(ADDRESS, text))
             # The operator keeps names of which it opened nothing, too.
             trouble = "" if addresses else "has no address that may be open"
             found[str(each.get("name"))] = Known(addresses, trouble, old=str(each.get("lastAnswered") or ""))
     return found or None
-
-
-def _is_address(text: Any) -> bool:
-    try:
-        return bool(ip_address(text))
-    except ValueError:
-        return False

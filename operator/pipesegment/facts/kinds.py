@@ -320,6 +320,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Shape]]] = {
         "status": {
             "class": dict.fromkeys(("name", "uid"), TEXT),
             "inventory": [_ENTRY],
+            "hostNames": [{"name": Must(TEXT), "addresses": [ADDRESS], "lastAnswered": TEXT}],
         }
     },
     names.GRANT: {"status": {"namespaces": [dict.fromkeys(("namespace", "uid"), Must(TEXT))]}},

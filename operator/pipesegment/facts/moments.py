@@ -1,6 +1,6 @@
 """Times as the API prints them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def moment(text: str) -> datetime | None:
@@ -10,3 +10,8 @@ def moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
+
+
+def written(when: datetime) -> str:
+    """Write a time as the API does, and as IAM compares it."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

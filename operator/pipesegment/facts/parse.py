@@ -17,6 +17,7 @@ from pipesegment.facts import guards, hostnames, vpc
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.guards import AdmissionBinding, AdmissionPolicy, Guards
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
+from pipesegment.facts.meta import Meta
 from pipesegment.facts.others import daemon_set, others
 from pipesegment.facts.owners import is_ours
 from pipesegment.facts.seen import SeenAddresses
@@ -28,7 +29,6 @@ from pipesegment.facts.snapshot import (
     EndpointSlice,
     Gateway,
     Grant,
-    Meta,
     Namespace,
     NetworkPolicy,
     Node,
@@ -188,18 +188,18 @@ def network_policy(obj: Raw) -> NetworkPolicy:
 
 def segment(obj: Raw) -> Segment:
     """Read a PipelineSegment; a refused one is kept without a spec and counts for nothing."""
-    status = obj.get("status") or {}
-    recorded = (status.get("class") or {}).get("uid", "")
-    unfit = does_not_conform(status.get("conditions") or ())
+    class_uid, unfit = recorded(obj.get("status") or {})
     spec, refusals = _spec(parse_segment, obj)
-    return Segment(meta(obj), spec, recorded, refusals, unfit, _status(obj))
+    return Segment(meta(obj), spec, class_uid, refusals, unfit, _status(obj))
 
 
-def does_not_conform(conditions: Iterable[Any]) -> bool | None:
-    """Read off conditions whether a segment does not conform; None when they do not say."""
+def recorded(status: Raw) -> tuple[str, bool | None]:
+    """Read off a segment's status the uid of its class, '' without one, and whether it does not conform, None when it does not say."""
+    class_uid = str((status.get("class") or {}).get("uid", ""))
     # Nobody holds the conditions of a file to their shape: nothing else is read of them.
-    told = [c.get("status") for c in conditions if isinstance(c, Mapping) and c.get("type") == "Conforming"]
-    return "True" not in told if told else None
+    conditions = (c for c in status.get("conditions") or () if isinstance(c, Mapping))
+    told = [c.get("status") for c in conditions if c.get("type") == "Conforming"]
+    return class_uid, "True" not in told if told else None
 
 
 def grant(obj: Raw) -> Grant:

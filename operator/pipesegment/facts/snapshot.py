@@ -15,6 +15,7 @@ from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.guards import Guards
+from pipesegment.facts.meta import Meta
 from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses
 from pipesegment.facts.selectors import Selector
@@ -25,37 +26,6 @@ from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
-
-
-class Key(NamedTuple):
-    """Namespace and name of an object; the namespace of a cluster-scoped one is empty."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        """Render as `namespace/name`."""
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """What is kept of an object's metadata. `created` is creationTimestamp as the API prints it ('' offline)."""
-
-    namespace: str
-    name: str
-    uid: str = ""
-    generation: int = 0
-    created: str = ""
-    deleting: bool = False
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    finalizers: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> Key:
-        """Namespace and name."""
-        return Key(self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _LARGEST_PORT: Final = 65535
 def faults(value: Any, shape: Shape, place: tuple[str | int, ...] = ()) -> Iterator[Refusal]:
     """Find everything that is not as its shape says; a null counts as absent, as in the API."""
     if isinstance(shape, Leaf):
-        if not _holds(shape, value):
+        if not holds(shape, value):
             yield _fault(place, f"is not {shape.what}:", shown(value))
     elif isinstance(shape, list):
         if not isinstance(value, list):
@@ -50,6 +50,14 @@ def faults(value: Any, shape: Shape, place: tuple[str | int, ...] = ()) -> Itera
                 yield from faults(found, inner.shape if isinstance(inner, Must) else inner, (*place, field))
             elif isinstance(inner, Must):
                 yield _fault((*place, field), "missing required field", field)
+
+
+def holds(leaf: Leaf, value: Any) -> bool:
+    """Tell whether a single value is what it has to be."""
+    try:
+        return leaf.holds(value)
+    except ValueError:
+        return False
 
 
 def one_of(*values: str) -> Leaf:
@@ -105,13 +113,6 @@ def _is_port_or_zero(value: Any) -> bool:
 
 def _is_pair(pair: tuple[Any, Any]) -> bool:
     return all(map(is_text, pair))
-
-
-def _holds(leaf: Leaf, value: Any) -> bool:
-    try:
-        return leaf.holds(value)
-    except ValueError:
-        return False
 
 
 def _fault(place: tuple[str | int, ...], problem: str, value: str) -> Refusal:

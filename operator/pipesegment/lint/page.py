@@ -16,7 +16,7 @@ Written from `operator/pipesegment/lint/catalogue.py`; change it there.
 
 `pipesegment lint` exits 1 when there is an error, with `--strict` also when there is a warning. Surroundings (`--facts`,
 `--cluster`) are optional; without them nothing is taken to be there. `pipesegment verify` tells the same findings of a live
-cluster; those from PS601 on need facts that it alone reads (or that you give: DaemonSets, objects of Istio and Cilium).
+cluster; those from PS601 to PS626 need facts that it alone reads (or that you give: DaemonSets, objects of Istio and Cilium).
 
 | code | reason | severity | finding |
 |---|---|---|---|

@@ -7,7 +7,8 @@ from typing import Final
 
 from pipesegment.facts.snapshot import Pod, Segment, Snapshot
 from pipesegment.findings import Finding
-from pipesegment.reach.graph import AddressPeer, Reach, StageReach
+from pipesegment.reach.edges import AddressPeer
+from pipesegment.reach.graph import Reach, StageReach
 from pipesegment.reach.isolation import is_spared, isolates
 
 _EVERYWHERE: Final = {"0.0.0.0/0": 4, "::/0": 6}

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
-from pipesegment.facts.snapshot import Key, Snapshot
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import Snapshot
 from pipesegment.plan.changes import ChangeSet, Why
 from pipesegment.plan.fences import fence, shut
 from pipesegment.plan.live import Live

@@ -10,7 +10,7 @@ from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.plan.changes import Action, ChangeSet
 from pipesegment.plan.live import Live, is_denial
 from pipesegment.reach import withdrawn as consent
-from pipesegment.reach.graph import PortRange, StageKey
+from pipesegment.reach.edges import PortRange, StageKey
 from pipesegment.reach.ports import sort_key
 
 

@@ -60,6 +60,11 @@ class Step:
     resource_version: str = ""
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @property
+    def deletes(self) -> bool:
+        """Tell whether the object is gone after it."""
+        return self.verb == "delete"
+
 
 @dataclass(frozen=True, slots=True)
 class Sequence:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pipesegment.declared.question import Answer
 from pipesegment.evaluate.endpoints import PROXY, example_labels, of_pod
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.snapshot import Pod, Snapshot
 from pipesegment.probe.dial import Dial
 from pipesegment.probe.port import Actor, Caller, Listener
+from pipesegment.reach.edges import Edge, Mode, PodPeer, StageKey, Target
 from pipesegment.reach.governance import namespace_labels
-from pipesegment.reach.graph import Edge, Mode, PodPeer, Reach, StageKey, StageReach, Target
-from pipesegment.reach.question import Answer
+from pipesegment.reach.graph import Reach, StageReach
 
 METADATA: Final = "169.254.169.254"
 #: Ports of which one is tried that nobody declared.

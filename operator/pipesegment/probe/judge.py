@@ -11,7 +11,8 @@ from typing import Final
 from pipesegment.findings import Finding
 from pipesegment.probe.choose import Choice, Way
 from pipesegment.probe.dial import Answer, Dial
-from pipesegment.reach.graph import Reach, StageKey
+from pipesegment.reach.edges import StageKey
+from pipesegment.reach.graph import Reach
 from pipesegment.verify.results import Edge
 
 _PATH: Final = "metadata.namespace"

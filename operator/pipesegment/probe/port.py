@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipesegment.probe.dial import Answer, Dial
-from pipesegment.reach.graph import StageKey
+from pipesegment.reach.edges import StageKey
 
 
 @dataclass(frozen=True, slots=True)

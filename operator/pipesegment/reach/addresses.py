@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
-from pipesegment.reach.graph import AddressPeer
+from pipesegment.reach.edges import AddressPeer
 
 Network = IPv4Network | IPv6Network
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipesegment.reach import addresses
-from pipesegment.reach.graph import AddressPeer, Edge, PortRange, Target
+from pipesegment.reach.edges import AddressPeer, Edge, PortRange, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared

@@ -16,7 +16,8 @@ from pipesegment.facts.others import PROXY
 from pipesegment.facts.snapshot import Grant
 from pipesegment.reach import fenced, grants, mesh
 from pipesegment.reach.conformance import unwired
-from pipesegment.reach.graph import Edge, GrantedCalls, Mesh, PodPeer, Principal, Target
+from pipesegment.reach.edges import Edge, Mesh, PodPeer, Principal, Target
+from pipesegment.reach.graph import GrantedCalls
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 

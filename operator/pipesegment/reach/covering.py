@@ -10,7 +10,7 @@ from typing import Final
 
 from pipesegment.facts.ends import Address, AddressEnd, End, PodEnd, Port, address
 from pipesegment.facts.snapshot import Protocol, Service, ServicePort, Snapshot
-from pipesegment.reach.graph import PortRange
+from pipesegment.reach.edges import PortRange
 from pipesegment.reach.ports import ranges
 from pipesegment.spec import ports as spec
 from pipesegment.spec.destination import Destination

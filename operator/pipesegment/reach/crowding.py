@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pipesegment.reach.addresses import network
-from pipesegment.reach.graph import AddressPeer, Edge, PodPeer, PortRange
+from pipesegment.reach.edges import AddressPeer, Edge, PodPeer, PortRange
 
 #: How many ports and ranges of one address the agent keeps.
 MOST: Final = 24

@@ -6,7 +6,7 @@ from typing import Final
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
 from pipesegment.reach import addresses, engines
-from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, PortRange, Target
+from pipesegment.reach.edges import AddressPeer, Edge, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.ports import ranges, sort_key
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

@@ -9,7 +9,7 @@ from pipesegment.facts.vpc import VPCEndpoint
 from pipesegment.reach import guardrails
 from pipesegment.reach.addresses import network
 from pipesegment.reach.aws import services, unfit
-from pipesegment.reach.graph import AddressPeer, Edge, Peer, PortRange, Target, Through
+from pipesegment.reach.edges import AddressPeer, Edge, Peer, PortRange, Target, Through
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View

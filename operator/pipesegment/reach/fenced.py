@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipesegment.facts.selectors import Selector
-from pipesegment.reach.graph import Mode
+from pipesegment.reach.edges import Mode
 from pipesegment.reach.scene import Scene
 
 #: The most selectors that one becomes; more mean that it was never about pods of no pipeline.

@@ -8,10 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pipesegment.facts.meta import Key
 from pipesegment.facts.protocols import Spoken, spoken
-from pipesegment.facts.snapshot import Key, Service, ServicePort
+from pipesegment.facts.snapshot import Service, ServicePort
 from pipesegment.reach import services
-from pipesegment.reach.graph import HttpRule, Mesh, PodPeer, PortRange
+from pipesegment.reach.edges import HttpRule, Mesh, PodPeer, PortRange
 from pipesegment.reach.ports import sort_key
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

@@ -12,7 +12,8 @@ from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Class, NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Finding
-from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.edges import Mode
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.isolation import isolates
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 from pipesegment.spec.segmentclass import SegmentClassSpec

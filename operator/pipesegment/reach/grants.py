@@ -12,7 +12,8 @@ from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
 from pipesegment.reach import fenced, governance, isolation, notes, services
-from pipesegment.reach.graph import CoveredEdge, GrantedIngress, PodPeer, PortRange, StageKey
+from pipesegment.reach.edges import PodPeer, PortRange, StageKey
+from pipesegment.reach.graph import CoveredEdge, GrantedIngress
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View

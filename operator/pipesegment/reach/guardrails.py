@@ -10,7 +10,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.reach import addresses, engines, rights
 from pipesegment.reach.addresses import network, touching
-from pipesegment.reach.graph import AddressPeer, Target
+from pipesegment.reach.edges import AddressPeer, Target
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared
 from pipesegment.spec.ports import within

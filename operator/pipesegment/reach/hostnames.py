@@ -12,7 +12,8 @@ from pipesegment.facts.hostnames import MOST, Known
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import guardrails, lookups, network
 from pipesegment.reach.addresses import host
-from pipesegment.reach.graph import AddressPeer, Edge, Governance, NamePeer, Network
+from pipesegment.reach.edges import AddressPeer, Edge, NamePeer, Network
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.scene import Scene
 
 #: How many addresses a message lists.

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.findings import Finding
+from pipesegment.reach.edges import Mesh, PodPeer, PortRange
 from pipesegment.reach.governance import namespace_labels
-from pipesegment.reach.graph import Governance, Mesh, PodPeer, PortRange
+from pipesegment.reach.graph import Governance
 from pipesegment.spec.segment import Stage
 
 #: Policies with a selector hold for the whole mesh in its root namespace: nothing is ever written there.

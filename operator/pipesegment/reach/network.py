@@ -3,7 +3,8 @@
 from typing import Final
 
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.graph import Governance, Network
+from pipesegment.reach.edges import Network
+from pipesegment.reach.graph import Governance
 
 #: The kind that Cilium brings along.
 _CRD: Final = "ciliumnetworkpolicies.cilium.io"

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pipesegment.facts.snapshot import Meta, Service
+from pipesegment.facts.meta import Meta
+from pipesegment.facts.snapshot import Service
 from pipesegment.reach import exceptions
-from pipesegment.reach.graph import Governance, StageKey, Standing
+from pipesegment.reach.edges import StageKey
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.scene import Scene
+from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import Declared, View
 from pipesegment.spec.entries import StageTarget
 from pipesegment.spec.segment import Port, ReachEntry

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipesegment.reach import grants, notes, requests, tunnels
+from pipesegment.reach.edges import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target, Tunnel
 from pipesegment.reach.fronts import Part, parts, unread_behind, unread_ports
-from pipesegment.reach.graph import Edge, HttpRule, Mesh, Mode, PodPeer, PortRange, Target, Tunnel
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipesegment.reach.graph import HttpRule, PortRange
+from pipesegment.reach.edges import HttpRule, PortRange
 from pipesegment.spec.segment import HttpMatch, Port
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipesegment.reach import grants
-from pipesegment.reach.graph import HttpRule, PodPeer, PortRange
+from pipesegment.reach.edges import HttpRule, PodPeer, PortRange
 from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

@@ -5,9 +5,9 @@ reaches and accepts, what that needs in other namespaces, and what around it und
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Segment, Snapshot
@@ -17,7 +17,6 @@ from pipesegment.reach import (
     conformance,
     dns,
     endpoints,
-    engines,
     exceptions,
     governance,
     grants,
@@ -26,33 +25,22 @@ from pipesegment.reach import (
     notes,
     overlap,
     pipeline,
+    sealing,
     sources,
     targets,
     tunnels,
+    undeclared,
 )
 from pipesegment.reach.aws import resolve as cloud
 from pipesegment.reach.conformance import unwired
-from pipesegment.reach.fronts import byte_ports, parts
-from pipesegment.reach.graph import (
-    Account,
-    Edge,
-    GrantedCalls,
-    GrantedIngress,
-    Mesh,
-    Mode,
-    PodPeer,
-    PortRange,
-    Principal,
-    Reach,
-    RunnerReach,
-    StageReach,
-    Target,
-)
+from pipesegment.reach.edges import Edge, Mesh, Mode, PortRange
+from pipesegment.reach.fronts import byte_ports
+from pipesegment.reach.graph import Account, GrantedCalls, GrantedIngress, Reach, RunnerReach, StageReach
 from pipesegment.reach.rights import allowed
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.stages import placements
-from pipesegment.reach.view import Declared, View
-from pipesegment.spec.segment import PipelineSegmentSpec, ReachEntry, Stage
+from pipesegment.reach.view import View
+from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 
 #: What an edge costs until it is compiled, in the steps of a Scene.
 _EDGE_STEPS: Final = 150
@@ -85,7 +73,7 @@ def _resolve(segment: Segment, snapshot: Snapshot) -> Reach:
     overlap.within(scene, views)
     guardrails.check_segment(scene)
     _note_surroundings(scene)
-    judged = exceptions.standings(segment, snapshot, governing)
+    judged = scene.standings(segment)
     notes.idle(scene, judged)
     younger = overlap.between(scene, views)
     granted: list[GrantedIngress] = []
@@ -140,19 +128,11 @@ def _note_surroundings(scene: Scene) -> None:
 
 
 def _sealed(scene: Scene, spec: PipelineSegmentSpec, view: View, *, overlapping: bool) -> StageReach:
-    """Cut a stage off: it has no edges, and nobody's edge to it is open."""
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
-    return StageReach(
-        key=view.key,
-        path=view.path,
-        selector=view.selector,
-        mode=view.mode,
-        mesh=view.mesh,
-        account=_account(view, spec.stages[view.index]),
-        closed=True,
+    return replace(
+        sealing.cut_off(view, _account(view, spec.stages[view.index])),
         # The pods of one that overlaps are another stage's: that one has to be sealed.
         sealed="" if overlapping else view.sealed,
-        runner=RunnerReach(view.placed.runner, ()) if view.placed.runner is not None else None,
         pods=len(pods),
         wrong_account=unwired.count(view, pods),
         wired=unwired.is_wired(scene, view, pods),
@@ -170,17 +150,18 @@ def _stage(
     pods = tuple(scene.snapshot.pods_of(view.key.namespace, view.selector))
     egress = list(_counted(scene, _egress(scene, view)))
     ingress = list(_counted(scene, sources.ingress(scene, view)))
-    egress += _siblings(scene, view, "egress")
-    ingress += _siblings(scene, view, "ingress")
+    egress += undeclared.siblings(scene, view, "egress")
+    ingress += undeclared.siblings(scene, view, "ingress")
     egress += cloud.agent(view)
     egress += _counted(scene, endpoints.derived(scene, view))
-    named = view.placed.needs.names or view.stage.aws.pods is not None or _sidecar_needs(view, egress, ingress)
+    sidecar = undeclared.sidecar_needs(view, egress, ingress)
+    named = view.placed.needs.names or view.stage.aws.pods is not None or sidecar
     egress += dns.edges(scene, view, names_needed=named)
-    egress += _control_plane(view, egress, ingress)
+    egress += undeclared.control_plane(view, egress, ingress)
     if not closed and view.mode is Mode.ENFORCE:
         granted.extend(_granted(scene, view, egress))
         held.extend(calls.granted_calls(scene, view, egress))
-        _note_idle_sidecar(scene, view, egress, ingress)
+        undeclared.note_idle_sidecar(scene, view, egress, ingress)
     return StageReach(
         key=view.key,
         path=view.path,
@@ -210,79 +191,7 @@ def _counted(scene: Scene, edges: Iterator[Edge]) -> Iterator[Edge]:
 def _egress(scene: Scene, view: View) -> Iterator[Edge]:
     for declared in view.reaches:
         yield from targets.egress(scene, view, declared)
-    if view.placed.needs.jenkins is not None:
-        yield from _jenkins(scene, view, view.placed.needs.jenkins)
-
-
-def _jenkins(scene: Scene, view: View, controller: tuple[str | None, str, bool]) -> Iterator[Edge]:
-    """Reach the controller: every port of its Service, or with WebSocket every one but the agents' TCP port 50000."""
-    namespace, name, web_socket = controller[0] or view.key.namespace, controller[1], controller[2]
-    entry: dict[str, object] = {"service": {"name": name, "namespace": namespace}}
-    service = scene.service(namespace, name)
-    hidden = grants.needed(scene, namespace) and not grants.covers_service(scene, view, namespace, name, service)
-    if web_socket and service is not None and not hidden:
-        own = ((p.port, p.protocol) for p in service.ports)
-        kept = [{"port": port, "protocol": protocol} for port, protocol in own if (port, protocol) != _JENKINS_AGENT]
-        entry["ports"] = kept or [{"port": 80}]
-    yield from targets.egress(scene, view, Declared(engines.BECAUSE, ReachEntry.model_validate(entry)))
-
-
-_JENKINS_AGENT = (50000, "TCP")
-
-
-def _siblings(scene: Scene, view: View, direction: Literal["egress", "ingress"]) -> Iterator[Edge]:
-    """Open the engine's own pods to each other, at every port: steps reach the services of their workflow."""
-    siblings = view.placed.needs.siblings
-    if siblings is not None:
-        inbound = direction == "ingress"
-        yield Edge(
-            because=engines.BECAUSE,
-            direction=direction,
-            target=Target.PODS,
-            described=f"pods {view.key.namespace}: {siblings}",
-            open=True,
-            peers=(PodPeer(view.key.namespace, siblings),),
-            principals=(Principal(view.key.namespace, None),) if inbound else (),
-            hosts=next(parts(scene, view, ())).hosts if inbound else (),
-            tunnel=tunnels.to_stage(scene, view),
-        )
-
-
-def _sidecar_needs(view: View, egress: list[Edge], ingress: list[Edge]) -> bool:
-    """Tell whether a sidecar must find its control plane; a stage that declares nothing stays without."""
-    return view.mesh in mesh.CONTROL_PLANES and any(e.open for e in (*egress, *ingress))
-
-
-def _note_idle_sidecar(scene: Scene, view: View, egress: list[Edge], ingress: list[Edge]) -> None:
-    """Say that a stage's pods do not become ready: no way is opened for a sidecar that has nothing to carry."""
-    if view.mesh in mesh.CONTROL_PLANES and not _sidecar_needs(view, egress, ingress):
-        stage = f"stage {view.key.stage}"
-        scene.note(
-            f"{view.path}.mesh",
-            "MeshIdle",
-            stage,
-            f"nothing of {stage} is open, so its sidecar cannot reach its control plane, and its pods do not become ready",
-            "give it `mesh: None`, or declare what it reaches or accepts",
-        )
-
-
-def _control_plane(view: View, egress: list[Edge], ingress: list[Edge]) -> Iterator[Edge]:
-    if _sidecar_needs(view, egress, ingress):
-        yield from _control_planes(view.mesh)
-
-
-def _control_planes(found: Mesh) -> Iterator[Edge]:
-    for part in mesh.CONTROL_PLANES.get(found, ()):
-        yield Edge(
-            because="mesh",
-            direction="egress",
-            target=Target.SERVICE,
-            described=f"service {part.service}",
-            open=True,
-            peers=(part.pods,),
-            ports=part.ports,
-            hosts=part.hosts,
-        )
+    yield from undeclared.jenkins(scene, view)
 
 
 def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIngress]:
@@ -300,19 +209,11 @@ def _granted(scene: Scene, view: View, egress: list[Edge]) -> Iterator[GrantedIn
 
 
 def _runner(scene: Scene, view: View) -> RunnerReach | None:
-    """ARC in Kubernetes mode: the runner pods reach what the engine needs, the job pods what the stage declares.
-
-    In the mesh they have sidecars of their own, which need their control plane as any other.
-    """
+    """ARC in Kubernetes mode: the runner pods reach what the engine needs, the job pods what the stage declares."""
     placed = view.placed
     if placed.runner is None or placed.runner_needs is None:
         return None
-    found: list[Edge] = []
-    for entry in placed.runner_needs.reaches:
-        found += targets.egress(scene, view, Declared(engines.BECAUSE, entry))
-    found += dns.edges(scene, view, names_needed=True)
-    found += _control_planes(view.mesh)
-    return RunnerReach(placed.runner, _sorted(found))
+    return RunnerReach(placed.runner, _sorted(undeclared.of_runners(scene, view, placed.runner_needs)))
 
 
 def _account(view: View, stage: Stage) -> Account:
@@ -330,7 +231,7 @@ def _account(view: View, stage: Stage) -> Account:
     )
 
 
-def _sorted(edges: list[Edge]) -> tuple[Edge, ...]:
+def _sorted(edges: Iterable[Edge]) -> tuple[Edge, ...]:
     """Order edges by what they are, not by where they were written: the order of input must not matter."""
 
     def ports_key(port: PortRange) -> tuple[str, str, int]:

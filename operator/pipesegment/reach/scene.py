@@ -14,9 +14,11 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Service, Snapshot
 from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.reach import exceptions, governance, mesh, network
+from pipesegment.reach.edges import Mesh, Mode, Network, StageKey
 from pipesegment.reach.exceptions import NO_EMERGENCIES, Emergency
-from pipesegment.reach.graph import CoveredEdge, Governance, Mesh, Mode, Network, StageKey
+from pipesegment.reach.graph import CoveredEdge, Governance
 from pipesegment.reach.stages import Part, Stages, parts, stages_of
+from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import View, views_of
 
 T = TypeVar("T")
@@ -236,18 +238,26 @@ class Scene:
         provider = self._provider(segment.meta.namespace, governing)
         # The memo lives as long as this very revision of the segment; class, mesh and exceptions may change under it.
         memo = segment.memo.get("views")
-        emergencies = self._emergencies(segment, governing)
+        emergencies = self._emergencies(segment)
         if memo is not None and memo[0] is governing.spec and memo[1] == provider and memo[2] == emergencies:
             return memo[3]  # type: ignore[no-any-return] # stored three lines below
         views = tuple(views_of(segment, governing, provider, emergencies))
         segment.memo["views"] = (governing.spec, provider, emergencies, views)
         return views
 
-    def _emergencies(self, segment: Segment, governing: Governance) -> Mapping[str, Emergency]:
+    def standings(self, segment: Segment) -> tuple[Standing, ...]:
+        """Give where the exceptions of a segment stand."""
         if segment.meta.namespace not in self.snapshot.exceptions:
-            return NO_EMERGENCIES  # asked for every neighbour, and there is nothing to find for nearly all
+            return ()  # asked for every neighbour, and there is nothing to find for nearly all
+        key = ("standings", segment.meta.key)
+        return self.once(key, lambda: exceptions.standings(segment, self.snapshot, self._governing(segment)))
+
+    def _emergencies(self, segment: Segment) -> Mapping[str, Emergency]:
+        judged = self.standings(segment)
+        if not judged:
+            return NO_EMERGENCIES
         key = ("emergencies", segment.meta.key)
-        return self.once(key, lambda: exceptions.of_segment(segment, self.snapshot, governing))
+        return self.once(key, lambda: exceptions.emergencies(segment, self.snapshot, judged))
 
     def _governing(self, segment: Segment) -> Governance:
         """Give a segment's class; whose namespace has one is found once, since every segment of it asks."""

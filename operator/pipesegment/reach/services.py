@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from pipesegment.facts.snapshot import EndpointSlice, Key, Service, ServicePort
-from pipesegment.reach.graph import Governance, PortRange
+from pipesegment.facts.meta import Key
+from pipesegment.facts.snapshot import EndpointSlice, Service, ServicePort
+from pipesegment.reach.edges import PortRange
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.ports import ranges, sort_key
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.segment import Port, ReachEntry

@@ -4,8 +4,8 @@ from collections.abc import Container, Iterator, Mapping
 
 from pipesegment.facts.selectors import canonical
 from pipesegment.reach import addresses, guardrails, notes, services, tunnels
+from pipesegment.reach.edges import AddressPeer, Edge, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.fronts import parts, unread_ports
-from pipesegment.reach.graph import AddressPeer, Edge, PodPeer, Principal, StageKey, Target
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View

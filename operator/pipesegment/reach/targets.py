@@ -6,7 +6,7 @@ from functools import partial
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service
 from pipesegment.reach import addresses, apiserver, endpoints, grants, guardrails, hostnames, notes, pods, services
-from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
+from pipesegment.reach.edges import AddressPeer, Edge, HttpRule, Network, Peer, PodPeer, PortRange, Target
 from pipesegment.reach.pods import Aim
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
@@ -203,7 +203,9 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
             f"SegmentClass {governing} has no destination {name}"
             if governing
             else f"no SegmentClass governs namespace {view.key.namespace}, so there is no destination {name}",
-            "have the platform team add it to spec.destinations, or correct the name",
+            "have the platform team add it to spec.destinations, or correct the name"
+            if governing
+            else "have the platform team create a SegmentClass with it (offline: give it with --facts)",
         )
         yield closed(declared, Target.DESTINATION, described)
         return

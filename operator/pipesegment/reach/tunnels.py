@@ -12,13 +12,14 @@ waypoints and NetworkPolicy; how istiod finds the waypoint of a Service.
 from collections.abc import Iterator
 from typing import Final
 
+from pipesegment.facts.meta import Key
 from pipesegment.facts.others import LINKERD_PROXY
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Gateway, Key, Service, Snapshot
+from pipesegment.facts.snapshot import Gateway, Service, Snapshot
 from pipesegment.reach import mesh
+from pipesegment.reach.edges import Front, Mesh, Mode, PodPeer, Tunnel, Waypoint
 from pipesegment.reach.fronts import numbers_behind
 from pipesegment.reach.governance import isolation_of, namespace_labels
-from pipesegment.reach.graph import Front, Mesh, Mode, PodPeer, Tunnel, Waypoint
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 from pipesegment.reach.ways import meet

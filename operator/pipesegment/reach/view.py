@@ -15,8 +15,9 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, governance, mesh
+from pipesegment.reach.edges import Mesh, Mode, StageKey
 from pipesegment.reach.exceptions import CALM, Emergency
-from pipesegment.reach.graph import Governance, Mesh, Mode, StageKey
+from pipesegment.reach.graph import Governance
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
 
@@ -102,10 +103,7 @@ def views_of(
             continue
         path = f"spec.stages[{index}]"
         emergency = emergencies.get(stage.name, CALM)
-        if emergency.sealed:
-            yield _sealed(StageKey(namespace, name, stage.name), index, stage, placed, governing, provider, emergency)
-            continue
-        yield View(
+        view = View(
             key=StageKey(namespace, name, stage.name),
             index=index,
             stage=stage,
@@ -122,32 +120,14 @@ def views_of(
             ),
             accepts=(*_declared(f"{path}.accepts", stage.accepts), *shared_accepts),
         )
+        yield _cut_off(view, emergency.sealed) if emergency.sealed else view
 
 
-def _sealed(
-    key: StageKey,
-    index: int,
-    stage: Stage,
-    placed: engines.Placed,
-    governing: Governance,
-    provider: Mesh,
-    emergency: Emergency,
-) -> View:
-    """Give a stage that is cut off, in whatever mode it was: nothing that it or its engine needs is left."""
-    runner_needs = engines.Needs() if placed.runner_needs is not None else None
-    return View(
-        key=key,
-        index=index,
-        stage=stage,
-        placed=replace(placed, needs=engines.Needs(), runner_needs=runner_needs),
-        mode=Mode.ENFORCE,
-        mesh=mesh.of_stage(stage, placed.selector, governing, provider),
-        account=stage.service_account.name or names.object_name(key.segment, stage.name),
-        governing=governing,
-        reaches=(),
-        accepts=(),
-        sealed=emergency.sealed,
-    )
+def _cut_off(view: View, seal: str) -> View:
+    """Seal a stage, in whatever mode it was: nothing that it or its engine needs is left."""
+    runner_needs = engines.Needs() if view.placed.runner_needs is not None else None
+    placed = replace(view.placed, needs=engines.Needs(), runner_needs=runner_needs)
+    return replace(view, placed=placed, mode=Mode.ENFORCE, reaches=(), accepts=(), sealed=seal)
 
 
 def _declared(path: str, entries: tuple[E, ...]) -> tuple[Declared[E], ...]:

@@ -13,7 +13,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.reach import services
-from pipesegment.reach.graph import HttpRule, PortRange, StageKey
+from pipesegment.reach.edges import HttpRule, PortRange, StageKey
 from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports, ranges
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import Declared, View

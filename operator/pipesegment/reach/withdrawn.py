@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.reach import fenced, governance, grants
-from pipesegment.reach.graph import PodPeer, PortRange, StageKey
+from pipesegment.reach.edges import PodPeer, PortRange, StageKey
 from pipesegment.reach.scene import Scene
 
 

@@ -6,7 +6,8 @@ nothing to leave: the segment's objects are those of its declaration with every 
 
 from dataclasses import replace
 
-from pipesegment.reach.graph import Edge, Reach, StageReach
+from pipesegment.reach.edges import Edge
+from pipesegment.reach.graph import Reach, StageReach
 
 
 def withheld(reach: Reach) -> Reach:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.changes import Change
 from pipesegment.report.outcome import Failed
 from pipesegment.report.text import LINE, MESSAGE, clean
@@ -32,6 +32,14 @@ class Called(Protocol):
     def final(self) -> bool:
         """Whether no later call is needed to bring it to its end."""
 
+    @property
+    def deletes(self) -> bool:
+        """Whether the object is gone after it."""
+
+    @property
+    def details(self) -> Mapping[str, str]:
+        """What more there is to know of it: which policy, since when sessions are cut."""
+
 
 def audit_line(
     step: Called,
@@ -42,12 +50,10 @@ def audit_line(
     generation: int,
     because: Iterable[str],
     user: str,
-    details: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Build the line for one call. `because` are the paths of the declarations behind the object.
 
-    `user` is the operator as the API server knows it; `segment` the segment or class that the call was made for,
-    `details` what more there is to know of it (which policy, since when sessions are cut).
+    `user` is the operator as the API server knows it; `segment` the segment or class that the call was made for.
     """
     change, target = step.change, step.id
     every = sorted(set(because))
@@ -68,7 +74,7 @@ def audit_line(
         "result": "failed" if failed else "done",
         "user": clean(user, LINE),
     }
-    line |= {key: clean(value, LINE) for key, value in (details or {}).items()}
+    line |= {key: clean(value, LINE) for key, value in step.details.items()}
     if len(every) > _MAX_BECAUSE:
         line["becauseLeftOut"] = len(every) - _MAX_BECAUSE
     if failed:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pipesegment.plan.changes import Why
-from pipesegment.reach.graph import Mode
+from pipesegment.reach.edges import Mode
 from pipesegment.reach.isolation import isolates
 from pipesegment.report import cloud
 from pipesegment.report.findings import (

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentException
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
+from pipesegment.facts.moments import written
 from pipesegment.findings import Refusal
 from pipesegment.reach import exceptions
-from pipesegment.reach.graph import StageReach, Standing, Verdict
+from pipesegment.reach.graph import StageReach
+from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.report.conditions import settled
 from pipesegment.report.events import Event
 from pipesegment.report.findings import failure, sentence
@@ -19,9 +21,11 @@ from pipesegment.report.text import LINE, MESSAGE, clean, fitted, listing
 from pipesegment.spec.base import shown
 from pipesegment.spec.exception import SegmentExceptionSpec
 from pipesegment.spec.status import (
+    IN_FORCE,
     ClassRef,
     ConditionType,
     MeantStage,
+    Phase,
     Reason,
     SegmentApprovalStatus,
     SegmentExceptionStatus,
@@ -31,8 +35,6 @@ from pipesegment.spec.status import (
 _MAX_APPROVERS: Final = 64
 #: How many targets a line of the trail names.
 _MAX_TARGETS: Final = 32
-
-Phase = Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,11 @@ def exception_status(
 ) -> SegmentExceptionStatus:
     """Fold one look at an exception into its status; what stands is told, not what should."""
     phase, reason, message = _told(standing, found, previous)
-    holds = phase in {"Open", "Sealed"} and not found.stuck
+    holds = phase in IN_FORCE and not found.stuck
     approvers = sorted({clean(v.username, MESSAGE) for v in standing.approvals if v.counts})
     before = {c.type: c for c in previous.conditions}
     verdict = (ConditionType.READY, holds, reason, message)
-    begun = _time(standing.begun) if phase in {"Open", "Sealed"} else previous.opens_at
+    begun = _time(standing.begun) if phase in IN_FORCE else previous.opens_at
     return SegmentExceptionStatus(
         observed_generation=exception.meta.generation,
         phase=phase,
@@ -114,7 +116,7 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
     before = previous.phase
     if found.stuck:
         # It may be neither as it was nor as it should be: what was in force counts as being so still.
-        phase = before if before in {"Open", "Sealed"} else standing.phase
+        phase = before if before in IN_FORCE else standing.phase
         return phase, Reason.APPLY_FAILED, f"{standing.message}, but this is not brought about yet: {found.stuck}"
     if standing.phase == "Open" and found.held and before != "Open":
         return "Pending", Reason(found.held), "nothing of the segment is widened"
@@ -174,16 +176,12 @@ def event(
         case "Sealed":
             return Event("Warning", "StageSealed", fitted(f"stage {spec.stage} is cut off; {who}"))
         case "Expired":
-            was = (
-                f"stage {spec.stage} is as declared again"
-                if before.phase in {"Open", "Sealed"}
-                else "it was never in force"
-            )
+            was = f"stage {spec.stage} is as declared again" if before.phase in IN_FORCE else "it was never in force"
             why = _ready(after) if after.reason == Reason.REPLACED else "its time is over"
             return Event("Normal", "ExceptionExpired", fitted(f"{why}: {was}; {who}{approved}"))
         case "Refused":
             return Event("Warning", "ExceptionRefused", fitted(_ready(after)))
-        case _ if before.phase in {"Open", "Sealed"}:
+        case _ if before.phase in IN_FORCE:
             # Of a segment that says nothing, only what stands is known.
             what = f"stage {spec.stage} is as declared again: " if after.reason != Reason.UNRESOLVED else ""
             return Event("Warning", "ExceptionClosed", fitted(f"{what}{_ready(after)}"))
@@ -243,4 +241,4 @@ def _stage(stages: Iterable[StageReach], standing: Standing) -> StageReach:
 
 
 def _time(when: datetime | None) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if when is not None else ""
+    return written(when) if when is not None else ""

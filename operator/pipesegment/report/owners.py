@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipesegment.findings import Finding, Refusal
-from pipesegment.reach.graph import StageKey
+from pipesegment.reach.edges import StageKey
 from pipesegment.report.conditions import Verdict, settled
 from pipesegment.report.findings import failure
 from pipesegment.report.outcome import Failed

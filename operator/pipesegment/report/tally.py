@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 
 W = TypeVar("W")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.report.events import Event
 from pipesegment.report.findings import sentence, sorted_out
 from pipesegment.report.outcome import Outcome

@@ -5,7 +5,7 @@ server and the command line refuse the same thing in the same words.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
@@ -163,6 +163,13 @@ def refusing(broken: Iterable[tuple[str, str, tuple[str | int, ...], Any]]) -> V
 def refusal(problem: str, fix: str) -> PydanticCustomError:
     """Build one error of ours, for a validator that judges a single value."""
     return PydanticCustomError(REFUSED, "{problem}: {fix}", {"problem": problem, "fix": fix})
+
+
+def without_nulls(value: Any) -> Any:
+    """Drop fields that are null, as the API server does before it judges: nothing of ours is nullable."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(part) for key, part in value.items() if part is not None}
+    return [without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 def shown(value: Any) -> str:

@@ -10,7 +10,7 @@ fills them, and a server-side default would look like drift to Argo CD.
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -36,28 +36,37 @@ _DROPPED: Final = frozenset(
 )
 _READY: Final = '.status.conditions[?(@.type=="Ready")]'
 
-_MODELS: Final[dict[str, tuple[type[Model], type[Model], str]]] = {
-    names.SEGMENT: (
+
+class Models(NamedTuple):
+    """What a kind is made of, and what it is for."""
+
+    spec: type[Model]
+    status: type[Model]
+    description: str
+
+
+MODELS: Final[dict[str, Models]] = {
+    names.SEGMENT: Models(
         PipelineSegmentSpec,
         PipelineSegmentStatus,
         "A PipelineSegment fences in the stages of a pipeline: each reaches only what it declares.",
     ),
-    names.GRANT: (
+    names.GRANT: Models(
         SegmentGrantSpec,
         SegmentGrantStatus,
         "A SegmentGrant lets stages of other namespaces reach pods or a Service of its own namespace.",
     ),
-    names.CLASS: (
+    names.CLASS: Models(
         SegmentClassSpec,
         SegmentClassStatus,
         "A SegmentClass holds what the platform team decides for the namespaces that it selects.",
     ),
-    names.EXCEPTION: (
+    names.EXCEPTION: Models(
         SegmentExceptionSpec,
         SegmentExceptionStatus,
         "A SegmentException opens more to a stage for a while once others have approved, or seals it at once.",
     ),
-    names.APPROVAL: (
+    names.APPROVAL: Models(
         SegmentApprovalSpec,
         SegmentApprovalStatus,
         "A SegmentApproval is one person's leave for one SegmentException.",
@@ -192,18 +201,18 @@ def _crd(kind: str) -> dict[str, Any]:
 
 
 def _root(kind: str) -> Schema:
-    spec, status, description = _MODELS[kind]
+    models = MODELS[kind]
     return {
         "type": "object",
-        "description": description,
+        "description": models.description,
         # A class without a spec is the default class; a segment or a grant without one says nothing.
         **({} if kind == names.CLASS else {"required": ["spec"]}),
         "properties": {
             "apiVersion": {"type": "string", "description": "The version of the API."},
             "kind": {"type": "string", "description": "The kind of the object."},
             "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": names.MAX_NAME}}},
-            "spec": structural(spec),
-            "status": structural(status),
+            "spec": structural(models.spec),
+            "status": structural(models.status),
         },
         "x-kubernetes-validations": [
             {

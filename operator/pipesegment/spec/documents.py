@@ -13,7 +13,7 @@ from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.findings import Refusal
 from pipesegment.spec import checks, yamlfile
-from pipesegment.spec.base import Model, api_name, shown
+from pipesegment.spec.base import Model, api_name, shown, without_nulls
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.metadata import Metadata, read_metadata
@@ -125,16 +125,9 @@ def parse_claim(obj: Object) -> SegmentClassSpec | None:
 def validate(spec: Any, model: type[Spec], name: str = "") -> Spec:
     """Read a spec alone, by the API's field names only. Raises Refused; says nothing about fields of later versions."""
     try:
-        return model.model_validate(_without_nulls(spec), by_alias=True, by_name=False)
+        return model.model_validate(without_nulls(spec), by_alias=True, by_name=False)
     except ValidationError as error:
         raise Refused(refusals(error, model, "spec", name)) from None
-
-
-def _without_nulls(value: Any) -> Any:
-    """Drop fields that are null, as the API server does before it judges: nothing of ours is nullable."""
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
-    return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
 _PARSERS: Final = {

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from pipesegment.spec.base import Model, Rule, unless
+from pipesegment.spec.base import Model, Rule, unless, without_nulls
 from pipesegment.spec.entries import ReachEntry
 from pipesegment.spec.units import Duration, Grammar, Label, Subdomain, Word, size, text
 
@@ -145,11 +145,5 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
     every character that is not ASCII written as itself: `{"duration":"1h","effect":"Open",…}`. Nothing is filled in, so that
     a later version with other defaults comes to the same hash.
     """
-    plain = json.dumps(_without_nulls(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    plain = json.dumps(without_nulls(spec), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(plain.encode()).hexdigest()
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
-    return [_without_nulls(part) for part in value] if isinstance(value, list) else value

@@ -15,34 +15,10 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from pipesegment import names
 from pipesegment.spec.base import Model, api_name
-from pipesegment.spec.crd import Schema, structural
-from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
-from pipesegment.spec.grant import SegmentGrantSpec
-from pipesegment.spec.segment import PipelineSegmentSpec
-from pipesegment.spec.segmentclass import SegmentClassSpec
-from pipesegment.spec.status import (
-    PipelineSegmentStatus,
-    SegmentApprovalStatus,
-    SegmentClassStatus,
-    SegmentExceptionStatus,
-    SegmentGrantStatus,
-)
+from pipesegment.spec.crd import MODELS, Schema, structural
 from pipesegment.spec.units import LABEL_FIX, LABEL_PROBLEM, Grammar
 
-_ROOTS: Final[Mapping[tuple[str, str], type[Model]]] = {
-    (names.SEGMENT, "spec"): PipelineSegmentSpec,
-    (names.SEGMENT, "status"): PipelineSegmentStatus,
-    (names.GRANT, "spec"): SegmentGrantSpec,
-    (names.GRANT, "status"): SegmentGrantStatus,
-    (names.CLASS, "spec"): SegmentClassSpec,
-    (names.CLASS, "status"): SegmentClassStatus,
-    (names.EXCEPTION, "spec"): SegmentExceptionSpec,
-    (names.EXCEPTION, "status"): SegmentExceptionStatus,
-    (names.APPROVAL, "spec"): SegmentApprovalSpec,
-    (names.APPROVAL, "status"): SegmentApprovalStatus,
-}
 _BLOCK: Final = re.compile(r"(<!-- (fields|rules) (\w+)(?: (\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEADING: Final = re.compile(r"#+ (.+)")
 _FIELD_HEAD: Final = "| field | type | required | bounds | description |\n|---|---|---|---|---|\n"
@@ -259,7 +235,7 @@ def _metadata(parts: Iterable[Any]) -> Iterator[Grammar]:
 def _model_at(kind: str, path: str) -> type[Model]:
     """Find the model of a path such as `spec.stages[].reaches[]`."""
     root, *steps = path.split(".")
-    model: type[Model] | None = _ROOTS.get((kind, root))
+    model: type[Model] | None = getattr(MODELS[kind], root) if kind in MODELS and root in {"spec", "status"} else None
     for step in steps:
         by_api = {api_name(name): info for name, info in model.model_fields.items()} if model else {}
         info = by_api.get(step.removesuffix("[]"))

@@ -1,7 +1,7 @@
 """Status of every kind, and the words of its conditions: one enum of types, one of reasons."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -243,6 +243,10 @@ class SegmentClassStatus(Model):
 
 
 Moment = Annotated[str, text(32, 1), Field(json_schema_extra={"format": "date-time"})]
+#: Where an exception is.
+Phase = Literal["Pending", "Open", "Sealed", "Expired", "Refused"]
+#: The phases of exceptions that open or seal something.
+IN_FORCE: Final[frozenset[Phase]] = frozenset({"Open", "Sealed"})
 
 
 class MeantStage(Model):
@@ -256,7 +260,7 @@ class SegmentExceptionStatus(Model):
     """What became of an exception."""
 
     observed_generation: Generation | None = Field(None, description="The generation that was acted upon.")
-    phase: Literal["Pending", "Open", "Sealed", "Expired", "Refused"] | None = Field(
+    phase: Phase | None = Field(
         None,
         description="Where it is: Pending waits for others; Open and Sealed are in force; Expired and Refused are not.",
     )

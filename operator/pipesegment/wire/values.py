@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 
 import yaml
 
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 from pipesegment.reach.graph import Reach
 from pipesegment.spec.engine import StageEngine

@@ -47,7 +47,10 @@ class Access:
                 await self._load_kubeconfig(configuration)
             self.tls = _tls(configuration) if configuration.host.startswith("https") else True
         except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
-            raise Usage(f"{self._kubeconfig or DEFAULT_KUBECONFIG}: the kubeconfig is unusable: {error}") from error
+            fix = "correct it, or give another one or another context"
+            raise Usage(
+                f"{self._kubeconfig or DEFAULT_KUBECONFIG}: the kubeconfig is unusable: {error}: {fix}"
+            ) from error
         self._configuration = configuration
         self._loaded_at = self._clock.now()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.world.clock import Clock, Handle
 
 #: The time of day may be set, and a machine may sleep, while the clock that wakes us stands still: seconds until it is noticed.

@@ -97,7 +97,7 @@ class Applier:
     async def _call(self, step: Step, results: Results, told: OnCall) -> None:
         try:
             with self._owned.writing(step.id):
-                if step.verb == "delete":
+                if step.deletes:
                     await self._delete(step, results)
                 else:
                     await self._apply(step, results)

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from pipesegment.facts.byselector import BySelector, are_related
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 
 Read = tuple[str, str, str]
 

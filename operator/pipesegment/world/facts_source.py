@@ -98,17 +98,18 @@ class Surroundings(Fleet):
         """Take in a PipelineSegment as a watch brought it."""
         self._by_kind[kinds.SEGMENT].put(obj)
 
-    def record(self, segment: Segment, class_uid: str, *, unfit: bool | None) -> bool:
+    def record(self, segment: Segment, class_uid: str, *, unfit: bool | None) -> Segment:
         """Take in what a status of ours says: to the neighbours it counts like what a watch brings, and is no news.
 
-        Tells whether the segment conforms and did not, or the other way round.
+        Gives the segment of the facts with it; where they hold another by now, or none, `segment` with it.
         """
         held = self._store(kinds.SEGMENT).get(segment.meta.namespace, {})
-        known = held.get(segment.meta.name)
-        if known is None or known.meta.uid != segment.meta.uid or (known.class_uid, known.unfit) == (class_uid, unfit):
-            return False
-        held[segment.meta.name] = replace(known, class_uid=class_uid, unfit=unfit)
-        return known.unfit is not unfit
+        known: Segment | None = held.get(segment.meta.name)
+        if known is None or known.meta.uid != segment.meta.uid:
+            return replace(segment, class_uid=class_uid, unfit=unfit)
+        if (known.class_uid, known.unfit) != (class_uid, unfit):
+            known = held[segment.meta.name] = replace(known, class_uid=class_uid, unfit=unfit)
+        return known
 
     def drop_segment(self, namespace: str, name: str, version: str = "") -> None:
         """Take out a PipelineSegment that was deleted at this resourceVersion."""

@@ -9,22 +9,20 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from pipesegment.errors import Unreachable
 from pipesegment.facts.hostnames import MOST, Known
+from pipesegment.facts.moments import written
 from pipesegment.report.text import LINE, clean
 from pipesegment.world.clock import Clock, LoopClock, sleep, wait
 from pipesegment.world.lookups import Answered, Family, Lookups
 
 _log = logging.getLogger(__name__)
 
-#: A name is asked for again when its time to live is over, and neither sooner nor later than this.
-_FLOOR: Final = 30.0
+#: A name is asked for again no later than this.
 _CEILING: Final = 300.0
-#: How long an address stays that is answered no more.
-_KEPT: Final = 900.0
 #: When what is known is told as old, and when it is not known any more.
 _OLD: Final = 900.0
 _CAP: Final = 24 * 3600.0
@@ -33,6 +31,17 @@ _MOST_NAMES: Final = 4096
 _AT_ONCE: Final = 32
 #: How long a beginning waits for the first answers: ways that are open must not close for a moment.
 _PATIENCE: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A name is asked for again when its time to live is over, but no sooner than `floor`.
+
+    An address that is answered no more stays for `kept`.
+    """
+
+    floor: float = 30.0
+    kept: float = 900.0
 
 
 @dataclass(slots=True)
@@ -63,11 +72,13 @@ class HostNames:
         told: Callable[[str, Known | None], None],
         now: Callable[[], datetime],
         clock: Clock | None = None,
+        pace: Pace = Pace(),
     ) -> None:
         self._lookups = lookups
         self._told = told
         self._now = now
         self._clock = clock or LoopClock()
+        self._pace = pace
         self._names: dict[str, _Name] = {}
         self._left_out: frozenset[str] = frozenset()
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -110,7 +121,7 @@ class HostNames:
         while True:
             async with self._slots:
                 pauses = await asyncio.gather(*(self._ask(lookups, each, family) for family in each.answers))
-            known = meaning(each.answers, self._clock.now())
+            known = meaning(each.answers, self._clock.now(), self._pace.kept)
             if known != each.known:
                 each.known = known
                 self._told(each.name, known)
@@ -127,41 +138,36 @@ class HostNames:
             if trouble != answers.trouble:
                 _log.warning("%s cannot be looked up (IPv%d): %s", each.name, family, trouble)
             answers.trouble = trouble
-            return _FLOOR
-        take(answers, found, self._clock.now(), self._now())
-        return min(max(found.ttl, _FLOOR), _CEILING)
+            return self._pace.floor
+        take(answers, found, self._clock.now(), self._now(), self._pace.kept)
+        return min(max(found.ttl, self._pace.floor), _CEILING)
 
     def _check_answered(self) -> None:
         if all(each.known is not None for each in self._names.values()):
             self._answered.set()
 
 
-def take(answers: _Answers, found: Answered, now: float, at: datetime) -> None:
+def take(answers: _Answers, found: Answered, now: float, at: datetime, kept: float) -> None:
     """Take in an answer. Of addresses that are in it no more, those of long ago are forgotten."""
-    kept = {address: seen for address, seen in answers.seen.items() if now - seen < _KEPT}
-    answers.seen = {**kept, **dict.fromkeys(found.addresses, now)}
+    lately = {address: seen for address, seen in answers.seen.items() if now - seen < kept}
+    answers.seen = {**lately, **dict.fromkeys(found.addresses, now)}
     answers.read, answers.at, answers.exists, answers.trouble = now, at, found.exists, ""
 
 
-def meaning(answers: Mapping[Family, _Answers], now: float) -> Known:
+def meaning(answers: Mapping[Family, _Answers], now: float, kept: float) -> Known:
     """Tell what a name stands for, by the answers of both families."""
     good = [each for each in answers.values() if each.read is not None and now - each.read < _CAP]
-    held = [(s == a.read, s, address) for a in good for address, s in a.seen.items() if s == a.read or now - s < _KEPT]
+    held = [(s == a.read, s, address) for a in good for address, s in a.seen.items() if s == a.read or now - s < kept]
     if not good:
         trouble = next((each.trouble for each in answers.values() if each.trouble), "")
         return Known(trouble=f"has no answer ({trouble})")
     current = sum(is_current for is_current, _, _ in held)
     if current > MOST:
         return Known(many=current)
-    kept = sorted(address for _, _, address in sorted(held, reverse=True)[:MOST])
-    if not kept:
+    latest = sorted(address for _, _, address in sorted(held, reverse=True)[:MOST])
+    if not latest:
         why = "has no address" if any(each.exists for each in good) else "does not exist"
         return Known(trouble=why)
     last = max(good, key=lambda each: each.read or 0.0)
-    old = _moment(last.at) if last.at is not None and now - (last.read or 0.0) > _OLD else ""
-    return Known(tuple(kept), old=old, dropped=len(held) > MOST)
-
-
-def _moment(at: datetime) -> str:
-    """Write a time of day as statuses have it."""
-    return (at - timedelta(microseconds=at.microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    old = written(last.at) if last.at is not None and now - (last.read or 0.0) > _OLD else ""
+    return Known(tuple(latest), old=old, dropped=len(held) > MOST)

@@ -8,7 +8,7 @@ from typing import Final
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.live import Live, owner_of
 from pipesegment.world import kinds
 from pipesegment.world.clock import Clock
@@ -17,8 +17,9 @@ from pipesegment.world.informer import Informer
 from pipesegment.world.kinds import Kind
 from pipesegment.world.port import Cluster, Json, Selection
 
-#: Kinds whose foreign objects are among the facts; of the others every object is followed, so that a name that somebody
-#: else holds is known before anything is written (docs/adr/0005), and each is watched once.
+#: Kinds of which the facts hold every object: here ours are followed. Of the others everybody's are, by their metadata, so
+#: that a name that somebody else holds is known before anything is written (docs/adr/0005); what policies of others say
+#: is followed beside, among the facts (docs/adr/0052).
 _FACTS: Final = frozenset({kinds.NETWORK_POLICY})
 #: Kinds of which others have any number, whose names hold a digest: a name that somebody holds is found by asking for it.
 _OTHERS: Final = frozenset(kind for found in kinds.CONTROLLED.values() for kind in found)

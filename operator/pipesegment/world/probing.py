@@ -17,7 +17,7 @@ from pipesegment.errors import Rejected, Unreachable
 from pipesegment.probe import pods
 from pipesegment.probe.dial import Answer, Dial
 from pipesegment.probe.port import Caller, Listener
-from pipesegment.reach.graph import StageKey
+from pipesegment.reach.edges import StageKey
 from pipesegment.world import kinds
 from pipesegment.world.port import Cluster, Json, Selection
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.errors import Rejected
+from pipesegment.facts.moments import written
 from pipesegment.world import kinds
 from pipesegment.world.ownership import Owners, edited
 from pipesegment.world.port import Json
@@ -107,7 +108,7 @@ class Store:
         new = copy.deepcopy(dict(obj))
         meta = new["metadata"]
         meta.setdefault("uid", f"00000000-0000-4000-8000-{number:012x}")
-        meta.setdefault("creationTimestamp", (_EPOCH + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        meta.setdefault("creationTimestamp", written(_EPOCH + timedelta(seconds=number)))
         if new["kind"] not in _UNCOUNTED:
             meta.setdefault("generation", 1)
         self.owners.setdefault(meta["uid"], {})
@@ -140,7 +141,7 @@ class Store:
         if live["metadata"].get("finalizers"):
             if "deletionTimestamp" not in live["metadata"]:
                 new = copy.deepcopy(live)
-                new["metadata"]["deletionTimestamp"] = _EPOCH.strftime("%Y-%m-%dT%H:%M:%SZ")
+                new["metadata"]["deletionTimestamp"] = written(_EPOCH)
                 self._put(live, new)
             return
         self._gone(live, orphan=orphan)

@@ -1,6 +1,7 @@
 """One HTTP exchange with the API server: credentials, patience when it asks for it, errors of our own, counting."""
 
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from pipesegment.world.answers import decode, rejected
 from pipesegment.world.clock import Clock, LoopClock, sleep
 from pipesegment.world.kinds import Kind
 from pipesegment.world.port import Json
+
+#: How aiohttp tells which TLS settings it tried: mostly an address in memory, which nobody can use and which is never the same.
+_TLS: Final = re.compile(r" ssl:(?:<[^>]*>|\w+)")
 
 #: (verb, kind, HTTP status or 0 when there was no answer, seconds)
 Observer = Callable[[str, str, int, float], None]
@@ -169,5 +173,5 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             if not counted:
                 count(0)
-            text = f"{request.verb} {request.kind.kind}: {type(error).__name__}: {error}"
+            text = f"{request.verb} {request.kind.kind}: {type(error).__name__}: {_TLS.sub('', str(error))}"
             raise Unreachable(text[:256]) from error

@@ -160,7 +160,7 @@ def test_foreign_kinds_belong_into_the_facts(run, facts: str) -> None:
     result = run("compile", "-f", facts)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "kind: is not a kind of pipesegment.dev: 'Namespace': give it with --facts" in result.stderr
+    assert "kind: is not a kind of pipesegment.dev 'Namespace': give it with --facts" in result.stderr
 
 
 def test_a_segment_among_the_facts_is_not_compiled(run, segment: str, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pipesegment.cli.ends import METADATA, Ends, ends, example, named_ports, por
 from pipesegment.facts.ends import AddressEnd, PodEnd, Port
 from pipesegment.facts.parse import snapshot
 from pipesegment.facts.snapshot import Snapshot
-from pipesegment.reach.graph import AddressPeer, Reach
+from pipesegment.reach.edges import AddressPeer
+from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 
 SEGMENTS = """

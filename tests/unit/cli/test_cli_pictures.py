@@ -8,24 +8,12 @@ import pytest
 from pipesegment.cli import dot, mermaid, svg
 from pipesegment.cli.layout import lay_out
 from pipesegment.cli.picture import Arrow, Box, Picture, draw
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
+from pipesegment.reach.edges import Edge, Mesh, Mode, PodPeer, PortRange, StageKey, Target
 from pipesegment.reach.governance import DEFAULTS
-from pipesegment.reach.graph import (
-    Account,
-    Edge,
-    Governance,
-    Mesh,
-    Mode,
-    PodPeer,
-    PortRange,
-    Reach,
-    RunnerReach,
-    StageKey,
-    StageReach,
-    Target,
-)
+from pipesegment.reach.graph import Account, Governance, Reach, RunnerReach, StageReach
 
 PEERS = (PodPeer("ci", Selector.of({"a": "b"})),)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.world.aws.memory import MemoryAws, MemoryRole
 from pipesegment.world.memory import MemoryCluster
 from tests.unit.running import twin as scenes

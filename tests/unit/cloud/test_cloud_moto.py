@@ -17,7 +17,7 @@ from pipesegment import names
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.iam.values import Role
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.look import Sight, Terms, look
 from pipesegment.plan.aws.ownership import Owner
@@ -61,7 +61,7 @@ def _server() -> Iterator[Front]:
 
 @pytest.fixture
 def front(_server: Front) -> Front:
-    _server.throttle = 0
+    _server.throttle, _server.page = 0, ""
     iam(_server, "reset")
     _server.actions.clear()
     return _server

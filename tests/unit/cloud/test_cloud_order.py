@@ -11,7 +11,7 @@ from pipesegment.compile.desired import Desired
 from pipesegment.compile.iam.values import Role
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Rejected
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.aws.look import Terms, look
 from pipesegment.plan.aws.ownership import Owner
 from pipesegment.plan.aws.steps import CloudStep, Moment

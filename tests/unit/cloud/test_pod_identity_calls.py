@@ -9,7 +9,7 @@ from pipesegment import names
 from pipesegment.compile.desired import Desired
 from pipesegment.compile.iam.values import Association
 from pipesegment.errors import Rejected
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.aws.look import Terms, look
 from pipesegment.plan.aws.ownership import Owner
 from pipesegment.plan.aws.steps import Moment

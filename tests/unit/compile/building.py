@@ -4,24 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from pipesegment.compile.desired import Desired
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
-from pipesegment.reach.graph import (
-    Account,
-    AddressPeer,
-    Edge,
-    Governance,
-    GrantedIngress,
-    Mesh,
-    Mode,
-    PodPeer,
-    PortRange,
-    Principal,
-    Reach,
-    StageKey,
-    StageReach,
-    Target,
-)
+from pipesegment.reach.edges import AddressPeer, Edge, Mesh, Mode, PodPeer, PortRange, Principal, StageKey, Target
+from pipesegment.reach.graph import Account, Governance, GrantedIngress, Reach, StageReach
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
 NAMESPACE = "ci-shop"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipesegment.compile.addresses import complement, ip_blocks
-from pipesegment.reach.graph import AddressPeer
+from pipesegment.reach.edges import AddressPeer
 
 ADDRESSES = list(ip_network("10.0.0.0/27"))
 inner = st.builds(

@@ -8,7 +8,8 @@ import pytest
 from pipesegment import names
 from pipesegment.compile.segment import compile_segment
 from pipesegment.findings import Finding
-from pipesegment.reach.graph import Account, Mode, RunnerReach
+from pipesegment.reach.edges import Mode
+from pipesegment.reach.graph import Account, RunnerReach
 from tests.unit.compile.building import governed, meshed, only, reach, selector_of, stage
 
 EXEMPT = {

@@ -6,7 +6,7 @@ import pytest
 
 from pipesegment.compile.segment import compile_segment
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import Front, HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel, Waypoint
+from pipesegment.reach.edges import Front, HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel, Waypoint
 from tests.unit.compile.building import NAMESPACE, WEB, egress, governed, ingress, linked, names_of, only, reach, stage
 
 GATE = Waypoint(NAMESPACE, "gate", "gate-account")

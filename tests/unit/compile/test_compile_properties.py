@@ -13,23 +13,10 @@ from pipesegment import names
 from pipesegment.compile.canonical import fingerprint, sort_key, to_yaml
 from pipesegment.compile.desired import ObjectID
 from pipesegment.compile.segment import compile_segment
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.facts.snapshot import Key
-from pipesegment.reach.graph import (
-    Account,
-    AddressPeer,
-    HttpRule,
-    Mesh,
-    Mode,
-    PodPeer,
-    PortRange,
-    Principal,
-    Reach,
-    RunnerReach,
-    StageKey,
-    StageReach,
-    Target,
-)
+from pipesegment.reach.edges import AddressPeer, HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, StageKey, Target
+from pipesegment.reach.graph import Account, Reach, RunnerReach, StageReach
 from tests.unit.compile.building import NAMESPACE, egress, governed, grant, ingress, linked, stage
 
 pytestmark = pytest.mark.thorough

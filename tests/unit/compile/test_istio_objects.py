@@ -7,7 +7,7 @@ import pytest
 from pipesegment import names
 from pipesegment.compile.segment import compile_segment
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import AddressPeer, Edge, HttpRule, Mode, PodPeer, PortRange, Principal, Target
+from pipesegment.reach.edges import AddressPeer, Edge, HttpRule, Mode, PodPeer, PortRange, Principal, Target
 from tests.unit.compile.building import WEB, egress, governed, ingress, linked, meshed, names_of, only, reach, stage
 
 MESH_KINDS = ("AuthorizationPolicy", "PeerAuthentication", "Sidecar")

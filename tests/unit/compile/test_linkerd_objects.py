@@ -7,7 +7,7 @@ import pytest
 
 from pipesegment.compile.segment import compile_segment
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
+from pipesegment.reach.edges import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
 from tests.unit.compile.building import NAMESPACE, WEB, egress, governed, ingress, linked, only, reach, stage
 
 GUARDED = Tunnel(guarded=True)

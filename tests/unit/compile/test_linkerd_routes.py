@@ -11,7 +11,7 @@ from pipesegment.compile.segment import compile_segment
 from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import PodEnd
 from pipesegment.evaluate.linkerd import Caller, Linkerd
-from pipesegment.reach.graph import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
+from pipesegment.reach.edges import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
 from tests.unit.compile.building import NAMESPACE, ingress, reach, selector_of, stage
 
 PATHS = ("/", "/*", "/v1", "/v1*", "/v1/*", "/v1/a", "/v1/a*", "/v1/ab/*", "/v.*", "/healthz")

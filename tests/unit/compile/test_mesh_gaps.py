@@ -8,18 +8,8 @@ from pipesegment.compile.capture import MAX_PORTS
 from pipesegment.compile.expressible import MAX_PEERS, MAX_RULES, split
 from pipesegment.compile.segment import compile_segment
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import (
-    AddressPeer,
-    HttpRule,
-    Mesh,
-    Mode,
-    PodPeer,
-    PortRange,
-    Principal,
-    RunnerReach,
-    StageReach,
-    Target,
-)
+from pipesegment.reach.edges import AddressPeer, HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Target
+from pipesegment.reach.graph import RunnerReach, StageReach
 from tests.unit.compile.building import (
     NAMESPACE,
     WEB,

@@ -6,7 +6,8 @@ from pipesegment import names
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import Mode, RunnerReach
+from pipesegment.reach.edges import Mode
+from pipesegment.reach.graph import RunnerReach
 from tests.unit.compile.building import NAMESPACE, egress, grant, meshed, reach, stage
 
 RUNNER = RunnerReach(Selector.of({"app": "runner"}), (egress(because="engine"),))

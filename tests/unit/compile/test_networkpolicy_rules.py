@@ -7,7 +7,8 @@ import pytest
 from pipesegment import names
 from pipesegment.compile.segment import compile_segment
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import AddressPeer, Edge, Mode, PodPeer, PortRange, RunnerReach
+from pipesegment.reach.edges import AddressPeer, Edge, Mode, PodPeer, PortRange
+from pipesegment.reach.graph import RunnerReach
 from tests.unit.compile.building import (
     NAMESPACE,
     UID,

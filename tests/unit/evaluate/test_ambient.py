@@ -161,3 +161,33 @@ class TestAWaypoint:
         everywhere = end("cache", around={**AMBIENT, "istio.io/use-waypoint": "gate"})
         assert world(*self.GATED, waypoint="").judge(BUILD, everywhere, PORT).enforced
         assert not world(*self.GATED, waypoint="none").judge(BUILD, everywhere, PORT).enforced
+
+
+class TestWhatIsLeftAtZtunnel:
+    """Requests fall out of every policy. An ALLOW then lets nobody in, a DENY holds by what is left of each of its parts."""
+
+    @pytest.mark.parametrize(
+        ("rule", "passes"),
+        [
+            ({"to": [{"operation": {"methods": ["PUT"], "ports": ["8080"]}}]}, False),
+            ({"to": [{"operation": {"methods": ["PUT"], "ports": ["22"]}}]}, True),
+            ({"to": [{"operation": {"methods": ["PUT"]}}]}, True),
+            ({"to": [{"operation": {"methods": ["PUT"]}}, {"operation": {"ports": ["8080"]}}]}, False),
+            ({"to": [{"operation": {"methods": ["PUT"]}}, {"operation": {"ports": ["22"]}}]}, True),
+            ({"from": [{"source": {"requestPrincipals": ["*"]}}]}, True),
+            ({"from": [{"source": {"remoteIpBlocks": ["0.0.0.0/0"]}}]}, True),
+            ({"when": [{"key": "request.headers[x-way]", "values": ["a"]}]}, True),
+            ({"when": [{"key": "source.serviceAccount", "values": ["ci/build"]}]}, True),
+            ({"when": [{"key": "source.namespace", "values": ["ci"]}]}, False),
+            ({}, False),
+        ],
+    )
+    def test_a_deny_holds_by_what_is_left_of_each_part(self, rule: Any, passes: bool) -> None:
+        about = {"selector": {"matchLabels": {"app": "cache"}}, "action": "DENY", "rules": [rule]}
+        denied = istio("AuthorizationPolicy", about)
+        assert world(denied, STRICT, waypoint="").judge(BUILD, CACHE, PORT).enforced is passes
+
+    @pytest.mark.parametrize("key", ["source.serviceAccount", "remote.ip", "request.headers[x-way]"])
+    def test_an_allow_with_a_condition_that_ztunnel_does_not_know_lets_nobody_in(self, key: str) -> None:
+        rule = {"when": [{"key": key, "values": ["10.0.0.0/8" if key == "remote.ip" else "ci/build"]}]}
+        assert not world(allow(rule), STRICT, waypoint="").judge(BUILD, CACHE, PORT).enforced

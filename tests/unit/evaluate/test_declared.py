@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from pipesegment.declared.declaration import Declaration
+from pipesegment.declared.question import Answer, Request
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, live
 from pipesegment.facts.parse import snapshot
-from pipesegment.reach.declared import Declaration
-from pipesegment.reach.question import Answer, Request
 
 TOWN = """
 {kind: Namespace, metadata: {name: ci, uid: uid-ci}}

@@ -76,6 +76,13 @@ WRONG = [
     ),
     (f"{{kind: PipelineSegment, {META}, status: {{class: default}}}}", "status.class"),
     (f"{{kind: PipelineSegment, {META}, status: {{inventory: [{{name: a}}]}}}}", "status.inventory[0].apiVersion"),
+    (f"{{kind: PipelineSegment, {META}, status: {{hostNames: {{a: b}}}}}}", "status.hostNames"),
+    (f"{{kind: PipelineSegment, {META}, status: {{hostNames: [x]}}}}", "status.hostNames[0]"),
+    (f"{{kind: PipelineSegment, {META}, status: {{hostNames: [{{addresses: []}}]}}}}", "status.hostNames[0].name"),
+    (
+        f"{{kind: PipelineSegment, {META}, status: {{hostNames: [{{name: a, addresses: [b]}}]}}}}",
+        "status.hostNames[0].addresses[0]",
+    ),
     (f"{{kind: SegmentGrant, {META}, status: {{namespaces: [{{uid: a}}]}}}}", "status.namespaces[0].namespace"),
     ("{kind: SegmentClass, metadata: {name: a}, status: x}", "status"),
 ]

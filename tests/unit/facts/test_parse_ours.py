@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipesegment import names
 from pipesegment.facts import parse
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.governance import govern
@@ -39,3 +40,16 @@ def test_a_class_that_trips_us_up_stalls_its_namespaces(monkeypatch: pytest.Monk
     found = parse.segment_class({"metadata": META})
 
     assert govern("ci", Snapshot(classes={"a": found})).stalled == "ClassLost"
+
+
+def test_what_is_no_address_opens_nothing_whoever_wrote_it_into_a_status() -> None:
+    told = [
+        {"name": "a.example.com", "addresses": ["git", 3, "fe80::1%eth0", "11.0.0.1"]},
+        {"name": "b.example.com", "addresses": ["git"]},
+    ]
+
+    found = parse.snapshot([{"kind": names.SEGMENT, "metadata": META, "status": {"hostNames": told}}]).host_names
+
+    assert found is not None
+    assert found["a.example.com"].addresses == ("11.0.0.1",)
+    assert (found["b.example.com"].addresses, bool(found["b.example.com"].trouble)) == ((), True)

@@ -158,7 +158,7 @@ def test_the_command_prints_it(tmp_path):
 @pytest.mark.parametrize(
     ("aws", "arguments", "code", "told"),
     [
-        ({}, (), 2, "none of them has an account"),
+        ({}, (), 2, "no SegmentClass has an account (spec.aws.accountID): give one"),
         (CLASS, ("--class", "other"), 2, "there is no SegmentClass 'other'"),
         (
             {**CLASS, "permissionsBoundaryARN": None},

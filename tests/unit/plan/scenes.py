@@ -11,7 +11,7 @@ from pipesegment.evaluate.authorization import Request
 from pipesegment.evaluate.endpoints import PodEnd, Port
 from pipesegment.evaluate.istio import Istio
 from pipesegment.evaluate.networkpolicy import NetworkPolicies
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.changes import ChangeSet, plan
 from pipesegment.plan.live import Live
 from pipesegment.plan.order import needs, safe_sequence

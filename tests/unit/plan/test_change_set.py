@@ -8,7 +8,7 @@ import pytest
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, ObjectID
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.plan.changes import Action, ChangeSet, Why, plan, unverified
 from pipesegment.plan.live import Applied, Entry, Live
 from tests.unit.plan.scenes import SEGMENT, UID, policy, stored, to

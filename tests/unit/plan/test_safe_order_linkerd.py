@@ -11,7 +11,7 @@ from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import PodEnd, Port
 from pipesegment.evaluate.world import World
 from pipesegment.plan.sequence import Wave
-from pipesegment.reach.graph import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
+from pipesegment.reach.edges import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
 from tests.unit.compile import building
 from tests.unit.plan.scenes import SEGMENT, UID, Scene
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from pipesegment.declared.declaration import Declaration
 from pipesegment.facts.parse import snapshot
 from pipesegment.probe.port import Caller, Listener
 from pipesegment.probe.run import probe, refusal
-from pipesegment.reach.declared import Declaration
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.resolve import resolve
 from pipesegment.spec.segmentclass import Guardrails, SegmentClassSpec

@@ -5,7 +5,8 @@ from typing import Any
 
 from pipesegment import names
 from pipesegment.facts.parse import snapshot
-from pipesegment.reach.graph import Edge, Reach, StageReach
+from pipesegment.reach.edges import Edge
+from pipesegment.reach.graph import Reach, StageReach
 from pipesegment.reach.resolve import resolve
 
 Raw = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipesegment.reach.graph import Target
+from pipesegment.reach.edges import Target
 from tests.unit.reach.reaching import pod, reach, reasons, segment, segment_class, service, stage, way
 
 APP = {"matchLabels": {"app": "cache"}}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipesegment.facts.selectors import Selector
 from pipesegment.reach.addresses import network
 from pipesegment.reach.crowding import MOST, crowds
-from pipesegment.reach.graph import AddressPeer, Edge, Peer, PodPeer, PortRange, Target, Tunnel
+from pipesegment.reach.edges import AddressPeer, Edge, Peer, PodPeer, PortRange, Target, Tunnel
 
 BLOCKS = ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "10.2.0.0/16", "2001:db8::/32", "2001:db8:1::/48")
 PODS = (

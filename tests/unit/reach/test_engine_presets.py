@@ -4,7 +4,7 @@ import pytest
 
 from pipesegment.errors import Refused
 from pipesegment.facts.selectors import Requirement, Selector
-from pipesegment.reach.graph import PortRange, Target
+from pipesegment.reach.edges import PortRange, Target
 from tests.unit.reach.reaching import reach, reasons, segment, segment_class, service, stage
 
 TEKTON = {"type": "Tekton", "tekton": {"pipeline": "shop"}}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipesegment.reach.graph import PortRange, Target
+from pipesegment.reach.edges import PortRange, Target
 from tests.unit.reach.reaching import pod, reach, segment, segment_class, service, stage, way
 
 ISTIO = segment_class(mesh={"provider": "Istio"})

@@ -6,8 +6,9 @@ import pytest
 
 from pipesegment.facts.parse import snapshot
 from pipesegment.names import DEFAULT_DENY
+from pipesegment.reach.edges import Mode
 from pipesegment.reach.governance import DEFAULTS, govern, isolation_exceptions, isolation_of, of_segment
-from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.graph import Governance
 from tests.unit.reach.reaching import namespace, reach, reasons, segment, segment_class, stage
 
 SHOP = segment([{"name": "build"}])

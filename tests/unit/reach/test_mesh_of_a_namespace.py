@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipesegment.reach.graph import Mesh, Tunnel
+from pipesegment.reach.edges import Mesh, Tunnel
 from tests.unit.reach.reaching import namespace, reach, reasons, segment, segment_class, stage, way
 
 ISTIO = {"kind": "CustomResourceDefinition", "metadata": {"name": "authorizationpolicies.security.istio.io"}}

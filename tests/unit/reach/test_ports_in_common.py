@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipesegment.reach.graph import HttpRule, PortRange
+from pipesegment.reach.edges import HttpRule, PortRange
 from pipesegment.reach.ports import http_rules, intersect_http, intersect_ports, ranges
 from pipesegment.spec.segment import HttpMatch, Port
 

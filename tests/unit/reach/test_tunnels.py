@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipesegment.reach.graph import Front, Mesh, Tunnel, Waypoint
+from pipesegment.reach.edges import Front, Mesh, Tunnel, Waypoint
 from tests.unit.reach.reaching import namespace, plain, pod, reach, segment, segment_class, service, stage, way
 
 AMBIENT = {"istio.io/dataplane-mode": "ambient"}

@@ -4,12 +4,13 @@ from typing import Any
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID
+from pipesegment.facts.meta import Key
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
 from pipesegment.findings import Finding
 from pipesegment.plan.changes import ChangeSet, plan
 from pipesegment.plan.live import Live
-from pipesegment.reach.graph import Account, Edge, Governance, Mesh, Mode, Reach, StageKey, StageReach, Target
+from pipesegment.reach.edges import Edge, Mesh, Mode, StageKey, Target
+from pipesegment.reach.graph import Account, Governance, Reach, StageReach
 from pipesegment.report.outcome import Outcome
 from pipesegment.spec.segmentclass import SegmentClassSpec
 from pipesegment.spec.status import Condition

@@ -7,7 +7,8 @@ import pytest
 from pipesegment.compile.desired import ObjectID
 from pipesegment.findings import Refusal
 from pipesegment.plan.changes import ChangeSet
-from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.edges import Mode
+from pipesegment.reach.graph import Governance
 from pipesegment.report.conditions import segment_conditions
 from pipesegment.report.findings import CONFORMING_FALSE, READY_FALSE
 from pipesegment.report.outcome import Failed, Outcome

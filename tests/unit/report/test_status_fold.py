@@ -7,7 +7,8 @@ import pytest
 from pipesegment.compile.desired import ObjectID
 from pipesegment.findings import Refusal
 from pipesegment.plan.live import Entry
-from pipesegment.reach.graph import Governance, Reach, StageKey
+from pipesegment.reach.edges import StageKey
+from pipesegment.reach.graph import Governance, Reach
 from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.report.owners import Covered, class_status, grant_status
 from pipesegment.report.status import inventory, segment_status

@@ -9,6 +9,7 @@ from tests.unit.running.twin import (
     grant,
     leading,
     recorded,
+    restarted,
     seeded,
     segment,
     segment_class,
@@ -73,10 +74,7 @@ async def test_a_class_that_is_deleted_opens_nothing():
         assert stalled(cluster, SHOP) == stalled(cluster, late) == "ClassLost"
         assert ObjectID.of(before)._replace(name="late-b") not in shapes(cluster)
 
-    with recorded(cluster) as writes:
-        async with leading(cluster):
-            pass
-    assert writes == []
+    assert await restarted(cluster) == []
 
 
 async def test_another_isolating_class_takes_over_what_a_class_left_behind():

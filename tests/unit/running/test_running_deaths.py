@@ -13,6 +13,7 @@ from tests.unit.running.twin import (
     leading,
     policies,
     recorded,
+    restarted,
     seeded,
     segment,
     segment_class,
@@ -110,11 +111,7 @@ async def test_from_every_death_the_same_end_and_nothing_open_on_the_way(name, m
     for at in range(1, len(writes) + 1):
         cluster, _, _ = await changed(documents, old, new, lambda c: c.crash(at))  # noqa: B023
         cluster.mend()
-        left = policies(cluster)
-        with recorded(cluster) as more:
-            async with leading(cluster):
-                pass
-        for objects in states(left, more):
+        for objects in states(policies(cluster), await restarted(cluster)):
             assert eyes.open(objects) <= allowed
         assert shapes(cluster) == end, f"died at write {at}"
 
@@ -123,7 +120,4 @@ async def test_from_every_death_the_same_end_and_nothing_open_on_the_way(name, m
 async def test_a_successor_of_one_that_finished_writes_nothing(name):
     around, old, new = CASES[name]
     cluster, _, _ = await changed([*surroundings(), *around], old, new)
-    with recorded(cluster) as writes:
-        async with leading(cluster):
-            pass
-    assert writes == []
+    assert await restarted(cluster) == []

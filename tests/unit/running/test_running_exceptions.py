@@ -32,6 +32,8 @@ OWN = {"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 443}]}
 SHOP = segment(stage("a", OWN, app="a"), stage("c", to("a", 80), app="c"))
 GOVERNING = segment_class(breakGlass={"approverGroups": ["sre"], "maxDuration": "4h"})
 HOTFIX = exception(VENDOR)
+#: Seconds from the beginning until it is over, and noticed.
+END = 3605
 WORLD = [*surroundings(), GOVERNING, SHOP, *guards()]
 
 
@@ -301,7 +303,7 @@ async def test_the_other_segment_opens_and_closes_its_half():
         change(twin, None, approval(asked))
         await twin.quiet()
         assert len(cluster.peek(NEIGHBOUR)["spec"]["ingress"]) == 1
-        await twin.clock.advance(3605 - (twin.clock.now() - 1000))
+        await twin.clock.advance(END - (twin.clock.now() - 1000))
         assert cluster.peek(NEIGHBOUR)["spec"]["ingress"] == []
 
 
@@ -340,7 +342,7 @@ async def test_a_suspended_segment_opens_nothing_new_and_closes_what_ends():
         assert opened(cluster) == {"192.0.2.0/24", "198.51.100.7/32"}
         assert (status(cluster, early)["phase"], status(cluster, late)["phase"]) == ("Open", "Pending")
         assert status(cluster, late)["reason"] == "Suspended"
-        await twin.clock.advance(3605 - (twin.clock.now() - 1000))
+        await twin.clock.advance(END - (twin.clock.now() - 1000))
         assert opened(cluster) == {"192.0.2.0/24"}
 
 
@@ -390,6 +392,28 @@ async def test_an_exception_whose_segment_is_not_there_says_so_and_opens_when_it
 BROKEN = segment(stage("a", OWN, to("nowhere", 80), app="a"))
 
 
+async def come_to(twin, end):
+    """What the exception opened ends, in one way or another."""
+    match end:
+        case "expiry":
+            await twin.clock.advance(END - (twin.clock.now() - 1000))
+        case "deletion":
+            change(twin, HOTFIX, None)
+        case "approval":
+            change(twin, approval(HOTFIX), None)
+        case "seal":
+            change(twin, None, seal())
+    await twin.quiet()
+
+
+def assert_shut(cluster, neighbour):
+    """The stage is shut as it stands, and its neighbour's policy is as it was."""
+    made = cluster.peek(POLICY)["spec"]
+    assert (made["egress"], made["ingress"]) == ([], [])
+    assert made["podSelector"] == {"matchLabels": {"app": "a"}}
+    assert cluster.peek(POLICY._replace(name="shop-c")) == neighbour
+
+
 @pytest.mark.parametrize("end", ["expiry", "deletion", "seal"])
 async def test_breaking_the_segment_keeps_nothing_open(end):
     """Nobody can say what should stand instead, so the stage is shut; what others have stays as it is."""
@@ -401,18 +425,8 @@ async def test_breaking_the_segment_keeps_nothing_open(end):
         assert status(cluster, HOTFIX)["phase"] == "Open"
         before = cluster.peek(POLICY._replace(name="shop-c"))
 
-        match end:
-            case "expiry":
-                await twin.clock.advance(3605 - (twin.clock.now() - 1000))
-            case "deletion":
-                change(twin, HOTFIX, None)
-            case "seal":
-                change(twin, None, seal())
-        await twin.quiet()
-        made = cluster.peek(POLICY)["spec"]
-        assert (made["egress"], made["ingress"]) == ([], [])
-        assert made["podSelector"] == {"matchLabels": {"app": "a"}}
-        assert cluster.peek(POLICY._replace(name="shop-c")) == before
+        await come_to(twin, end)
+        assert_shut(cluster, before)
 
         change(twin, BROKEN, SHOP)
         await twin.quiet()

@@ -14,14 +14,14 @@ from tests.unit.running.test_running_exceptions import (
     POLICY,
     SHOP,
     WORLD,
+    assert_shut,
+    come_to,
     leading,
     opened,
     ready,
     status,
 )
 from tests.unit.running.twin import change, recorded, seeded, segment, stage, surroundings, target_of
-
-END = 3605
 
 
 def going(cluster, twin, finalizer="example.com/stay"):
@@ -41,8 +41,7 @@ def overdue(twin):
 
 @pytest.mark.parametrize("end", ["expiry", "deletion", "approval", "seal"])
 async def test_a_segment_that_somebody_keeps_from_going_keeps_nothing_open(end):
-    given = approval(HOTFIX)
-    cluster = seeded([*WORLD, HOTFIX, given])
+    cluster = seeded([*WORLD, HOTFIX, approval(HOTFIX)])
     async with leading(cluster) as twin:
         going(cluster, twin)
         await twin.quiet()
@@ -50,20 +49,8 @@ async def test_a_segment_that_somebody_keeps_from_going_keeps_nothing_open(end):
         assert ready(cluster, HOTFIX)[2].startswith("stands as it did, for the segment is being deleted")
         before = cluster.peek(POLICY._replace(name="shop-c"))
 
-        match end:
-            case "expiry":
-                await twin.clock.advance(END - (twin.clock.now() - 1000))
-            case "deletion":
-                change(twin, HOTFIX, None)
-            case "approval":
-                change(twin, given, None)
-            case "seal":
-                change(twin, None, seal())
-        await twin.quiet()
-        made = cluster.peek(POLICY)["spec"]
-        assert (made["egress"], made["ingress"]) == ([], [])
-        assert made["podSelector"] == {"matchLabels": {"app": "a"}}
-        assert cluster.peek(POLICY._replace(name="shop-c")) == before
+        await come_to(twin, end)
+        assert_shut(cluster, before)
         if end == "seal":
             assert ready(cluster, seal())[:2] == ("True", "Sealed")
 

@@ -9,7 +9,7 @@ from tests.unit.running.twin import (
     grant,
     leading,
     policies,
-    recorded,
+    restarted,
     seeded,
     segment,
     segment_class,
@@ -186,8 +186,5 @@ async def test_a_restart_in_the_middle_of_a_stall_writes_nothing():
     async with leading(cluster) as twin:
         LOSSES["another class ties with it"](twin)
         await twin.quiet()
-    with recorded(cluster) as writes:
-        async with leading(cluster):
-            pass
-    assert writes == []
+    assert await restarted(cluster) == []
     assert shapes(cluster)

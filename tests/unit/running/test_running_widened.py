@@ -52,13 +52,13 @@ async def test_one_event_is_told_by_whom_it_concerns(theirs, concerned):
     async with leading(cluster) as twin:
         assert conforming(twin, SHOP)[0] != "Widened"
         looked = []
-        walk = twin.operator._look_at_segment
+        walk = twin.operator._looks.at_segment
 
         async def looking(key):
             looked.append(key.name)
             return await walk(key)
 
-        twin.operator._look_at_segment = looking
+        twin.operator._looks.at_segment = looking
 
         cluster.seed(theirs)
         await twin.quiet()

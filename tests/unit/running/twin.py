@@ -186,6 +186,14 @@ def recorded(cluster: MemoryCluster) -> Iterator[list[Write]]:
         found += cluster.writes[begin:]
 
 
+async def restarted(cluster: MemoryCluster) -> list[Write]:
+    """Have another process start, do what there is to do, and end; give its writes."""
+    with recorded(cluster) as writes:
+        async with leading(cluster):
+            pass
+    return writes
+
+
 def document(kind: str, name: str, spec: Document, namespace: str = "", **meta: Any) -> dict[str, Any]:
     """Write a document of our kinds."""
     placed = {"namespace": namespace} if namespace else {}

@@ -9,26 +9,15 @@ import pytest
 import yaml
 
 from pipesegment import cloudcontrol, cloudwork, names
-from pipesegment.reach import exceptions as reach_exceptions
+from pipesegment.reach import judging
 from pipesegment.report import cloud, conditions, owners
 from pipesegment.report import exceptions as report_exceptions
 from pipesegment.report.findings import CONFORMING_FALSE, READY_FALSE
 from pipesegment.spec.base import Model
-from pipesegment.spec.crd import crds
+from pipesegment.spec.crd import MODELS, crds
 from pipesegment.spec.documents import validate
-from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
-from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.reference import fields, rendered, sections, slug
-from pipesegment.spec.segment import PipelineSegmentSpec
-from pipesegment.spec.segmentclass import SegmentClassSpec
-from pipesegment.spec.status import (
-    PipelineSegmentStatus,
-    Reason,
-    SegmentApprovalStatus,
-    SegmentClassStatus,
-    SegmentExceptionStatus,
-    SegmentGrantStatus,
-)
+from pipesegment.spec.status import Reason
 from pipesegment.spec.unsupported import not_yet_supported
 from tests.unit.spec.docs_pages import DOCS, ROOT, headings, links, part, tables
 
@@ -38,25 +27,7 @@ OF_KIND = {kind: f"{kind.lower()}.md" for kind in names.KINDS}
 SEGMENT, GRANT, CLASS = (PAGES[OF_KIND[kind]] for kind in (names.SEGMENT, names.GRANT, names.CLASS))
 NOT_READY = (DOCS / "how-to" / "when-a-segment-is-not-ready.md").read_text()
 SEMANTICS = (DOCS / "semantics.md").read_text()
-ROOTS = (
-    PipelineSegmentSpec,
-    PipelineSegmentStatus,
-    SegmentGrantSpec,
-    SegmentGrantStatus,
-    SegmentClassSpec,
-    SegmentClassStatus,
-    SegmentExceptionSpec,
-    SegmentExceptionStatus,
-    SegmentApprovalSpec,
-    SegmentApprovalStatus,
-)
-SPECS = {
-    names.SEGMENT: PipelineSegmentSpec,
-    names.GRANT: SegmentGrantSpec,
-    names.CLASS: SegmentClassSpec,
-    names.EXCEPTION: SegmentExceptionSpec,
-    names.APPROVAL: SegmentApprovalSpec,
-}
+ROOTS = tuple(model for models in MODELS.values() for model in (models.spec, models.status))
 EXAMPLE = Path(__file__).with_name("full_example.yaml").read_text().replace("2030-01-31", "'2030-01-31'")
 FULL = list(yaml.safe_load_all(EXAMPLE))
 EVERY_PAGE = sorted([*DOCS.rglob("*.md"), ROOT / "README.md"])
@@ -147,7 +118,7 @@ def test_every_field_that_is_not_supported_yet_is_listed(document):
     kind = document["kind"]
     page = PAGES[OF_KIND[kind]]
     listed = re.findall(r"`(spec[^`:]*)", part(page, "Not in this version")) if "Not in this version" in page else []
-    refused = not_yet_supported(kind, validate(document["spec"], SPECS[kind]))
+    refused = not_yet_supported(kind, validate(document["spec"], MODELS[kind].spec))
 
     assert {re.sub(r"\d+", "", refusal.path) for refusal in refused} <= set(listed)
 
@@ -198,7 +169,7 @@ def test_conforming_has_every_reason():
 
 def test_exceptions_and_approvals_have_every_reason():
     said = named(report_exceptions, "_told", "approval_status") | named(owners, "_refused")
-    by_judges = set(re.findall(r'"([A-Z]\w+)", "([A-Z]\w+)", ', inspect.getsource(reach_exceptions)))
+    by_judges = set(re.findall(r'"([A-Z]\w+)", "([A-Z]\w+)", ', inspect.getsource(judging)))
     shown = [reasons(PAGES[OF_KIND[kind]], "Ready") for kind in (names.EXCEPTION, names.APPROVAL)]
     told = set().union(*(each[status] for each in shown for status in each))
 

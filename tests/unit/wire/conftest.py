@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from pipesegment import names
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.findings import Refusal
+from pipesegment.reach.edges import Mesh, Mode, StageKey
 from pipesegment.reach.engines import place
 from pipesegment.reach.governance import DEFAULTS
-from pipesegment.reach.graph import Account, Governance, Mesh, Mode, Reach, StageKey, StageReach
+from pipesegment.reach.graph import Account, Governance, Reach, StageReach
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.wire.values import Wiring, wiring
 

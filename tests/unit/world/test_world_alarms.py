@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 from pipesegment.world.alarms import Alarms
 from pipesegment.world.clock import ManualClock
 

@@ -7,9 +7,10 @@ import tracemalloc
 import pytest
 
 from pipesegment.compile.desired import ObjectID
+from pipesegment.facts.meta import Key
 from pipesegment.facts.parse import network_policy
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Key
+from pipesegment.reach.stages import stages_of
 from pipesegment.world import kinds
 from pipesegment.world.clock import ManualClock, settle
 from pipesegment.world.facts_source import Surroundings
@@ -184,6 +185,24 @@ async def test_a_change_of_status_alone_makes_no_segment_due(view):
     changed = view.cluster.edit(target, lambda obj: obj.update(status={"summary": {"stages": 1}}))
     view.surroundings.put_segment(changed)
     assert view.told == []
+
+
+async def test_what_a_status_records_is_of_the_very_segment_of_the_facts(view):
+    """Of a copy the stages of its whole namespace would be indexed anew, each time that one of them is looked at."""
+    view.cluster.seed(segment("pay"), segment("shop"))
+    await view.start()
+    found = view.surroundings.snapshot.segment("shop", "pay")
+    before = stages_of(view.surroundings.snapshot, "shop", found)
+    given = view.surroundings.record(found, "u-class", unfit=True)
+    snapshot = view.surroundings.snapshot
+    assert (given.class_uid, given.unfit) == ("u-class", True)
+    assert snapshot.segment("shop", "pay") is given
+    assert stages_of(snapshot, "shop", given) is before
+    assert view.surroundings.record(given, "u-class", unfit=True) is given
+    view.surroundings.drop_segment("shop", "pay")
+    gone = view.surroundings.record(given, "u-other", unfit=False)
+    assert (gone.class_uid, gone.unfit) == ("u-other", False)
+    assert view.surroundings.snapshot.segment("shop", "pay") is None
 
 
 async def test_kinds_whose_definition_appears_are_looked_for_at_once(view):

@@ -5,7 +5,7 @@ import pytest
 from pipesegment.facts.hostnames import MOST, Known
 from pipesegment.world import hostnames
 from pipesegment.world.clock import ManualClock
-from pipesegment.world.hostnames import HostNames
+from pipesegment.world.hostnames import HostNames, Pace
 from tests.unit.cloud.scenes import Time
 from tests.unit.world.names import NO_ANSWER, MemoryLookups
 
@@ -16,12 +16,12 @@ MINUTE, DAY = 60.0, 24 * 3600.0
 class Followed:
     """A follower, the clock that moves it, and all that it told."""
 
-    def __init__(self, lookups: MemoryLookups) -> None:
+    def __init__(self, lookups: MemoryLookups, *pace: Pace) -> None:
         self.lookups = lookups
         self.clock = ManualClock()
         self.known: dict[str, Known | None] = {}
         self.told: list[str] = []
-        self.names = HostNames(lookups, self._tell, Time(), self.clock)
+        self.names = HostNames(lookups, self._tell, Time(), self.clock, *pace)
 
     def _tell(self, name: str, known: Known | None) -> None:
         self.told.append(name)
@@ -89,6 +89,20 @@ async def test_an_address_that_is_answered_no_more_stays_for_a_while(followed):
     assert followed.addresses() == ("11.0.0.1", "11.0.0.2", "2a01:db7::1")
     await followed.clock.advance(2 * MINUTE)
     assert followed.addresses() == ("11.0.0.2",)
+
+
+async def test_how_often_is_asked_and_how_long_an_address_stays_can_be_said():
+    made = Followed(MemoryLookups({GIT: ["11.0.0.1"]}, ttl=1), Pace(floor=5.0, kept=60.0))
+    await made.want(GIT)
+    assert await made.asked_within(4) == 0
+    assert await made.asked_within(1) == 1
+
+    made.lookups.zone[GIT] = ["11.0.0.2"]
+    await made.clock.advance(50.0)
+    assert made.addresses() == ("11.0.0.1", "11.0.0.2")
+    await made.clock.advance(15.0)
+    assert made.addresses() == ("11.0.0.2",)
+    await made.names.stop()
 
 
 async def test_a_name_that_is_answered_by_turns_does_not_flap(followed):

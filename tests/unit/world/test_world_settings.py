@@ -64,3 +64,22 @@ def test_all_wrong_values_are_told_at_once():
     with pytest.raises(Usage) as caught:
         Settings.load({"workers": -1, "log_level": "LOUD", "namespace": ""}, {})
     assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("", ()),
+        ("10.96.0.10", (("10.96.0.10", 53),)),
+        ("10.96.0.10:5353, 192.0.2.1", (("10.96.0.10", 5353), ("192.0.2.1", 53))),
+        ("2001:db8::1,[2001:db8::2]:5353", (("2001:db8::1", 53), ("2001:db8::2", 5353))),
+    ],
+)
+def test_resolvers_are_addresses_with_or_without_a_port(text, servers):
+    assert Settings.load(environ={"PIPESEGMENT_RESOLVERS": text}).dns_servers == servers
+
+
+@pytest.mark.parametrize("text", ["kube-dns", "kube-dns:53", "10.96.0.10:0", "10.96.0.10:65536", "10.96.0.10:", "[10"])
+def test_a_resolver_without_an_address_is_told(text):
+    with pytest.raises(Usage, match="PIPESEGMENT_RESOLVERS: resolvers holds no address of a DNS server"):
+        Settings.load(environ={"PIPESEGMENT_RESOLVERS": text})

@@ -11,7 +11,8 @@ from pipesegment.compile.iam.trust import VERSION
 from pipesegment.compile.iam.values import Document
 from pipesegment.reach.aws import services
 from pipesegment.reach.aws.values import CloudIdentity, Statement, Way
-from pipesegment.reach.graph import Edge, Reach, StageReach
+from pipesegment.reach.edges import Edge
+from pipesegment.reach.graph import Reach, StageReach
 
 _GATEWAYS: Final = frozenset({"s3", "dynamodb"})
 #: Where the layers of ECR's images are: AWS's own bucket, which nobody's credentials but AWS's own links open.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipesegment import names
-from pipesegment.facts.snapshot import Key
+from pipesegment.facts.meta import Key
 
 Tags = Mapping[str, str]
 

@@ -67,11 +67,6 @@ class CloudStep:
         """Tell whether the object is gone after it."""
         return self.call.action in _DELETING
 
-    @property
-    def revokes(self) -> bool:
-        """Tell whether it cuts sessions."""
-        return SESSIONS_BEFORE in self.details
-
 
 #: What an audit line calls the moment before which sessions are cut.
 SESSIONS_BEFORE: Final = "sessionsBefore"

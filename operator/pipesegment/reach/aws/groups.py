@@ -3,7 +3,7 @@
 from typing import Final
 
 from pipesegment.reach.aws.judge import Judge
-from pipesegment.reach.graph import Mode
+from pipesegment.reach.edges import Mode
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 

@@ -10,7 +10,8 @@ from pipesegment.reach import endpoints
 from pipesegment.reach.aws import groups, rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Home, Rights, Way
-from pipesegment.reach.graph import AddressPeer, Edge, PortRange, StageReach, Target
+from pipesegment.reach.edges import AddressPeer, Edge, PortRange, Target
+from pipesegment.reach.graph import StageReach
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 from pipesegment.spec.cloud import StageAws

@@ -22,7 +22,8 @@ from pipesegment.reach.conformance import (
     unwired,
     widened,
 )
-from pipesegment.reach.graph import GrantedIngress, Mode, StageReach
+from pipesegment.reach.edges import Mode
+from pipesegment.reach.graph import GrantedIngress, StageReach
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 

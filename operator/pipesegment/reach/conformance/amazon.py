@@ -15,7 +15,8 @@ from pipesegment.reach.conformance import fronted
 from pipesegment.reach.conformance.engine import AMAZON, Agent
 from pipesegment.reach.conformance.told import of_namespace, of_stage
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.graph import AddressPeer, StageReach
+from pipesegment.reach.edges import AddressPeer
+from pipesegment.reach.graph import StageReach
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 

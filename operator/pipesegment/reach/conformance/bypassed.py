@@ -11,7 +11,8 @@ from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_stage
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.graph import Mesh, PodPeer, StageReach, Target
+from pipesegment.reach.edges import Mesh, PodPeer, Target
+from pipesegment.reach.graph import StageReach
 from pipesegment.reach.mesh import annotation
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

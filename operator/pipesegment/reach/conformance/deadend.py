@@ -14,7 +14,8 @@ from pipesegment.facts.snapshot import NetworkPolicy
 from pipesegment.findings import Finding
 from pipesegment.reach import governance
 from pipesegment.reach.conformance.told import of_stage, selects
-from pipesegment.reach.graph import Edge, GrantedIngress, Mode, PodPeer, PortRange, StageReach
+from pipesegment.reach.edges import Edge, Mode, PodPeer, PortRange
+from pipesegment.reach.graph import GrantedIngress, StageReach
 from pipesegment.reach.ports import intersect_ports
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

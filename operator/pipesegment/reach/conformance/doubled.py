@@ -8,7 +8,7 @@ from itertools import product
 
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import pods as some
-from pipesegment.reach.graph import Mode
+from pipesegment.reach.edges import Mode
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 

@@ -13,7 +13,8 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Pod, Service, ServicePort
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.engine import AMAZON
-from pipesegment.reach.graph import Edge, PodPeer, PortRange, StageReach, Target
+from pipesegment.reach.edges import Edge, PodPeer, PortRange, Target
+from pipesegment.reach.graph import StageReach
 from pipesegment.reach.scene import Scene
 
 _NAMED: Final = frozenset({Target.SERVICE, Target.DESTINATION})

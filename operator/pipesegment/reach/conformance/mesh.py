@@ -17,7 +17,8 @@ from pipesegment.reach.conformance import linkerd
 from pipesegment.reach.conformance.told import NO_SIDECAR, foreign, of_stage, selects, unheld
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.conformance.widened import widened
-from pipesegment.reach.graph import Mesh, StageReach
+from pipesegment.reach.edges import Mesh
+from pipesegment.reach.graph import StageReach
 from pipesegment.reach.mesh import DATA_PLANE
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View

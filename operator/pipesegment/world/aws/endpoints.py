@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from pipesegment.errors import Rejected, Unreachable
 from pipesegment.facts import vpc
+from pipesegment.facts.moments import written
 from pipesegment.facts.snapshot import Class
 from pipesegment.facts.vpc import Known, VPCEndpoint
 from pipesegment.reach.aws.values import Home
@@ -127,9 +128,9 @@ class Endpoints:
     def _sum(self) -> Known:
         if not self._vpcs:
             return Known()
-        ages = {n: self._clock.now() - e.read[0] for n, e in self._vpcs.items() if e.read is not None}
-        good = [name for name in self._vpcs if ages.get(name, _CAP) < _CAP]
-        old = {name: _moment(self._vpcs[name].read) for name in good if ages[name] > _OLD}
+        now = self._clock.now()
+        good = {n: e.read for n, e in self._vpcs.items() if e.read is not None and now - e.read[0] < _CAP}
+        old = {name: written(at) for name, (since, at) in good.items() if now - since > _OLD}
         found = tuple(each for name in sorted(good) for each in self._vpcs[name].found)
         return Known(found, frozenset(good), old)
 
@@ -209,9 +210,3 @@ def _whereabouts(place: Place) -> tuple[str, str, str]:
 def _lists(service: str) -> tuple[str, str]:
     before, _, last = service.rpartition(".")
     return service, f"{before}.ipv6.{last}"
-
-
-def _moment(read: tuple[float, datetime] | None) -> str:
-    """Write a time of day as statuses have it."""
-    assert read is not None
-    return (read[1] - timedelta(microseconds=read[1].microsecond)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,7 @@
 """May A reach B at port P, by what people have declared? Judged from specs and facts alone, way by way.
 
-`resolve` turns declarations into edges and compilers turn edges into objects; this module reads none of them, so that
-whatever either gets wrong shows as a difference between what is declared and what is enforced. It asks each entry of
-each stage of the two pods whether it means this very destination, this very source, this very port.
+It asks each entry of each stage of the two pods whether it means this very destination, this very source, this very
+port.
 
 Taken from the rules (`semantics`, `api`): a stage closes its pods, and so do a pipeline to pods that are none of its
 stages and a class to namespaces that it isolates; everybody else reaches and accepts everything. Inside a segment the
@@ -11,16 +10,16 @@ caller's word is enough, between segments both speak, and where two speak both m
 
 from collections.abc import Iterable
 
+from pipesegment.declared.consent import Consent, Meant, admits
+from pipesegment.declared.implied import SELECTORS as IMPLIED
+from pipesegment.declared.implied import Implied, is_sibling
+from pipesegment.declared.leaving import Leaving, comes_from
+from pipesegment.declared.members import Member, Members, Said
+from pipesegment.declared.question import Answer, Question, Request
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port, is_same
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering
-from pipesegment.reach.consent import Consent, Meant, admits
-from pipesegment.reach.implied import SELECTORS as IMPLIED
-from pipesegment.reach.implied import Implied, is_sibling
-from pipesegment.reach.leaving import Leaving, comes_from
-from pipesegment.reach.members import Member, Members, Said
-from pipesegment.reach.question import Answer, Question, Request
 from pipesegment.spec.segment import AcceptEntry
 
 

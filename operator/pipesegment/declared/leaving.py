@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
+from pipesegment.declared import served
+from pipesegment.declared.consent import Consent, Meant, admits
+from pipesegment.declared.members import Member, Members, Said
+from pipesegment.declared.question import Question
 from pipesegment.facts.ends import End, PodEnd
 from pipesegment.facts.selectors import canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import addresses, covering, hostnames, lookups, network, served
-from pipesegment.reach.consent import Consent, Meant, admits
+from pipesegment.reach import addresses, covering, hostnames, lookups, network
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.graph import Network
-from pipesegment.reach.members import Member, Members, Said
+from pipesegment.reach.edges import Network
 from pipesegment.reach.ports import ranges
-from pipesegment.reach.question import Question
 from pipesegment.spec.destination import Destination
 from pipesegment.spec.ports import Port, within
 from pipesegment.spec.segment import AcceptEntry, ReachEntry

@@ -6,15 +6,15 @@ A grant covers an entry when every pod that the entry means is provably the gran
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pipesegment.declared.members import Member
+from pipesegment.declared.question import Question
 from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, Snapshot
 from pipesegment.reach import covering
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.graph import PortRange
-from pipesegment.reach.members import Member
+from pipesegment.reach.edges import PortRange
 from pipesegment.reach.ports import intersect_ports
-from pipesegment.reach.question import Question
 from pipesegment.spec.grant import SegmentGrantSpec
 from pipesegment.spec.ports import HttpMatch
 

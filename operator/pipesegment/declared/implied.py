@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from pipesegment.declared import served
+from pipesegment.declared.consent import Consent, Meant
+from pipesegment.declared.leaving import Leaving
+from pipesegment.declared.members import Member, Members
+from pipesegment.declared.question import Question
 from pipesegment.facts.ends import End, PodEnd, Port
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Service, Snapshot
-from pipesegment.reach import covering, mesh, served
-from pipesegment.reach.consent import Consent, Meant
+from pipesegment.reach import covering, mesh
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.leaving import Leaving
-from pipesegment.reach.members import Member, Members
-from pipesegment.reach.question import Question
 from pipesegment.spec import ports as spec
 
 #: Where Jenkins listens for agents that do not come by WebSocket.

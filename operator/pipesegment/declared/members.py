@@ -14,7 +14,8 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, exceptions, governance, isolation, mesh
-from pipesegment.reach.graph import Governance, Mode
+from pipesegment.reach.edges import Mode
+from pipesegment.reach.graph import Governance
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
 
 E = TypeVar("E", ReachEntry, AcceptEntry)

@@ -1,12 +1,12 @@
 """Whether one destination is a service of AWS that a stage declares, or that its rights need."""
 
+from pipesegment.declared.members import Member
+from pipesegment.declared.question import Question
 from pipesegment.facts.ends import End
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering, endpoints
 from pipesegment.reach.aws import services, unfit
 from pipesegment.reach.covering import NO_WAY, Ways
-from pipesegment.reach.members import Member
-from pipesegment.reach.question import Question
 from pipesegment.spec.segment import ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
 
