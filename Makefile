@@ -93,7 +93,7 @@ crds: $(STAMP) ## Regenerate the CRDs and the reference tables from the models
 	@$(BIN)/python -m pipesegment.lint.page > docs/lint.md
 
 .PHONY: chart
-chart: crds ## Bring the chart's CRDs and manifests/install.yaml in step with the code
+chart: crds ## Bring the chart's CRDs, manifests/install.yaml and what the operator knows of its admission policies in step
 	@$(BIN)/python charts/render.py
 
 .PHONY: bench

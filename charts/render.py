@@ -2,16 +2,21 @@
 
 crds/                 is copied to  charts/pipesegment/files/crds/   byte for byte
 charts/pipesegment    is rendered to  manifests/install.yaml        for people without Helm
+                                      operator/pipesegment/facts/shipped.json
+                                                                    by which the operator knows the policies that it believes
 
 With `--check` nothing is written; what differs is told, and the exit code is 1.
 """
 # ruff: noqa: INP001 - a script beside what it makes, not a package
 
 import argparse
+import importlib
+import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml
@@ -21,6 +26,7 @@ CHART = ROOT / "charts" / "pipesegment"
 CRDS = ROOT / "crds"
 CRD_COPIES = CHART / "files" / "crds"
 INSTALL = ROOT / "manifests" / "install.yaml"
+SHIPPED = ROOT / "operator" / "pipesegment" / "facts" / "shipped.json"
 NAMESPACE = "pipesegment-system"
 
 HEADER = """\
@@ -42,15 +48,29 @@ def crd_copies() -> dict[Path, bytes]:
     return {CRD_COPIES / source.name: source.read_bytes() for source in sorted(CRDS.glob("*.yaml"))}
 
 
-def install_manifest(helm: Path) -> str:
-    """Render install.yaml from the chart: the namespace, then what Helm would install, in its order."""
+def install_objects(helm: Path) -> list[dict[str, Any]]:
+    """Render the objects of install.yaml from the chart: the namespace, then what Helm would install, in its order."""
     command = [str(helm), "template", "pipesegment", str(CHART), "--namespace", NAMESPACE]
     reply = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - constants of this file
     if reply.returncode != 0:
         raise RenderError(f"helm cannot render {CHART.relative_to(ROOT)}: {reply.stderr.strip()}")
-    objects = [_namespace(), *(without_helm(obj) for obj in yaml.safe_load_all(reply.stdout) if obj)]
+    return [_namespace(), *(without_helm(obj) for obj in yaml.safe_load_all(reply.stdout) if obj)]
+
+
+def install_manifest(objects: Iterable[Mapping[str, Any]]) -> str:
+    """Write install.yaml."""
     documents = (yaml.safe_dump(obj, sort_keys=False, allow_unicode=True, width=120) for obj in objects)
     return HEADER + "".join(f"---\n{document}" for document in documents)
+
+
+def shipped(objects: Iterable[Mapping[str, Any]]) -> str:
+    """Write what the policies that hold people to who they are say, whatever the release and its account are called."""
+    guards = _guards()
+    account = f"system:serviceaccount:{NAMESPACE}:{guards.names.ADMISSION}"
+    policies = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "ValidatingAdmissionPolicy"}
+    found = {plural: guards.plain(policies[f"{guards.names.ADMISSION}-{plural}"]) for plural in guards.GUARDED}
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.replace(account, guards.OPERATOR) + "\n"
 
 
 def without_helm(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,12 +117,20 @@ def main() -> int:
     elif different := stale(copies):
         return _differs(different)
     helm = arguments.helm or _pinned_helm()
-    wanted = {**copies, INSTALL: install_manifest(helm).encode()}
+    objects = install_objects(helm)
+    wanted = {**copies, INSTALL: install_manifest(objects).encode(), SHIPPED: shipped(objects).encode()}
     if not arguments.check:
         write(wanted)
     elif different := stale(wanted):
         return _differs(different)
     return 0
+
+
+def _guards() -> ModuleType:
+    """Give the module that reads what is written here."""
+    # Run as a script, the path starts at this folder.
+    sys.path.insert(0, str(ROOT / "operator"))
+    return importlib.import_module("pipesegment.facts.guards")
 
 
 def _pinned_helm() -> Path:

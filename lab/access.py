@@ -11,18 +11,22 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Access:
-    """Server URL, CA file (None for plain HTTP), and either a bearer token, a client certificate, or nothing."""
+    """Server URL, CA file (None for plain HTTP), and either a bearer token, a client certificate, or nothing.
+
+    `acting` are the headers by which one asks to be taken for somebody else.
+    """
 
     server: str
     ca: Path | None = None
     token: str | None = None
     certificate: Path | None = None
     key: Path | None = None
+    acting: tuple[tuple[str, str], ...] = ()
 
     @property
     def headers(self) -> dict[str, str]:
         """The HTTP headers that say who one is."""
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return ({"Authorization": f"Bearer {self.token}"} if self.token else {}) | dict(self.acting)
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return the TLS context that trusts the CA and shows the certificate, or None for plain HTTP."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
+from lab import crds
 from lab.controlplane import ControlPlane, EmbeddedControlPlane
 from pipesegment.cli import program
-from tests.cluster import emergencies
+from tests.cluster import controlled, emergencies
 from tests.cluster.attempts import (
     Answer,
     Object,
@@ -41,6 +42,11 @@ _RIGHTS = [
         "verbs": ["*"],
     },
     {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]},
+    {
+        "apiGroups": [crd["spec"]["group"] for crd in crds.aws()],
+        "resources": ["*"],
+        "verbs": ["*"],
+    },
 ]
 
 
@@ -123,8 +129,12 @@ def compiled(folder: Path) -> list[Object]:
     return list(yaml.safe_load_all(result.stdout))
 
 
-def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
-    """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`."""
+def settle(plane: EmbeddedControlPlane, folder: Path, *, live: bool = False) -> Scene:
+    """Bring the stages, their objects and the people to a cluster; the policies come with `enforce`.
+
+    `live`: an operator is to make the objects, so that segments and classes come instead; the stages' pods are to come
+    after their accounts (`running`), and those that are as they should not be not at all.
+    """
     install(plane)
     admin = Person(plane.admin)
     for space, marks in _NAMESPACES.items():
@@ -132,13 +142,19 @@ def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
             metadata = {"name": space, "labels": marks}
             admin.does(create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
             plane.kubectl("wait", "--for=create", "--timeout=60s", f"--namespace={space}", "serviceaccount/default")
+    listed = {"apiVersion": "v1", "kind": "List", "items": crds.aws()}
+    plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+    plane.kubectl(
+        "wait", "--for=condition=Established", "--timeout=60s", "crd", *(c["metadata"]["name"] for c in crds.aws())
+    )
     _bind(plane)
     operator = Person(plane.access(service_account=(NAMESPACE, ACCOUNT)))
     objects = [obj for obj in compiled(folder) if obj["kind"] in {"NetworkPolicy", "ServiceAccount"}]
-    for obj in objects:
+    for obj in (*controlled.MADE.values(), *(() if live else objects)):
         operator.does(create(obj))
-    for obj in (*_others(), *_running()):
-        admin.does(create(obj))
+    for obj in (*_others(), *(declared() if live else running())):
+        if not (live and obj["metadata"]["name"] in STRAYS):
+            admin.does(create(obj))
     make_rails(admin, operator)
     scene = Scene(plane)
     scene.people = {
@@ -146,6 +162,7 @@ def settle(plane: EmbeddedControlPlane, folder: Path) -> Scene:
         "root": admin,
         "operator": operator,
         "tekton": Person(plane.access(service_account=TEKTON)),
+        **{who: Person(plane.access(service_account=account)) for who, account in controlled.CONTROLLERS.items()},
         "jobs": Person(plane.access(service_account=("kube-system", "job-controller"))),
         "collector": Person(plane.access(service_account=("kube-system", "generic-garbage-collector"))),
         "node": Person(plane.access(user="system:node:one", groups=["system:nodes"])),
@@ -186,11 +203,15 @@ def _bind(plane: ControlPlane) -> None:
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", **role},
             "subjects": subjects,
         },
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEKTON[0]}},
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in (TEKTON[0], *sorted({space for space, _ in controlled.CONTROLLERS.values()}))
+        ),
         *(
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": space, "name": name}}
             for space, name in (
                 TEKTON,
+                *controlled.CONTROLLERS.values(),
                 ("kube-system", "job-controller"),
                 ("kube-system", "generic-garbage-collector"),
                 ("kube-system", "namespace-controller"),
@@ -210,7 +231,7 @@ _NAMESPACES: dict[str, dict[str, str]] = {
     "ci-own-ambient": {"lab.example.com/own": "yes", "istio.io/dataplane-mode": "ambient"},
     "ci-own-linkerd": {"lab.example.com/own": "linkerd"},
     "ci-sealed": {},
-    "ci-rails": {},
+    "ci-rails": {"lab.example.com/rails": "yes"},
     "quiet": {},
     "kube-system": {},
     NAMESPACE: {},
@@ -249,6 +270,7 @@ SEGMENTS = [
 #: What the class of the namespace `ci-rails` allows; no operator runs, so that its status is written by hand.
 RAILS: Object = {
     "namespaceSelector": {"matchLabels": {"lab.example.com/rails": "yes"}},
+    "priority": 10,
     "network": {"allowInternet": False},
     "guardrails": {
         "modes": ["Enforce"],
@@ -270,6 +292,41 @@ _PODS = [
     ("ci-mesh", "shop-build", labels("shop", "build"), "build-1"),
     ("quiet", "", {}, "plain-1"),
 ]
+
+
+#: Pods that are not as they should be: with them around, no stage of theirs is wired.
+STRAYS = ("stray-1", "lost-1")
+
+
+def declared() -> Iterator[Object]:
+    """What people declare, so that an operator makes of it what `compiled` gives, where kinds of meshes are served too.
+
+    All namespaces but `ci-mesh` are kept out of them; those of `ci-own` in one are nobody's here.
+    """
+    for made in (obj for obj in _facts() if obj["kind"] == "SegmentClass"):
+        yield made | {"spec": made["spec"] | {"mesh": {"provider": "None"}}}
+    meshed = {"namespaceSelector": {"matchLabels": {"istio-injection": "enabled"}}, "priority": 5}
+    yield {
+        "apiVersion": "pipesegment.dev/v1alpha1",
+        "kind": "SegmentClass",
+        "metadata": {"name": "meshed"},
+        "spec": meshed,
+    }
+    yield from (obj for obj in SEGMENTS if obj["metadata"]["namespace"] != "ci-sealed")
+    yield emergencies.exception(by="sue", effect="Seal", name="seal", namespace="ci-sealed") | {"spec": _seal()["spec"]}
+
+
+def _seal() -> Object:
+    seal = emergencies.exception(
+        by="sue",
+        effect="Seal",
+        name="seal",
+        namespace="ci-sealed",
+        uid="u-seal",
+        creationTimestamp="2026-01-01T00:00:00Z",
+    )
+    seal["spec"]["stage"] = "build"
+    return seal
 
 
 def _facts() -> list[Object]:
@@ -301,19 +358,11 @@ def _facts() -> list[Object]:
         {"apiVersion": version, "kind": "SegmentClass", "metadata": {"name": name}, "spec": spec}
         for name, spec in (("open", open_class), ("locked", locked), ("own", own), ("own-linkerd", linkerd))
     ]
-    seal = emergencies.exception(
-        by="sue",
-        effect="Seal",
-        name="seal",
-        namespace="ci-sealed",
-        uid="u-seal",
-        creationTimestamp="2026-01-01T00:00:00Z",
-    )
-    seal["spec"]["stage"] = "build"
-    return [*spaces, *classes, seal, *_running()]
+    return [*spaces, *classes, _seal(), *running()]
 
 
-def _running() -> Iterator[Object]:
+def running() -> Iterator[Object]:
+    """Give the pods of stages that are there before anybody tries anything."""
     for space, account, marks, name in _PODS:
         yield pod(space, account, marks, name=name)
 

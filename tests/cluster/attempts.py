@@ -104,6 +104,13 @@ _PATHS = {
     "HTTPRoute": ("/apis/policy.linkerd.io/v1beta3", "httproutes"),
     "ServerAuthorization": ("/apis/policy.linkerd.io/v1beta1", "serverauthorizations"),
     "policy.linkerd.io/AuthorizationPolicy": ("/apis/policy.linkerd.io/v1alpha1", "authorizationpolicies"),
+    "SecurityGroupPolicy": ("/apis/vpcresources.k8s.aws/v1beta1", "securitygrouppolicies"),
+    "iam.services.k8s.aws/Role": ("/apis/iam.services.k8s.aws/v1alpha1", "roles"),
+    "eks.services.k8s.aws/PodIdentityAssociation": ("/apis/eks.services.k8s.aws/v1alpha1", "podidentityassociations"),
+    "iam.aws.upbound.io/Role": ("/apis/iam.aws.upbound.io/v1beta1", "roles"),
+    "iam.aws.upbound.io/RolePolicy": ("/apis/iam.aws.upbound.io/v1beta1", "rolepolicies"),
+    "iam.aws.upbound.io/RolePolicyAttachment": ("/apis/iam.aws.upbound.io/v1beta1", "rolepolicyattachments"),
+    "eks.aws.upbound.io/PodIdentityAssociation": ("/apis/eks.aws.upbound.io/v1beta1", "podidentityassociations"),
     "ValidatingAdmissionPolicyBinding": (
         "/apis/admissionregistration.k8s.io/v1",
         "validatingadmissionpolicybindings",

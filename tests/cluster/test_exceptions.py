@@ -1,51 +1,59 @@
 """Exceptions, approvals and seals with the operator as people run it: what opens, what closes by itself, what is told.
 
-The admission policies here are of the names that the operator asks for, and let everybody through: what they hold people to
-is shown in the tests of admission.
+The admission policies are the chart's under names of this file's own; people are impersonated, as what they hold people to is
+shown in the tests of admission.
 """
 
 import asyncio
+import dataclasses
 import json
 import time
 
 import pytest
 
-from lab.api import WaitError
-from tests.cluster.operator import POLICY, VERSION, condition, segment, segment_class, settled, stage, to_cidr
+from lab.api import Api, WaitError
+from tests.cluster.operator import POLICY, USER, VERSION, condition, segment, segment_class, settled, stage, to_cidr
+from tests.unit.emergencies import guards as shipped
 
 OWN, VENDOR = "192.0.2.0/24", "198.51.100.7/32"
 LABEL = "lab.example.com/exceptions"
 #: Names of their own, beside the chart's that other tests may put there.
 PREFIX = "lab-exceptions"
+POLICY_KIND, BINDING_KIND = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
+NEVER = [{"name": "never", "expression": "false"}]
+ELSEWHERE = {"matchLabels": {"lab.example.com/nowhere": "yes"}}
 #: What is made in the seconds in which the policies came is not believed, and nothing tells when these are over.
 NOTICE = 3.1
 
 
 def guards(prefix=PREFIX):
     """Give the two policies and their bindings."""
-    found = []
-    for plural in ("segmentexceptions", "segmentapprovals"):
-        rule = {
-            "apiGroups": ["pipesegment.dev"],
-            "apiVersions": ["*"],
-            "operations": ["CREATE"],
-            "resources": [plural],
-        }
-        meta = {"name": f"{prefix}-{plural}"}
-        policy = {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [rule]},
-            "validations": [{"expression": "true"}],
-        }
-        binding = {"policyName": meta["name"], "validationActions": ["Deny"]}
-        if plural == "segmentapprovals":
-            policy["paramKind"] = {"apiVersion": VERSION, "kind": "SegmentClass"}
-            binding["paramRef"] = {"parameterNotFoundAction": "Deny", "selector": {}}
-        for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
-            found.append(
-                {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": meta, "spec": spec}
-            )
+    found = shipped(prefix, account=USER)
+    for obj in found:
+        obj["metadata"] = {"name": obj["metadata"]["name"]}
     return found
+
+
+def rights(name=PREFIX):
+    """Let those who are asked for ask, and approve."""
+    api = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": ["pipesegment.dev"], "verbs": ["create"]}
+    rule["resources"] = ["segmentexceptions", "segmentapprovals"]
+    role, group = {"kind": "ClusterRole", "name": name}, {"kind": "Group", "name": "sre"}
+    for kind, more in (
+        ("ClusterRole", {"rules": [rule]}),
+        ("ClusterRoleBinding", {"roleRef": {"apiGroup": api, **role}, "subjects": [{"apiGroup": api, **group}]}),
+    ):
+        yield {"apiVersion": f"{api}/v1", "kind": kind, "metadata": {"name": name}, **more}
+
+
+async def put(api, obj):
+    """Make an exception or an approval as whoever it names, signed in with a second factor."""
+    who = (obj["spec"].get("approvedBy") or obj["spec"]["requestedBy"])["username"]
+    taken = {"User": who, "Group": "sre", "Extra-example.com%2famr": "mfa"}
+    acting = tuple((f"Impersonate-{key}", value) for key, value in taken.items())
+    async with Api(dataclasses.replace(api.access, acting=acting)) as somebody:
+        return await somebody.create(obj)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +61,7 @@ def emergencies(installed):
     """Labels of namespaces whose class lets people approve, with the admission policies in force."""
     rules = {"approverGroups": ["sre"], "sealerGroups": ["security"], "maxDuration": "1h"}
     governing = segment_class("lab-exceptions", LABEL, mesh={"provider": "None"}, breakGlass=rules)
-    documents = json.dumps({"apiVersion": "v1", "kind": "List", "items": [governing, *guards()]})
+    documents = json.dumps({"apiVersion": "v1", "kind": "List", "items": [governing, *guards(), *rights()]})
     installed.kubectl("apply", "--server-side", "--filename=-", stdin=documents)
     time.sleep(NOTICE)
     yield {LABEL: "yes"}
@@ -108,13 +116,14 @@ async def approved(api, asked, by="grace"):
         "specHash": found["status"]["specHash"],
         "requestedBy": found["spec"]["requestedBy"],
     }
-    return await api.create(
+    return await put(
+        api,
         {
             "apiVersion": VERSION,
             "kind": "SegmentApproval",
             "metadata": {"name": f"{meta['name']}-{by}", "namespace": meta["namespace"]},
             "spec": {"exception": named, "class": found["status"]["class"], "approvedBy": {"username": by}},
-        }
+        },
     )
 
 
@@ -152,7 +161,7 @@ async def test_it_opens_when_approved_and_closes_at_its_end(operator, emergencie
     """By the running operator alone; the policy is then what it was before, to the last field."""
     namespace = await shop(api, namespaces, emergencies)
     before = await api.get(*POLICY, "shop-deploy", namespace)
-    asked = await api.create(exception(namespace, duration="12s"))
+    asked = await put(api, exception(namespace, duration="12s"))
     waiting = await phase(api, namespace, "Pending")
     assert waiting["status"]["reason"] == "AwaitingApproval"
 
@@ -207,13 +216,13 @@ async def test_it_opens_when_approved_and_closes_at_its_end(operator, emergencie
 async def test_revoking_closes_and_somebody_elses_seal_cuts_at_once(operator, emergencies, namespaces, api):
     """And lifting the seal brings back what the stage declares, no more."""
     namespace = await shop(api, namespaces, emergencies)
-    asked = await api.create(exception(namespace))
+    asked = await put(api, exception(namespace))
     await approved(api, asked)
     await phase(api, namespace, "Open")
     await api.delete(VERSION, "SegmentException", "hotfix", namespace)
     await api.wait(*POLICY, "shop-deploy", namespace, until=lambda o: blocks(o) == {OWN})
 
-    await api.create(seal(namespace))
+    await put(api, seal(namespace))
     await api.wait(*POLICY, "shop-deploy", namespace, until=lambda o: blocks(o) == set())
     sealed = await settled(api, "shop", namespace, "Sealed")
     assert sealed["status"]["summary"]["sealed"] == 1
@@ -233,7 +242,7 @@ async def test_a_seal_cuts_what_is_not_enforced_otherwise(operator, emergencies,
     await api.apply(segment("shop", namespace, stage("deploy", to_cidr(OWN, 443)), **more))
     await settled(api, "shop", namespace, "Observing" if "mode" in more else "Suspended")
 
-    await api.create(seal(namespace))
+    await put(api, seal(namespace))
 
     made = await api.wait(*POLICY, "shop-deploy", namespace)
     assert not made["spec"].get("egress")
@@ -243,7 +252,7 @@ async def test_a_seal_cuts_what_is_not_enforced_otherwise(operator, emergencies,
 
 async def test_without_the_admission_policies_nothing_stays_open(operator, emergencies, namespaces, api):
     namespace = await shop(api, namespaces, emergencies)
-    await approved(api, await api.create(exception(namespace)))
+    await approved(api, await put(api, exception(namespace)))
     await phase(api, namespace, "Open")
     binding = guards()[3]
 
@@ -257,11 +266,43 @@ async def test_without_the_admission_policies_nothing_stays_open(operator, emerg
         await asyncio.sleep(NOTICE)
 
     # Meanwhile anybody could have written anybody's name: what is asked for anew opens, and nothing of before.
-    await approved(api, await api.create(exception(namespace, name="anew")))
+    await approved(api, await put(api, exception(namespace, name="anew")))
     await phase(api, namespace, "Open", name="anew")
     before = await api.get(VERSION, "SegmentException", "hotfix", namespace)
     assert (before["status"]["phase"], before["status"]["reason"]) == ("Pending", "Unguarded")
     assert "it was asked for before the admission policies denied anything" in condition(before, "Ready")["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "change", "why"),
+    [
+        (POLICY_KIND, 2, {"validations": [{"expression": "true"}]}, "its spec.validations[0].expression is not that"),
+        (POLICY_KIND, 0, {"failurePolicy": "Ignore"}, "its spec.failurePolicy is not that"),
+        (POLICY_KIND, 2, {"matchConditions": NEVER}, "the chart of this version has no spec.matchConditions"),
+        (BINDING_KIND, 3, {"matchResources": {"namespaceSelector": ELSEWHERE}}, "the matchResources of its binding"),
+    ],
+    ids=("expressions", "failing-open", "a-condition", "an-exempting-binding"),
+)
+async def test_what_the_policies_of_these_names_say_is_looked_at(
+    operator, emergencies, namespaces, api, kind, number, change, why
+):
+    """What is open closes, and opens again when they say what the chart has them say: as the API server gives them."""
+    namespace = await shop(api, namespaces, emergencies)
+    await approved(api, await put(api, exception(namespace)))
+    await phase(api, namespace, "Open")
+    given = guards()[number]
+
+    await api.patch(given["apiVersion"], kind, given["metadata"]["name"], {"spec": change})
+    try:
+        waiting = await phase(api, namespace, "Pending")
+        assert waiting["status"]["reason"] == "Unguarded"
+        assert f"{given['metadata']['name']} ({why}" in condition(waiting, "Ready")["message"]
+        assert blocks(await api.get(*POLICY, "shop-deploy", namespace)) == {OWN}
+    finally:
+        await api.patch(
+            given["apiVersion"], kind, given["metadata"]["name"], {"spec": dict.fromkeys(change) | given["spec"]}
+        )
+    await phase(api, namespace, "Open")
 
 
 async def test_what_ends_while_no_operator_runs_closes_when_one_starts(
@@ -273,7 +314,7 @@ async def test_what_ends_while_no_operator_runs_closes_when_one_starts(
     first = operators(admission_name=PREFIX)
     await asyncio.to_thread(first.start)
     namespace = await shop(api, namespaces, emergencies)
-    asked = await api.create(exception(namespace, duration="15s"))
+    asked = await put(api, exception(namespace, duration="15s"))
     await approved(api, asked)
     opened = await phase(api, namespace, "Open")
     first.terminate()

@@ -10,7 +10,8 @@ import pytest
 
 from pipesegment import names
 from tests.cluster.operator import ACCOUNT, NAMESPACE, POLICY, condition, segment, segment_class, stage, to_cidr
-from tests.cluster.test_exceptions import NOTICE, OWN, VENDOR, approved, blocks, exception, guards, phase
+from tests.cluster.test_exceptions import NOTICE, OWN, VENDOR, approved, blocks, exception, guards, phase, put
+from tests.cluster.test_exceptions import rights as rights_of_people
 from tests.unit.cloud.moto import KEYS, moto
 
 LABEL = "lab.example.com/exceptions-in-aws"
@@ -65,7 +66,11 @@ def labels(installed):
         "roleRef": {"apiGroup": rights, "kind": "ClusterRole", "name": meta["name"]},
         "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}],
     }
-    every = {"apiVersion": "v1", "kind": "List", "items": [governing, role, binding, *guards(PREFIX)]}
+    every = {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [governing, role, binding, *guards(PREFIX), *rights_of_people(f"{PREFIX}-people")],
+    }
     installed.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(every))
     time.sleep(NOTICE)
     yield {LABEL: "yes"}
@@ -130,7 +135,7 @@ async def test_network_and_rights_open_together_and_both_are_as_before_at_the_en
     operator = await asyncio.to_thread(operators(admission_name=PREFIX, aws="on").start)
     namespace, role = await shop(api, namespaces, labels, iam)
     before = role.policies()
-    hotfix = await api.create(asked(namespace, "15s"))
+    hotfix = await put(api, asked(namespace, "15s"))
     await phase(api, namespace, "Pending")
     assert role.policies() == before, "nobody has approved"
 
@@ -164,7 +169,7 @@ async def test_taken_back_before_its_end_the_right_goes_and_the_sessions_that_ha
 ):
     await asyncio.to_thread(operators(admission_name=PREFIX, aws="on").start)
     namespace, role = await shop(api, namespaces, labels, iam)
-    await approved(api, await api.create(asked(namespace, "10m")))
+    await approved(api, await put(api, asked(namespace, "10m")))
     await role.until(given)
 
     await api.delete(names.API_VERSION, names.EXCEPTION, "hotfix", namespace)
@@ -181,7 +186,7 @@ async def test_what_ends_while_no_operator_runs_ends_in_aws_by_itself_and_goes_w
     await asyncio.to_thread(first.start)
     namespace, role = await shop(api, namespaces, labels, iam)
     before = role.policies()
-    await approved(api, await api.create(asked(namespace, "20s")))
+    await approved(api, await put(api, asked(namespace, "20s")))
     opened = await phase(api, namespace, "Open")
     await role.until(given)
     first.terminate()

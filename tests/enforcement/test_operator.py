@@ -219,7 +219,7 @@ async def governed(pipeline: World, api: Api) -> AsyncIterator[World]:
         "metadata": {"name": "emergency"},
         "spec": {"namespaceSelector": selector, "breakGlass": rules},
     }
-    made = [governing, *emergency.guards()]
+    made = [governing, *emergency.guards(), *emergency.rights()]
     for obj in made:
         await api.apply(obj)
     await asyncio.sleep(emergency.NOTICE)
@@ -236,7 +236,7 @@ async def test_an_exception_opens_when_it_is_approved_and_closes_by_itself(gover
     await governed.settled()
     async with governed.traffic(KEPT, DEPLOY, NEVER, STRANGE) as flow:
         reaches = [to_stage("deploy", 8080)]
-        asked = await api.create(emergency.exception(SPACE, duration="20s", stage="build", reaches=reaches))
+        asked = await emergency.put(api, emergency.exception(SPACE, duration="20s", stage="build", reaches=reaches))
         await emergency.phase(api, SPACE, "Pending")
         await emergency.approved(api, asked)
         await emergency.phase(api, SPACE, "Open")
@@ -257,7 +257,7 @@ async def test_a_seal_cuts_what_flows_and_lifting_it_lets_it_flow_again(governed
     async with governed.traffic(KEPT, STRANGE) as flow:
         made = emergency.seal(SPACE)
         made["spec"]["stage"] = "test"
-        await api.create(made)
+        await emergency.put(api, made)
         await settled(api, "shop", SPACE, "Sealed")
         await governed.settled()
 

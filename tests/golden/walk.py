@@ -32,6 +32,7 @@ from pipesegment.report import exceptions
 from pipesegment.report.outcome import Outcome
 from pipesegment.report.status import segment_status
 from pipesegment.spec.status import PipelineSegmentStatus, SegmentExceptionStatus
+from tests.unit.emergencies import guards
 
 _FILES = ("-f", "given.yaml")
 _NO_TIME = "2030-01-01T00:00:00Z"
@@ -61,6 +62,21 @@ def compiled(case: Mapping[str, Any]) -> tuple[str, str, int]:
     return done.stdout, done.stderr, done.exit_code
 
 
+def facts_of(case: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give the surroundings of a case, with the admission policies of the chart where it says `guards`.
+
+    These may be changed: plural -> {policy: …, binding: …}, each of which replaces fields of the spec.
+    """
+    if "guards" not in case:
+        return list(case.get("facts") or ())
+    found = guards()
+    for obj in found:
+        changed = case["guards"].get(obj["metadata"]["name"].rpartition("-")[2], {})
+        obj["spec"] |= changed.get("binding" if obj["kind"].endswith("Binding") else "policy", {})
+        del obj["metadata"]["creationTimestamp"]
+    return [*(case.get("facts") or ()), *found]
+
+
 @contextlib.contextmanager
 def _folder() -> Iterator[None]:
     """Stand in an empty folder, so that messages name files and no folder of this machine."""
@@ -70,7 +86,7 @@ def _folder() -> Iterator[None]:
 
 def _write(case: Mapping[str, Any]) -> list[str]:
     Path("given.yaml").write_text(yaml.safe_dump_all(case["given"], sort_keys=False))
-    facts = case.get("facts") or []
+    facts = facts_of(case)
     if facts:
         Path("facts.yaml").write_text(yaml.safe_dump_all(facts, sort_keys=False))
     return ["--facts", "facts.yaml"] if facts else []

@@ -74,7 +74,9 @@ def test_every_value_is_in_the_schema_and_every_object_in_it_is_closed():
 
 
 def test_install_yaml_is_the_chart_with_its_default_values(helm_program):
-    assert charts_render.INSTALL.read_text() == charts_render.install_manifest(helm_program), "run `make chart`"
+    objects = charts_render.install_objects(helm_program)
+    assert charts_render.INSTALL.read_text() == charts_render.install_manifest(objects), "run `make chart`"
+    assert charts_render.SHIPPED.read_text() == charts_render.shipped(objects), "run `make chart`"
 
 
 def test_helm_finds_nothing_to_complain_about(helm):

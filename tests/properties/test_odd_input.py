@@ -19,9 +19,11 @@ from pipesegment.cli import program
 from pipesegment.errors import Refused
 from pipesegment.findings import Refusal
 from pipesegment.spec import yamlfile
+from tests.golden.walk import facts_of
 
 pytestmark = pytest.mark.thorough
-CASES = [yaml.safe_load(p.read_text()) for p in sorted((Path(__file__).parents[1] / "golden/cases").glob("*.in.yaml"))]
+FILES = sorted((Path(__file__).parents[1] / "golden/cases").glob("*.in.yaml"))
+CASES = [{**case, "facts": facts_of(case)} for case in (yaml.safe_load(p.read_text()) for p in FILES)]
 VERBS = (
     *(
         ["compile"],

@@ -1,35 +1,32 @@
 """Short ways to write exceptions, approvals, and the admission policies that hold both to their authors."""
 
+import json
 from typing import Any
 
 from pipesegment import names
+from pipesegment.facts.guards import OPERATOR, SHIPPED
 from pipesegment.spec.exception import spec_hash
 
 #: When everything here begins.
 BEGIN = "2030-01-01T10:00:00Z"
 
 
-def guards(prefix: str = names.ADMISSION, created: str = "2029-01-01T00:00:00Z") -> list[dict[str, Any]]:
-    """The two admission policies and their bindings, as the chart has them in what matters here."""
+def guards(
+    prefix: str = names.ADMISSION,
+    created: str = "2029-01-01T00:00:00Z",
+    account: str = "system:serviceaccount:pipesegment-system:pipesegment",
+) -> list[dict[str, Any]]:
+    """The two admission policies and their bindings, as the chart has them."""
     found = []
-    for plural in ("segmentexceptions", "segmentapprovals"):
-        rule = {"apiGroups": [names.GROUP], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [plural]}
-        validations = [{"expression": "true"}]
-        spec: dict[str, Any] = {
-            "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [rule]},
-            "validations": validations,
-        }
-        if plural == "segmentapprovals":
-            spec["paramKind"] = {"apiVersion": names.API_VERSION, "kind": names.CLASS}
-        found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", spec))
+    for plural, shipped in json.loads(json.dumps(SHIPPED).replace(OPERATOR, account)).items():
+        found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", shipped))
         binding: dict[str, Any] = {"policyName": f"{prefix}-{plural}", "validationActions": ["Deny", "Audit"]}
         if plural == "segmentapprovals":
             binding["paramRef"] = {"parameterNotFoundAction": "Deny", "selector": {}}
         found.append(_admission("ValidatingAdmissionPolicyBinding", f"{prefix}-{plural}", binding))
     for obj in found:
         obj["metadata"]["creationTimestamp"] = created
-    return found
+    return sorted(found, key=lambda obj: obj["metadata"]["name"], reverse=True)
 
 
 def _admission(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import orjson
 
 from pipesegment import names
 from pipesegment.errors import Refused
-from pipesegment.facts import emergency, hostnames, vpc
-from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
+from pipesegment.facts import guards, hostnames, vpc
+from pipesegment.facts.emergency import SegmentApproval, SegmentException
+from pipesegment.facts.guards import AdmissionBinding, AdmissionPolicy, Guards
 from pipesegment.facts.kinds import FAMILIES, NODE_ADDRESSES
 from pipesegment.facts.meta import Meta
 from pipesegment.facts.others import daemon_set, others
@@ -228,14 +229,14 @@ def segment_approval(obj: Raw) -> SegmentApproval:
     return SegmentApproval(meta(obj), spec, refusals, _status(obj))
 
 
-def admission_policy(obj: Raw) -> emergency.AdmissionPolicy:
+def admission_policy(obj: Raw) -> AdmissionPolicy:
     """Read a ValidatingAdmissionPolicy."""
-    return emergency.policy(obj, meta(obj, namespaced=False))
+    return guards.policy(obj, meta(obj, namespaced=False))
 
 
-def admission_binding(obj: Raw) -> emergency.AdmissionBinding:
+def admission_binding(obj: Raw) -> AdmissionBinding:
     """Read a ValidatingAdmissionPolicyBinding."""
-    return emergency.binding(obj, meta(obj, namespaced=False))
+    return guards.binding(obj, meta(obj, namespaced=False))
 
 
 def _spec(parse: Callable[[Raw], tuple[Any, Any]], obj: Raw) -> tuple[Any, tuple[Refusal, ...]]:
@@ -291,7 +292,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     """
     flat: dict[str, Any] = {name: {} for name in _CLUSTER_FIELDS.values()}
     nested: dict[str, Any] = {name: {} for name in _FIELDS.values()}
-    guards: dict[str, Any] = {name: {} for name in _GUARDS.values()}
+    held: dict[str, Any] = {name: {} for name in _GUARDS.values()}
     crds: set[str] = set()
     answers: list[Raw] = []
     every = tuple(_flatten(objects))
@@ -306,7 +307,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
             flat[_CLUSTER_FIELDS[kind]][value.meta.name] = value
         elif kind in _GUARDS:
             value = PARSERS[kind](obj)
-            guards[_GUARDS[kind]][value.meta.name] = value
+            held[_GUARDS[kind]][value.meta.name] = value
         elif kind in _FIELDS:
             value = PARSERS[kind](obj)
             nested[_FIELDS[kind]].setdefault(value.meta.namespace, {})[value.meta.name] = value
@@ -316,7 +317,7 @@ def snapshot(objects: Iterable[Raw]) -> Snapshot:
     return Snapshot(
         **flat,
         **nested,
-        guards=Guards(**guards, prefix=emergency.prefix(guards["policies"])),
+        guards=Guards(**held, prefix=guards.prefix(held["policies"])),
         seen=seen,
         crds=frozenset(crds),
         others=others(every),

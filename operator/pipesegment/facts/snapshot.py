@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 from pipesegment import names
 from pipesegment.facts import hostnames
 from pipesegment.facts.bylabel import ByLabel
-from pipesegment.facts.emergency import Guards, SegmentApproval, SegmentException
+from pipesegment.facts.emergency import SegmentApproval, SegmentException
+from pipesegment.facts.guards import Guards
 from pipesegment.facts.meta import Meta
 from pipesegment.facts.others import Others
 from pipesegment.facts.seen import SeenAddresses

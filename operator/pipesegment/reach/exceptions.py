@@ -15,7 +15,7 @@ from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach.edges import Mode
-from pipesegment.reach.governance import govern, mode_of, namespace_labels
+from pipesegment.reach.governance import govern, mode_of
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.judging import Judge, by_class
 from pipesegment.reach.stages import placements
@@ -70,7 +70,7 @@ def standings(segment: Segment, snapshot: Snapshot, governing: Governance) -> tu
     if not mine:
         return ()
     approvals = _approvals(segment.meta.namespace, snapshot)
-    unguarded = snapshot.guards.missing(namespace_labels(segment.meta.namespace, snapshot))
+    unguarded = snapshot.guards.missing
     stages = _pods(segment) if segment.spec is not None else None
     unfit = segment.unfit is not False or _observes(segment, governing)
     judged = [

@@ -73,7 +73,7 @@ def _remedy(standing: Standing, governing: Governance) -> str:
 
 _REMEDIES: Final = {
     "AwaitingApproval": "have it approved by somebody else than who asked",
-    "Unguarded": "have the platform team install the chart with admission.enabled",
+    "Unguarded": "have the platform team install the chart of the operator's version with admission.enabled, its policies unchanged",
     "Sealed": "have the seal lifted by those who may, once there is no reason for it any more",
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pipesegment import names
 from pipesegment.facts import hostnames, others
 from pipesegment.facts.bylabel import ByLabel
-from pipesegment.facts.emergency import Guards
+from pipesegment.facts.guards import Guards
 from pipesegment.facts.others import Foreign, Others
 from pipesegment.facts.parse import PARSERS, addresses, meta
 from pipesegment.facts.seen import SeenAddresses
