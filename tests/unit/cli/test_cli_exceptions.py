@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.golden.walk import facts_of
 from tests.unit.emergencies import approval, exception, guards, seal
 from tests.unit.reach.reaching import segment_class
 
@@ -144,7 +145,7 @@ class TestRightsInAws:
         rights = asked["spec"]["aws"]["permissions"]
         asked = {**asked, "metadata": {"name": "asked", "namespace": "ci"}}
         asked["spec"] = {**asked["spec"], "aws": {"permissions": [*rights, {**rights[0], "actions": ["s3:GetObjct"]}]}}
-        for name, documents in {"given": case["given"], "facts": case["facts"], "asked": [asked]}.items():
+        for name, documents in {"given": case["given"], "facts": facts_of(case), "asked": [asked]}.items():
             (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(documents))
         return "-f", "given.yaml", "--facts", "facts.yaml", "--at"
 
