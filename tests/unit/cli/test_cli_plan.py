@@ -171,6 +171,10 @@ def test_without_a_cluster_it_is_3(run, segment: str, tmp_path: Path) -> None:
     result = run("plan", "-f", segment, "--kubeconfig", "nowhere")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "127.0.0.1" in result.stderr
+    fix = (
+        ": see that http://127.0.0.1:9 is the right API server and answers, or give another --context or --kubeconfig\n"
+    )
+    assert result.stderr.endswith(fix)
 
 
 def test_without_a_kubeconfig_it_is_3_unless_one_was_named(run, segment: str, monkeypatch: pytest.MonkeyPatch) -> None:
