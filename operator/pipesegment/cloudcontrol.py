@@ -5,12 +5,11 @@ It is the API server that is called, and still work apart: what a controller doe
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
 
 from pipesegment import names
 from pipesegment.cloudwish import Wish
-from pipesegment.compile.desired import Desired, Object, ObjectID
-from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, maker, owns
+from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
+from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT, VERSIONS, maker
 from pipesegment.compile.iam.controlled import Verdict
 from pipesegment.errors import Unreachable
 from pipesegment.facts.meta import Key
@@ -31,10 +30,6 @@ from pipesegment.world.aws.applying import CloudResults
 from pipesegment.world.kinds import Kind
 from pipesegment.world.owned import OwnedObjects
 from pipesegment.world.port import Cluster
-
-_KINDS: Final[Mapping[tuple[str, str], Kind]] = {
-    (kind.api_version, kind.kind): kind for found in kinds.CONTROLLED.values() for kind in found
-}
 
 
 class Controllers:
@@ -144,7 +139,7 @@ class Controllers:
 
     async def _read(self, targets: Iterable[ObjectID]) -> dict[ObjectID, Object]:
         served = self._served()
-        asked = sorted({t for t in targets if t.by_controller and _KINDS[t.api_version, t.kind].crd in served})
+        asked = sorted({t for t in targets if t.by_controller and kinds.KNOWN[t.api_version, t.kind].crd in served})
         found = await asyncio.gather(*(self._cluster.get(target) for target in asked))
         return {target: obj for target, obj in zip(asked, found, strict=True) if obj is not None}
 
@@ -182,17 +177,13 @@ def together(parts: Iterable[tuple[CloudState, CloudResults]]) -> tuple[CloudSta
 
 
 def _kind(obj: Object) -> Kind:
-    return _KINDS[obj["apiVersion"], obj["kind"]]
+    return kinds.KNOWN[obj["apiVersion"], obj["kind"]]
 
 
 def _absent(objects: tuple[Object, ...], served: frozenset[str]) -> Iterable[Object]:
     unserved = [obj for obj in objects if _kind(obj).crd not in served]
-    without = {_stage(obj) for obj in unserved if obj["kind"] != names.POD_IDENTITY_ASSOCIATION}
-    return (obj for obj in objects if obj in unserved or _stage(obj) in without)
-
-
-def _stage(obj: Object) -> str:
-    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
+    without = {stage_of(obj) for obj in unserved if obj["kind"] != names.POD_IDENTITY_ASSOCIATION}
+    return (obj for obj in objects if obj in unserved or stage_of(obj) in without)
 
 
 def _missing(objects: Iterable[Object], served: frozenset[str]) -> tuple[str, str] | None:
@@ -218,4 +209,4 @@ def _verdict(target: ObjectID, live: Mapping[ObjectID, Object], done: Mapping[Ob
     obj = live.get(target)
     if obj is None or target in done:
         return Verdict("waits", f"{target} is written, and its controller has said nothing yet")
-    return next(backend.verdict(obj) for name, backend in CONTROLLERS.items() if owns(name, obj))
+    return CONTROLLERS[maker(obj["apiVersion"])].verdict(obj)

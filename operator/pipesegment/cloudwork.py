@@ -94,7 +94,7 @@ class CloudWork:
     def wish(self, segment: Segment, outcome: Outcome) -> CloudState:
         """Take in what one look at a segment came to; gives what is known of it in AWS. Makes it due when it is news.
 
-        Of a refused segment what was wished before goes on.
+        Of a refused segment what was wished before goes on, less what exceptions gave stages that are shut.
         """
         key, before = segment.meta.key, self._wishes.get(segment.meta.key)
         if before is not None and before.owner.uid != segment.meta.uid:
@@ -102,7 +102,10 @@ class CloudWork:
             self._states.pop(key, None)
         recorded = [entry for entry in self._inventory(segment) if entry.id.in_cloud]
         makers = self._makers(segment, (*recorded, *self._state(key).changes.inventory({})))
-        wish = wished(segment, outcome, self._snapshot(), before, makers) if outcome.reach is not None else before
+        if outcome.reach is not None:
+            wish: Wish | None = wished(segment, outcome, self._snapshot(), before, makers)
+        else:
+            wish = before.ended(outcome.shut) if before is not None else None
         concerned = wish is not None and bool(wish.desired.objects or recorded or self.holds(segment))
         if key not in self._states:
             desired = wish.desired if wish is not None else Desired(key, segment.meta.uid, ())

@@ -21,7 +21,7 @@ PREFIX = "lab-exceptions"
 NOTICE = 3.1
 
 
-def guards():
+def guards(prefix=PREFIX):
     """Give the two policies and their bindings."""
     found = []
     for plural in ("segmentexceptions", "segmentapprovals"):
@@ -31,7 +31,7 @@ def guards():
             "operations": ["CREATE"],
             "resources": [plural],
         }
-        meta = {"name": f"{PREFIX}-{plural}"}
+        meta = {"name": f"{prefix}-{plural}"}
         policy = {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [rule]},

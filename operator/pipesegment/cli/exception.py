@@ -24,7 +24,7 @@ from pipesegment.cli.emergency import (
     whoami,
 )
 from pipesegment.cli.options import Options, of_cluster, printed_as
-from pipesegment.cli.wanted import reaches
+from pipesegment.cli.wanted import wanted as what
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Usage
 from pipesegment.report.text import plain
@@ -33,7 +33,9 @@ from pipesegment.spec.exception import User, spec_hash
 from pipesegment.world import kinds
 from pipesegment.world.port import Cluster, Json
 
-_COLUMNS: Final = ("EXCEPTION", "EFFECT", "STAGE", "PHASE", "APPROVALS", "UNTIL", "ASKED BY", "WHY")
+#: How many actions a row names.
+_FEW: Final = 2
+_COLUMNS: Final = ("EXCEPTION", "EFFECT", "STAGE", "AWS", "PHASE", "APPROVALS", "UNTIL", "ASKED BY", "WHY")
 
 
 @click.group("exception", short_help="Ask for more reach for a while, approve it, take it back.")
@@ -54,7 +56,8 @@ def command() -> None:
     "--filename",
     "file",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=str),
-    help="What to reach: a list as in spec.stages[].reaches, in YAML or JSON; - for stdin.",
+    help="What to reach: a list as in spec.stages[].reaches, in YAML or JSON; - for stdin. Rights in AWS too: a mapping with"
+    " reaches and aws, as a SegmentException's spec has them.",
 )
 @click.option("--cidr", "cidrs", metavar="BLOCK", multiple=True, help="Addresses to reach. Repeatable.")
 @click.option("--fqdn", "fqdns", metavar="NAME", multiple=True, help="A host name to reach. Repeatable.")
@@ -83,8 +86,8 @@ def request(
 ) -> None:
     """Ask that a stage reaches more for a while. It does once enough people have approved, until its time is over."""
     wanted = place(stage, options)
-    entries = reaches(file, cidrs, fqdns, services, ports)
-    spec = {"effect": "Open", "reaches": entries, "reason": reason, "ticket": ticket, "duration": duration}
+    asked = what(file, cidrs, fqdns, services, ports)
+    spec = {"effect": "Open", **asked, "reason": reason, "ticket": ticket, "duration": duration}
     made = run(options, "asking", lambda cluster: _request(cluster, wanted, spec, name))
     _tell(made, style, f"stage {wanted} waits for approval: pipesegment exception approve {_place(made)}")
 
@@ -208,13 +211,20 @@ async def _revoke(cluster: Cluster, wanted: Iterable[ObjectID], gone: list[Json]
 
 def _shown(found: Json) -> list[str]:
     spec, status = found["spec"], found.get("status") or {}
+    stage = f"stage {spec['segment']}/{spec['stage']} of namespace {found['metadata']['namespace']}"
     opened = "; ".join(plain(shown(entry)) for entry in spec.get("reaches") or ())
+    given = [plain(shown(each)) for each in _permissions(spec)]
     return [
-        f"stage {spec['segment']}/{spec['stage']} of namespace {found['metadata']['namespace']} shall reach: {opened}",
+        *([f"{stage} shall reach: {opened}"] if opened else ()),
+        *(f"{stage} shall be allowed in AWS: {each}" for each in given),
         f"for {spec.get('duration', '')}, until {status.get('expiresAt') or 'then'}",
         f"asked for by {spec['requestedBy']['username']} ({spec.get('ticket', '')}): {spec['reason']}",
         f"approved by {status.get('approvals', 0)} of {status.get('approvalsNeeded', 1)}",
     ]
+
+
+def _permissions(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return (spec.get("aws") or {}).get("permissions") or ()
 
 
 def _row(obj: Json) -> list[str]:
@@ -222,7 +232,9 @@ def _row(obj: Json) -> list[str]:
     counted = f"{told['approvals']}/{told['approvalsNeeded']}" if told["effect"] == "Open" else "-"
     until = told["expiresAt"] or "-"
     stage = f"{told['segment']}/{told['stage']}"
-    return [_place(obj), told["effect"], stage, told["phase"], counted, until, told["requestedBy"], told["why"]]
+    few = told["rights"][:_FEW]
+    given = ",".join(few) + (",…" if len(told["rights"]) > _FEW else "") or "-"
+    return [_place(obj), told["effect"], stage, given, told["phase"], counted, until, told["requestedBy"], told["why"]]
 
 
 def _told(obj: Json) -> dict[str, Any]:
@@ -233,6 +245,7 @@ def _told(obj: Json) -> dict[str, Any]:
         "effect": spec["effect"],
         "segment": spec["segment"],
         "stage": spec["stage"],
+        "rights": sorted({action for each in _permissions(spec) for action in each["actions"]}),
         "phase": status.get("phase") or "Pending",
         "reason": status.get("reason") or "",
         "message": next((c["message"] for c in status.get("conditions") or () if c["type"] == "Ready"), ""),

@@ -10,6 +10,7 @@ from pipesegment.cli import output
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import Surroundings, Walk, walk
 from pipesegment.cli.walk import surroundings as read
+from pipesegment.facts.emergency import SegmentException
 from pipesegment.lint import actions, asked, declared, endpoints
 from pipesegment.lint import surroundings as around
 from pipesegment.lint.actions import Reference
@@ -47,17 +48,21 @@ def _results(found: Surroundings, walked: Walk) -> Iterator[Result]:
     for _, segment in found.segments():
         if segment.spec is not None:
             yield from map(of_finding, declared.check(segment))
-    for given in found.documents:
-        if given.kind == names.EXCEPTION:
-            meta = given.raw["metadata"]
-            exception = found.snapshot.exceptions[meta["namespace"]][meta["name"]]
-            yield from map(of_finding, asked.check(exception, found.snapshot))
+    for exception in _exceptions(found):
+        yield from map(of_finding, asked.check(exception, found.snapshot))
     for each in walked.walked:
         yield from map(of_finding, each.findings)
         yield from map(of_finding, around.check(each.segment, each.reach, found.snapshot))
         yield from map(of_finding, endpoints.check(each.reach, found.snapshot))
     for desired in walked.classes:
         yield from map(of_finding, (*desired.gaps, *desired.notes))
+
+
+def _exceptions(found: Surroundings) -> Iterator[SegmentException]:
+    for given in found.documents:
+        if given.kind == names.EXCEPTION:
+            meta = given.raw["metadata"]
+            yield found.snapshot.exceptions[meta["namespace"]][meta["name"]]
 
 
 def _reference() -> Reference:
@@ -71,6 +76,11 @@ def _actions(found: Surroundings, reference: Reference) -> Iterator[Result]:
         if segment.spec is not None:
             for finding in actions.check(segment.spec, reference):
                 yield of_finding(replace(finding, object=str(segment.meta.key)))
+    for exception in _exceptions(found):
+        if exception.spec is not None and exception.spec.aws is not None:
+            place, given = asked.place_of_rights(exception), exception.spec.aws.permissions
+            for finding in actions.of(place, given, reference):
+                yield of_finding(replace(finding, object=str(exception.meta.key)))
 
 
 def _print(results: tuple[Result, ...], *, of_something: bool) -> None:

@@ -13,9 +13,10 @@ from pipesegment.errors import Refused
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.plan.aws.endpoints import GONE, Asked, Ground, Making, makings
-from pipesegment.reach.aws.values import Home
 from pipesegment.reach.graph import Governance
 from pipesegment.spec.classaws import ClassAws
+from pipesegment.world.aws.making import ground
+from pipesegment.world.aws.making import make as make_one
 from pipesegment.world.aws.port import Cloud, Place
 
 
@@ -84,10 +85,7 @@ async def _of_class(
     cloud: Cloud, name: str, aws: ClassAws, some: tuple[Need, ...], asked: Asked, found: Walk
 ) -> tuple[Place, tuple[Making, ...], tuple[Refusal, ...]]:
     """Plan what a class's VPC lacks, and tell what is there."""
-    from pipesegment.world.aws.making import ground  # noqa: PLC0415 - as above
-
-    home = Home.of(aws)
-    place = Place(name, home.account, home.partition, home.region, aws.calls_per_second)
+    place = Place.of(name, aws)
     if aws.vpc_id is None or aws.region is None:
         field = "region" if aws.vpc_id else "vpcID"
         refusal = Refusal("--apply", f"SegmentClass {name} has no", f"aws.{field}", "have the platform team set it")
@@ -101,9 +99,7 @@ async def _of_class(
 
 
 async def _one(cloud: Cloud, place: Place, making: Making) -> None:
-    from pipesegment.world.aws.making import make as made  # noqa: PLC0415 - as above
-
-    identifier, state = await made(cloud, place, making)
+    identifier, state = await make_one(cloud, place, making)
     if state.lower() in GONE:
         # A request with this token was answered within the last day, and somebody has deleted what came of it.
         output.complain(f"{identifier} was made for this before and is {state}; AWS makes another after a day")

@@ -16,7 +16,7 @@ from pipesegment.cli import inputs, output
 from pipesegment.cli.inputs import Given, Object, Problem
 from pipesegment.cli.known import gathered_from, merged
 from pipesegment.cli.options import Options
-from pipesegment.compile.desired import Desired, ObjectID
+from pipesegment.compile.desired import Desired, ObjectID, stage_of
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
 from pipesegment.errors import Refused, Usage
@@ -250,7 +250,9 @@ def _by_segments(walked: Walked, owners: Mapping[ObjectID, set[Key]]) -> Iterato
         others = owners[ObjectID.of(obj)] - {walked.reach.segment}
         if others:
             other = ", ".join(str(key) for key in sorted(others))
-            shared.setdefault((paths.get(_stage(obj), "spec"), obj["metadata"]["name"], other), []).append(obj["kind"])
+            shared.setdefault((paths.get(stage_of(obj), "spec"), obj["metadata"]["name"], other), []).append(
+                obj["kind"]
+            )
     for (path, name, other), kinds_needed in shared.items():
         problem = f"needs objects ({', '.join(kinds_needed)}) whose name another segment ({other}) needs too"
         yield _conflict(walked, path, problem, name)
@@ -274,10 +276,6 @@ def _conflict(walked: Walked, path: str, problem: str, value: str) -> Refusal:
 
 def _paths(reach: Reach) -> dict[str, str]:
     return {stage.key.stage: f"{stage.path}.name" for stage in reach.stages}
-
-
-def _stage(obj: Object) -> str:
-    return str((obj["metadata"].get("labels") or {}).get(names.STAGE_LABEL, ""))
 
 
 def _place(obj: Object) -> tuple[str, ...]:

@@ -1,37 +1,45 @@
-"""What an exception shall open: a list in a file, or the few targets that have a flag."""
+"""What an exception shall open and give: a file, or the few targets that have a flag."""
 
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import yaml
-
+from pipesegment.cli.inputs import text_of
 from pipesegment.errors import Refused, Usage
 from pipesegment.findings import Refusal
+from pipesegment.spec import yamlfile
+
+#: What a file may say, as an exception's spec says it.
+_PARTS: Final = frozenset({"reaches", "aws"})
 
 
-def reaches(
+def wanted(
     file: str | None, cidrs: Sequence[str], fqdns: Sequence[str], services: Sequence[str], ports: Sequence[str]
-) -> list[Any]:
-    """Give `spec.reaches`; whether it is right the model tells."""
-    found = [*(_from_file(file) if file is not None else ()), *_from_flags(cidrs, fqdns, services, ports)]
-    if not found:
+) -> dict[str, Any]:
+    """Give `reaches` and `aws` of a spec; whether they are right the model tells."""
+    given = _from_file(file) if file is not None else {}
+    flagged = list(_from_flags(cidrs, fqdns, services, ports))
+    own = given.get("reaches")
+    if flagged and (own is None or isinstance(own, list)):
+        given = {**given, "reaches": [*(own or ()), *flagged]}
+    if not given:
         raise Usage("what shall be reached: give -f, --cidr, --fqdn or --service")
-    return found
-
-
-def _from_file(file: str) -> list[Any]:
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    try:
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Refused([Refusal(file, "is no YAML", str(error).partition("\n")[0], "correct it")]) from error
-    if isinstance(given, dict) and set(given) == {"reaches"}:
-        given = given["reaches"]
-    if not isinstance(given, list):
-        raise Refused([Refusal(file, "is no list of what to reach", type(given).__name__, "write it as in reaches")])
     return given
+
+
+def _from_file(file: str) -> dict[str, Any]:
+    name = "stdin" if file == "-" else file
+    found = [value for _, value in yamlfile.read(text_of(file), name) if value is not None]
+    given = found[0] if len(found) == 1 else None
+    if isinstance(given, list):
+        return {"reaches": given} if given else {}
+    if isinstance(given, dict) and given and given.keys() <= _PARTS:
+        return given
+    if len(found) > 1:
+        problem, value = "holds more than one document:", str(len(found))
+    else:
+        problem, value = "is no list of what to reach", type(given).__name__
+    fix = "write it as in reaches, or as a mapping with reaches, aws or both"
+    raise Refused([Refusal(name, problem, value, fix)])
 
 
 def _from_flags(

@@ -45,6 +45,11 @@ class ObjectID(NamedTuple):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
+def stage_of(obj: Object) -> str:
+    """Name the stage that an object says it belongs to; '' for none."""
+    return str((obj["metadata"].get("labels") or {}).get(names.STAGE_LABEL, ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Desired:
     """Everything that should exist for one segment, sorted by (kind, namespace, name), and what could not be said.

@@ -5,7 +5,7 @@ from pipesegment.declared.question import Question
 from pipesegment.facts.ends import End
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering, endpoints
-from pipesegment.reach.aws import services, unfit
+from pipesegment.reach.aws import lent, services, unfit
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.spec.segment import ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -28,7 +28,11 @@ def needed_by(member: Member, question: Question, snapshot: Snapshot) -> str:
     targets = member.governance.spec.guardrails.targets
     if member.runner or (targets and "awsService" not in targets):
         return ""
-    found = services.needed(member.path("aws"), member.stage.aws, member.governance.spec.aws)
+    given = (
+        (f"{member.namespace}/{member.segment} {each.because}", each.permission)
+        for each in lent.fit(member.governance, member.stage.aws, member.emergency.lent)
+    )
+    found = services.needed(member.path("aws"), member.stage.aws, member.governance.spec.aws, given)
     return next((n.because for n in found if means(member, services.entry(n.service), question, snapshot)), "")
 
 

@@ -1,6 +1,6 @@
 """Checks of what a stage may do in AWS, against what AWS itself says of its actions. The reference comes from outside."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,10 +60,14 @@ Reference = Callable[[str], Mapping[str, Known] | None]
 def check(spec: PipelineSegmentSpec, reference: Reference) -> Iterator[Finding]:
     """Check every statement of every stage."""
     for index, stage in enumerate(spec.stages):
-        for number, permission in enumerate(stage.aws.permissions):
-            place = f"spec.stages[{index}].aws.permissions[{number}]"
-            for position, action in enumerate(permission.actions):
-                yield from _action(f"{place}.actions[{position}]", action, permission, reference)
+        yield from of(f"spec.stages[{index}].aws.permissions", stage.aws.permissions, reference)
+
+
+def of(path: str, permissions: Sequence[Permission], reference: Reference) -> Iterator[Finding]:
+    """Check statements; `path` is where they stand."""
+    for number, permission in enumerate(permissions):
+        for position, action in enumerate(permission.actions):
+            yield from _action(f"{path}[{number}].actions[{position}]", action, permission, reference)
 
 
 def _action(path: str, action: str, permission: Permission, reference: Reference) -> Iterator[Finding]:

@@ -8,8 +8,10 @@ from pipesegment.errors import Refused
 from pipesegment.facts.emergency import SegmentException
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Finding
+from pipesegment.lint import identity
 from pipesegment.reach import exceptions, governance
 from pipesegment.reach.resolve import resolve
+from pipesegment.spec.exception import SegmentExceptionSpec
 
 
 def check(exception: SegmentException, snapshot: Snapshot) -> Iterator[Finding]:
@@ -32,6 +34,18 @@ def check(exception: SegmentException, snapshot: Snapshot) -> Iterator[Finding]:
         if standing.phase == "Refused" and governing.name:
             yield _told(exception, "ExceptionRefused", standing.message, "ask within the class's breakGlass")
         yield from _entries(exception, segment, snapshot)
+        yield from _rights(exception, spec)
+
+
+def _rights(exception: SegmentException, spec: SegmentExceptionSpec) -> Iterator[Finding]:
+    given = spec.aws.permissions if spec.aws is not None else ()
+    for finding in identity.wild(place_of_rights(exception), f"stage {spec.stage}", given):
+        yield replace(finding, object=str(exception.meta.key))
+
+
+def place_of_rights(exception: SegmentException) -> str:
+    """Say where the rights stand that an exception gives."""
+    return f"{exceptions.path(exception.meta.name)} spec.aws.permissions"
 
 
 def _entries(exception: SegmentException, segment: Segment, snapshot: Snapshot) -> Iterator[Finding]:

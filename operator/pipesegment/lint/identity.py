@@ -1,9 +1,10 @@
 """Checks of what a segment declares for its identity in a cloud."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipesegment.findings import Finding
+from pipesegment.spec.cloud import Permission
 from pipesegment.spec.phrases import nearest
 from pipesegment.spec.segment import PipelineSegmentSpec, Stage
 
@@ -25,7 +26,7 @@ def check(spec: PipelineSegmentSpec) -> Iterator[Finding]:
     for index, stage in enumerate(spec.stages):
         path, named = f"spec.stages[{index}]", f"stage {stage.name}"
         yield from _annotations(path, named, stage)
-        yield from _resources(path, named, stage)
+        yield from wild(f"{path}.aws.permissions", named, stage.aws.permissions)
         yield from _account(path, named, stage)
         yield from _subjects(path, named, stage)
         if stage.aws.identity not in {None, "None"} and not stage.aws.asks:
@@ -42,11 +43,12 @@ def _annotations(path: str, named: str, stage: Stage) -> Iterator[Finding]:
             yield Finding(f"{path}.serviceAccount.annotations", "UnknownAnnotation", named, message, fix)
 
 
-def _resources(path: str, named: str, stage: Stage) -> Iterator[Finding]:
-    for index, permission in enumerate(stage.aws.permissions):
+def wild(path: str, named: str, permissions: Sequence[Permission]) -> Iterator[Finding]:
+    """Find rights on everything; `path` is where the statements stand."""
+    for index, permission in enumerate(permissions):
         for number, resource in enumerate(permission.resources):
             if resource in _EVERYTHING:
-                place = f"{path}.aws.permissions[{index}].resources[{number}]"
+                place = f"{path}[{index}].resources[{number}]"
                 message = f"{named} may do {', '.join(permission.actions)} on everything"
                 yield Finding(place, "WildResource", named, message, "name the resources that are meant")
 

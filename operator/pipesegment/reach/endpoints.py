@@ -8,7 +8,7 @@ from typing import Final
 from pipesegment.facts.vpc import VPCEndpoint
 from pipesegment.reach import guardrails
 from pipesegment.reach.addresses import network
-from pipesegment.reach.aws import services, unfit
+from pipesegment.reach.aws import lent, services, unfit
 from pipesegment.reach.edges import AddressPeer, Edge, Peer, PortRange, Target, Through
 from pipesegment.reach.ports import http_rules, ranges
 from pipesegment.reach.scene import Scene
@@ -45,7 +45,8 @@ def edges(scene: Scene, view: View, declared: Declared[ReachEntry]) -> Iterator[
 def derived(scene: Scene, view: View) -> Iterator[Edge]:
     """Reach the services that the stage's rights need, unless it declares its ways itself."""
     targets = view.governing.spec.guardrails.targets
-    for because, service in services.needed(f"{view.path}.aws", view.stage.aws, view.governing.spec.aws):
+    given = ((each.because, each.permission) for each in lent.fit(view.governing, view.stage.aws, view.lent))
+    for because, service in services.needed(f"{view.path}.aws", view.stage.aws, view.governing.spec.aws, given):
         declared = Declared(because, services.entry(service))
         if not targets or Target.AWS_SERVICE in targets:
             yield from edges(scene, view, declared)

@@ -4,10 +4,11 @@ Each is judged by itself (`judging`); here they come together: a seal is stronge
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 
 from pipesegment import names
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
@@ -19,17 +20,31 @@ from pipesegment.reach.graph import Governance
 from pipesegment.reach.judging import Judge, by_class
 from pipesegment.reach.stages import placements
 from pipesegment.reach.standing import Standing
+from pipesegment.spec.cloud import Permission
 from pipesegment.spec.segment import ReachEntry
+
+
+class Lent(NamedTuple):
+    """A statement that an exception gives a stage's role, where it stands, and when it ends."""
+
+    because: str
+    exception: str
+    permission: Permission
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Emergency:
-    """What exceptions make of a stage: by which it is sealed ('' when by none), and what they open, with its place."""
+    """What exceptions make of a stage: by which it is sealed ('' when by none), and what they open and give, with its place."""
 
     sealed: str = ""
     opened: tuple[tuple[str, ReachEntry], ...] = ()
+    #: Rights in AWS; those of the exception that was in force first come first.
+    lent: tuple[Lent, ...] = ()
 
 
+_BEFORE: Final = datetime.fromtimestamp(0, UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 #: How much of a selector a status repeats.
 _LONGEST: Final = 512
 #: A stage that no exception speaks of.
@@ -113,7 +128,22 @@ def emergencies(segment: Segment, snapshot: Snapshot, judged: Sequence[Standing]
         elif standing.phase == "Open" and spec is not None:
             place = f"{path(standing.name)} spec.reaches"
             opened[standing.stage] += [(f"{place}[{i}]", entry) for i, entry in enumerate(spec.reaches)]
-    return {stage: Emergency(sealed.get(stage, ""), tuple(opened[stage])) for stage in {*sealed, *opened}}
+    lent: defaultdict[str, list[Lent]] = defaultdict(list)
+    for standing in sorted(judged, key=lambda s: (s.begun or _NEVER, s.name)):
+        spec = held[standing.name].spec
+        if standing.phase == "Open" and spec is not None and spec.aws is not None:
+            lent[standing.stage] += _lent(standing, spec.aws.permissions)
+    return {
+        stage: Emergency(sealed.get(stage, ""), tuple(opened[stage]), tuple(lent[stage]))
+        for stage in {*sealed, *opened, *lent}
+    }
+
+
+def _lent(standing: Standing, permissions: Sequence[Permission]) -> Iterator[Lent]:
+    place = f"{path(standing.name)} spec.aws.permissions"
+    # One that does not exist yet is only asked about: what has no end gives nothing.
+    until = standing.ends or _BEFORE
+    return (Lent(f"{place}[{i}]", standing.name, each, until) for i, each in enumerate(permissions))
 
 
 def of_segment(segment: Segment, snapshot: Snapshot, governing: Governance) -> Mapping[str, Emergency]:

@@ -16,7 +16,7 @@ from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, governance, mesh
 from pipesegment.reach.edges import Mesh, Mode, StageKey
-from pipesegment.reach.exceptions import CALM, Emergency
+from pipesegment.reach.exceptions import CALM, Emergency, Lent
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.stages import placements
 from pipesegment.spec.segment import AcceptEntry, ReachEntry, Stage
@@ -51,6 +51,8 @@ class View:
     reaches: tuple[Declared[ReachEntry], ...]
     accepts: tuple[Declared[AcceptEntry], ...]
     sealed: str = ""
+    #: Rights in AWS that exceptions give.
+    lent: tuple[Lent, ...] = ()
 
     @property
     def path(self) -> str:
@@ -119,6 +121,7 @@ def views_of(
                 *(Declared(because, entry) for because, entry in emergency.opened),
             ),
             accepts=(*_declared(f"{path}.accepts", stage.accepts), *shared_accepts),
+            lent=emergency.lent,
         )
         yield _cut_off(view, emergency.sealed) if emergency.sealed else view
 
@@ -127,7 +130,7 @@ def _cut_off(view: View, seal: str) -> View:
     """Seal a stage, in whatever mode it was: nothing that it or its engine needs is left."""
     runner_needs = engines.Needs() if view.placed.runner_needs is not None else None
     placed = replace(view.placed, needs=engines.Needs(), runner_needs=runner_needs)
-    return replace(view, placed=placed, mode=Mode.ENFORCE, reaches=(), accepts=(), sealed=seal)
+    return replace(view, placed=placed, mode=Mode.ENFORCE, reaches=(), accepts=(), lent=(), sealed=seal)
 
 
 def _declared(path: str, entries: tuple[E, ...]) -> tuple[Declared[E], ...]:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipesegment import names
-from pipesegment.compile.desired import Desired, Object, ObjectID
+from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
 from pipesegment.findings import Finding, quoted
 from pipesegment.plan.changes import Action
-from pipesegment.report.findings import failure, sentence
+from pipesegment.report.findings import failure, is_of_exception, sentence
 from pipesegment.report.outcome import CloudState, Outcome
 from pipesegment.report.text import counted, listing
 from pipesegment.spec.status import Reason
@@ -64,7 +64,19 @@ def refused(outcome: Outcome) -> list[Finding]:
 def gaps(outcome: Outcome) -> list[Finding]:
     """Give the reasons why a stage has no role, or no groups, though its class allows them."""
     told = (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
-    return [finding for finding in told if finding.reason in _GAPS]
+    return [finding for finding in told if finding.reason in _GAPS and not is_of_exception(finding)]
+
+
+def is_written(outcome: Outcome, stage: str) -> bool:
+    """Tell whether a stage's role is as it is desired now; how it is bound to an account is not asked."""
+    state = outcome.cloud or CloudState()
+    stands = {c.id: _hash(c.desired) for c in state.changes.of(Action.UNCHANGED) if c.desired is not None}
+    wanted = [
+        obj
+        for obj in (outcome.desired.in_cloud.objects if outcome.desired else ())
+        if stage_of(obj) == stage and ObjectID.of(obj).kind != names.POD_IDENTITY_ASSOCIATION
+    ]
+    return bool(wanted) and all(stands.get(ObjectID.of(obj)) == _hash(obj) for obj in wanted)
 
 
 def role_arn(outcome: Outcome, stage: str) -> str | None:

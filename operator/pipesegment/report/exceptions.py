@@ -11,8 +11,10 @@ from pipesegment.facts.meta import Key
 from pipesegment.facts.moments import written
 from pipesegment.findings import Refusal
 from pipesegment.reach import exceptions
+from pipesegment.reach.aws.values import Statement
 from pipesegment.reach.graph import StageReach
 from pipesegment.reach.standing import Standing, Verdict
+from pipesegment.report import cloud
 from pipesegment.report.conditions import settled
 from pipesegment.report.events import Event
 from pipesegment.report.findings import failure, sentence
@@ -35,16 +37,20 @@ from pipesegment.spec.status import (
 _MAX_APPROVERS: Final = 64
 #: How many targets a line of the trail names.
 _MAX_TARGETS: Final = 32
+_UNWRITTEN: Final = ("its rights are not in AWS yet, and the segment's CloudReady tells why",)
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What an exception came to in one look at its segment: what it opens (described), what of it stays closed, and why.
 
-    `stuck` says why what stands could not be brought to what the exception says ('' when it could).
+    `rights` are the actions that it gives in AWS, `unwritten` tells that they do not stand there as they should. `stuck` says
+    why what stands could not be brought to what the exception says ('' when it could).
     """
 
     opened: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
+    unwritten: bool = False
     closed: tuple[str, ...] = ()
     refused: bool = False
     stuck: str = ""
@@ -66,13 +72,18 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     shut = {finding.path for finding in (outcome.desired.gaps if outcome.desired else ())}
     edges = [e for e in _stage(reach.stages, standing).egress if e.because.startswith(lead)] if standing.stage else []
     opened = {edge.described for edge in edges if edge.open and edge.because not in shut}
+    crowded = {finding.path for finding in mine if finding.reason == "RoleTooLarge"}
+    given = [s for s in _lent(reach.stages, standing) if s.because.startswith(lead) and s.because not in crowded]
+    unwritten = bool(given) and not cloud.is_written(outcome, standing.stage)
     held = reach.governance.stalled or ("Suspended" if reach.suspended else "")
     return Effect(
         opened=tuple(sorted(opened)),
+        rights=tuple(sorted({action for statement in given for action in statement.actions})),
+        unwritten=unwritten,
         closed=tuple(sentence(finding) for finding in mine),
-        refused=not opened and any(finding.reason == "ExceptionRefused" for finding in mine),
+        refused=not (opened or given) and any(finding.reason == "ExceptionRefused" for finding in mine),
         stuck=stuck,
-        held=held if outcome.withheld else "",  # type: ignore[arg-type] # `stalled` is one of the two other words
+        held=held if outcome.withheld or unwritten else "",  # type: ignore[arg-type] # `stalled` is one of the two other words
     )
 
 
@@ -125,8 +136,9 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
     if standing.phase == "Open" and found.unknown:
         return "Open", Reason.OPEN, clean(f"stands as it did, for {found.unknown}, until {_time(standing.ends)}")
     if standing.phase == "Open":
-        opens = f"stage {standing.stage} reaches {', '.join(found.opened)}" if found.opened else "it opens nothing"
-        but = listing(found.closed, "; but ") if found.closed else ""
+        opens = _opens(standing.stage, found) or "it opens nothing"
+        lacking = (*_UNWRITTEN[: found.unwritten], *found.closed)
+        but = listing(lacking, "; but ") if lacking else ""
         return "Open", Reason.OPEN, clean(f"{opens} until {_time(standing.ends)}{but}")
     if standing.phase == "Sealed" and standing.ends is not None:
         return "Sealed", Reason.SEALED, f"{standing.message} until {_time(standing.ends)}"
@@ -171,7 +183,8 @@ def event(
     approved = f"; approved by {', '.join(after.approvers)}" if after.approvers else ""
     match after.phase:
         case "Open":
-            opened = f"stage {spec.stage} reaches {', '.join(found.opened) or 'nothing more'} until {after.expires_at}"
+            opens = _opens(spec.stage, found) or f"stage {spec.stage} reaches nothing more"
+            opened = f"{opens} until {after.expires_at}"
             return Event("Warning", "ExceptionOpened", fitted(f"{opened}; {who}{approved}"))
         case "Sealed":
             return Event("Warning", "StageSealed", fitted(f"stage {spec.stage} is cut off; {who}"))
@@ -202,7 +215,8 @@ def record(
 ) -> dict[str, Any]:
     """Give what the audit trail says of an exception in force: who, why, what, from when to when.
 
-    `opens` is what of its `reaches` was open when it was last seen; nothing for one that was over before we began.
+    `opens` is what of its `reaches` was open when it was last seen, `gives` the actions that it gives in AWS, there or on
+    their way; nothing for one that was over before we began.
     """
     return {
         "kind": names.EXCEPTION,
@@ -218,7 +232,9 @@ def record(
         "reason": clean(spec.reason),
         "ticket": clean(spec.ticket or "", LINE),
         "reaches": [clean(shown(entry), MESSAGE) for entry in spec.reaches[:_MAX_TARGETS]],
+        "permissions": [clean(shown(each), MESSAGE) for each in (spec.aws.permissions if spec.aws else ())],
         "opens": [clean(target, MESSAGE) for target in found.opened[:_MAX_TARGETS]],
+        "gives": [clean(action, MESSAGE) for action in found.rights[:_MAX_TARGETS]],
         "opensAt": status.opens_at or "",
         "expiresAt": status.expires_at or "",
         "specHash": exception.hash,
@@ -234,6 +250,18 @@ def trail(
 
 def _ready(status: SegmentExceptionStatus) -> str:
     return next((c.message for c in status.conditions if c.type == ConditionType.READY), "")
+
+
+def _opens(stage: str, found: Effect) -> str:
+    """Say what a stage has more; '' for nothing."""
+    parts = [f"reaches {', '.join(found.opened)}"] if found.opened else []
+    parts += [f"may {', '.join(found.rights)} in AWS"] if found.rights else []
+    return f"stage {stage} {' and '.join(parts)}" if parts else ""
+
+
+def _lent(stages: Iterable[StageReach], standing: Standing) -> tuple[Statement, ...]:
+    identity = _stage(stages, standing).cloud if standing.stage else None
+    return identity.rights.lent if identity is not None and identity.rights is not None else ()
 
 
 def _stage(stages: Iterable[StageReach], standing: Standing) -> StageReach:

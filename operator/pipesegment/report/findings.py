@@ -117,7 +117,12 @@ def ready_notes(outcome: Outcome) -> list[Finding]:
 
 def _is_ready_note(finding: Finding) -> bool:
     """Tell whether a finding makes nothing False; what an exception cannot have is no fault of the segment's."""
-    return finding.reason in _READY_NOTES or finding.path.startswith(f"{names.EXCEPTION}/")
+    return finding.reason in _READY_NOTES or is_of_exception(finding)
+
+
+def is_of_exception(finding: Finding) -> bool:
+    """Tell whether a finding is about what an exception asks for."""
+    return finding.path.startswith(f"{names.EXCEPTION}/")
 
 
 def sentence(finding: Finding) -> str:

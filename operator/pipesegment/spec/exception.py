@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Rule, unless, without_nulls
+from pipesegment.spec.cloud import Permission
 from pipesegment.spec.entries import ReachEntry
 from pipesegment.spec.units import Duration, Grammar, Label, Subdomain, Word, size, text
 
@@ -43,6 +44,25 @@ def _required(name: str, fix: str) -> Rule:
     )
 
 
+def _not_sealed(name: str) -> Rule:
+    return Rule(
+        cel=f"!has(self.{name}) || self.effect != 'Seal'",
+        problem="does not go with the effect Seal, which closes everything",
+        fix="remove it, or write effect: Open",
+        offences=unless(lambda e: not e.has(name) or e.effect != "Seal", name),
+        field=f".{name}",
+    )
+
+
+class ExceptionAws(Model):
+    """What an exception gives in AWS for as long as it lasts."""
+
+    permissions: Annotated[tuple[Permission, ...], size(32, 1)] = Field(
+        description="Statements beside the stage's own in the policy of its managed role, each until the exception ends. Their Sids"
+        " there are made of the exception's name and the sids given here."
+    )
+
+
 class User(Model):
     """Whoever the API server authenticated; the admission policies hold it to that."""
 
@@ -68,6 +88,10 @@ class SegmentExceptionSpec(Model):
     reaches: Annotated[tuple[ReachEntry, ...], size(64, 1)] = Field(
         (), description="With Open: what the stage reaches beside what it declares."
     )
+    aws: ExceptionAws | None = Field(
+        None,
+        description="With Open: what the stage may do in AWS beside what it declares. Its role must be a managed one.",
+    )
     reason: Why = Field(description="Why, for those who approve and for those who read the audit trail.")
     ticket: Word | None = Field(None, description="Where it is written down, such as INC-4711. Required with Open.")
     duration: Duration | None = Field(
@@ -80,16 +104,19 @@ class SegmentExceptionSpec(Model):
     rules = (
         # The API server alone sees what it was before.
         Rule(cel="self == oldSelf", problem=_NEVER, fix="delete it and ask anew", offences=lambda _: ()),
-        _required("reaches", "list what the stage has to reach"),
-        _required("ticket", "name the ticket, such as INC-4711"),
-        _required("duration", "write it as `30m` or `4h`"),
         Rule(
-            cel="!has(self.reaches) || self.effect != 'Seal'",
-            problem="does not go with the effect Seal, which closes everything",
-            fix="remove it, or write effect: Open",
-            offences=unless(lambda e: not e.has("reaches") or e.effect != "Seal", "reaches"),
+            cel="has(self.reaches) || has(self.aws) || self.effect != 'Open'",
+            problem="is required with the effect Open",
+            fix="list what the stage has to reach, or give rights under aws",
+            offences=unless(
+                lambda e: e.has("reaches") or e.has("aws") or e.effect != "Open", "reaches", value=lambda e: e.effect
+            ),
             field=".reaches",
         ),
+        _required("ticket", "name the ticket, such as INC-4711"),
+        _required("duration", "write it as `30m` or `4h`"),
+        _not_sealed("reaches"),
+        _not_sealed("aws"),
     )
 
 

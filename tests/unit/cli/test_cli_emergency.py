@@ -19,6 +19,7 @@ SHOP = {
     "spec": {"stages": [{"name": "build"}, {"name": "deploy"}]},
 }
 REQUEST = ["exception", "request", "ci/shop/deploy", "--reason", "the mirror is down", "--ticket", "INC-1"]
+PUT = {"permissions": [{"actions": ["s3:PutObject"], "resources": ["arn:aws:s3:::releases/*"]}]}
 ASKED = [*REQUEST, "--duration", "1h", "--cidr", "203.0.113.7/32", "--port", "443"]
 REFUSAL = (
     "segmentapprovals.pipesegment.dev \"hotfix\" is forbidden: ValidatingAdmissionPolicy 'pipesegment-segmentapprovals' "
@@ -61,7 +62,7 @@ def cluster(monkeypatch):
     return found
 
 
-def hotfix(cluster, by="ada", **status):
+def hotfix(cluster, by="ada", aws=None, **status):
     """An exception that stands there, as the operator has told of it."""
     spec = {
         "segment": "shop",
@@ -72,6 +73,7 @@ def hotfix(cluster, by="ada", **status):
         "ticket": "INC-1",
         "duration": "1h",
         "requestedBy": {"username": by},
+        **({"aws": aws} if aws else {}),
     }
     told = {
         "phase": "Pending",
@@ -149,6 +151,34 @@ class TestRequest:
 
         assert result.exit_code == 0, result.stderr
         assert cluster.made[0]["spec"]["reaches"] == [{"imds": {}}]
+
+    def test_rights_in_aws_come_from_a_file_with_or_without_ways(self, run, cluster):
+        assert run(*REQUEST, "--duration", "1h", "-f", "-", stdin=json.dumps({"aws": PUT})).exit_code == 0
+        more = ["--name", "both", "--fqdn", "a.example.com"]
+        assert run(*REQUEST, "--duration", "1h", "-f", "-", *more, stdin=json.dumps({"aws": PUT})).exit_code == 0
+        alone, both = (made["spec"] for made in cluster.made)
+        assert (alone["aws"], "reaches" in alone) == (PUT, False)
+        assert (both["aws"], both["reaches"]) == (PUT, [{"fqdn": {"names": ["a.example.com"]}}])
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            (
+                "a: b",
+                "stdin: is no list of what to reach 'dict': write it as in reaches, or as a mapping with reaches, aws",
+            ),
+            ("- imds: {}\n---\n- imds: {}", "stdin: holds more than one document: '2'"),
+            ("a: [", "is not YAML"),
+            ("aws: {permissions: []}", "spec.aws.permissions: is empty '[]': give at least 1 item"),
+            ("aws: {roleARN: x}", "spec.aws.roleARN: unknown field 'roleARN'"),
+        ],
+    )
+    def test_a_file_that_says_something_else_is_told(self, run, cluster, text, said):
+        result = run(*REQUEST, "--duration", "1h", "-f", "-", stdin=text)
+
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert said in result.stderr
+        assert cluster.made == []
 
     def test_every_flag_is_an_entry(self, run, cluster):
         flags = ["--fqdn", "a.example.com", "--fqdn", "b.example.com", "--service", "api.prod", "--port", "53/udp"]
@@ -248,6 +278,17 @@ class TestApprove:
             "approvedBy": {"username": "grace", "uid": "u-2"},
         }
 
+    def test_every_word_of_rights_in_aws_is_shown(self, run, cluster):
+        hotfix(cluster, aws=PUT)
+        cluster.user = {"username": "grace"}
+
+        result = run("exception", "approve", "ci/hotfix", "--yes")
+
+        assert (
+            "stage shop/deploy of namespace ci shall be allowed in AWS: "
+            '{"actions":["s3:PutObject"],"resources":["arn:aws:s3:::releases/*"]}'
+        ) in result.stderr.splitlines()
+
     def test_nobody_approves_blindly(self, run, cluster):
         hotfix(cluster)
         result = run("exception", "approve", "ci/hotfix")
@@ -299,21 +340,40 @@ class TestApprove:
 
 class TestListAndRevoke:
     def test_every_exception_is_a_row(self, run, cluster):
-        hotfix(cluster, phase="Open", approvals=1, expiresAt="2030-01-01T11:00:00Z")
+        hotfix(cluster, aws=PUT, phase="Open", approvals=1, expiresAt="2030-01-01T11:00:00Z")
         sealed(cluster)
 
         lines = run("exception", "list").stdout.splitlines()
 
-        assert lines[0].split() == ["EXCEPTION", "EFFECT", "STAGE", "PHASE", "APPROVALS", "UNTIL", "ASKED", "BY", "WHY"]
-        assert lines[1].split()[:6] == ["ci/hotfix", "Open", "shop/deploy", "Open", "1/1", "2030-01-01T11:00:00Z"]
-        assert lines[2].split()[:6] == ["ci/incident", "Seal", "shop/deploy", "Pending", "-", "-"]
+        assert lines[0].split() == [
+            "EXCEPTION",
+            "EFFECT",
+            "STAGE",
+            "AWS",
+            "PHASE",
+            "APPROVALS",
+            "UNTIL",
+            "ASKED",
+            "BY",
+            "WHY",
+        ]
+        assert lines[1].split()[:7] == [
+            "ci/hotfix",
+            "Open",
+            "shop/deploy",
+            "s3:PutObject",
+            "Open",
+            "1/1",
+            "2030-01-01T11:00:00Z",
+        ]
+        assert lines[2].split()[:7] == ["ci/incident", "Seal", "shop/deploy", "-", "Pending", "-", "-"]
 
     def test_json_has_what_programs_ask_for(self, run, cluster):
         hotfix(cluster)
 
         (found,) = json.loads(run("exception", "list", "-n", "ci", "-o", "json").stdout)["exceptions"]
 
-        assert found["requestedBy"] == "ada"
+        assert (found["requestedBy"], found["rights"]) == ("ada", [])
         assert (found["phase"], found["approvals"], found["approvalsNeeded"]) == ("Pending", 0, 1)
         assert json.loads(run("exception", "list", "-n", "other", "-o", "json").stdout) == {"exceptions": []}
 

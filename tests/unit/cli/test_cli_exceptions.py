@@ -130,3 +130,57 @@ def test_a_time_that_is_none_is_bad_usage(run, segment: str, at: str) -> None:
 
     assert result.exit_code == 2
     assert f"--at: is no time: '{at}': write it as 2030-01-31T12:00:00Z" in result.stderr
+
+
+class TestRightsInAws:
+    """An exception that gives some, in a world of the golden cases: its class, the VPC's endpoints, who approved."""
+
+    CASES = Path(__file__).parents[2] / "golden" / "cases"
+
+    @pytest.fixture
+    def files(self, tmp_path: Path) -> tuple[str, ...]:
+        case = yaml.safe_load((self.CASES / "an-exceptions-rights-bring-the-way-to-their-service.in.yaml").read_text())
+        asked = next(obj for obj in case["facts"] if obj.get("kind") == "SegmentException")
+        rights = asked["spec"]["aws"]["permissions"]
+        asked = {**asked, "metadata": {"name": "asked", "namespace": "ci"}}
+        asked["spec"] = {**asked["spec"], "aws": {"permissions": [*rights, {**rights[0], "actions": ["s3:GetObjct"]}]}}
+        for name, documents in {"given": case["given"], "facts": case["facts"], "asked": [asked]}.items():
+            (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump_all(documents))
+        return "-f", "given.yaml", "--facts", "facts.yaml", "--at"
+
+    def test_the_matrix_tells_by_whose_word_their_service_is_open(self, run, files) -> None:
+        asked = ("reach", *files[:-1], "-o", "json", "--from", "ci/shop-deploy", "--to", "10.0.1.10")
+        during = json.loads(run(*asked, "--port", "TCP/443", "--at", DURING).stdout)
+        after = json.loads(run(*asked, "--port", "TCP/443", "--at", AFTER).stdout)
+
+        (found,) = during["verdicts"]
+        assert (found["declared"], found["enforced"], during["mismatches"]) == (True, True, 0)
+        assert found["because"].split("; ")[0] == "ci/shop SegmentException/hotfix spec.aws.permissions[0]"
+        (found,) = after["verdicts"]
+        assert (found["declared"], found["enforced"], after["mismatches"]) == (False, False, 0)
+
+    def test_what_is_wrong_with_them_is_told_before_they_are_asked_for(self, run, files) -> None:
+        result = run("lint", "--aws", "-f", "asked.yaml", *files, DURING, "-o", "json")
+
+        found = {(f["code"], f["object"], f["path"]) for f in json.loads(result.stdout)["findings"]}
+        place = "SegmentException/asked spec.aws.permissions"
+        assert {
+            ("PS711", "ci/asked", f"{place}[0].resources[0]"),
+            ("PS802", "ci/shop", f"{place}[1].actions[0]"),
+            ("PS721", "ci/asked", f"{place}[2].actions[0]"),
+        } <= found
+
+    def test_the_policy_of_an_endpoint_lets_them_through_until_their_end(self, run, files) -> None:
+        needs = json.loads(run("aws", "endpoints", *files, DURING, "-o", "json").stdout)["endpoints"]
+        (of_kms,) = (each for each in needs if each["service"].endswith(".kms"))
+
+        (statement,) = of_kms["policy"]["Statement"]
+        assert statement["Action"] == ["kms:Decrypt"]
+        assert statement["Condition"]["DateLessThan"] == {"aws:CurrentTime": [AFTER]}
+
+    def test_plan_and_compile_show_the_moment(self, run, files) -> None:
+        during, after = (run("compile", "--aws", *files, at).stdout for at in (DURING, AFTER))
+        assert "aws:CurrentTime:\n" in during
+        assert AFTER in during
+        assert "CurrentTime" not in after
+        assert AFTER in run("plan", *files, DURING, "--live", "/dev/null").stdout

@@ -111,8 +111,8 @@ class World:
 class Time:
     """The time of day, as it is told."""
 
-    def __init__(self) -> None:
-        self.now = NOW
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
 
     def __call__(self) -> datetime:
         """Tell it."""
@@ -121,10 +121,16 @@ class Time:
 
 @asynccontextmanager
 async def running(
-    *documents: dict[str, Any], aws: MemoryAws | None = None, off: bool = False, backends: str = ""
+    *documents: dict[str, Any],
+    aws: MemoryAws | None = None,
+    off: bool = False,
+    backends: str = "",
+    cluster: MemoryCluster | None = None,
+    now: datetime = NOW,
 ) -> AsyncIterator[World]:
-    """Run an operator where these documents are."""
-    cluster, aws, time = scenes.seeded([*scenes.surroundings(), *documents]), aws or MemoryAws(ACCOUNT), Time()
+    """Run an operator where these documents are, or on a cluster of before."""
+    cluster = cluster or scenes.seeded([*scenes.surroundings(), *documents])
+    aws, time = aws or MemoryAws(ACCOUNT), Time(now)
     twin = Twin(cluster, cloud=None if off else aws, now=time, backends=backends)
     try:
         await twin.start()

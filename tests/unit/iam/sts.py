@@ -6,6 +6,7 @@ It reads far more of the language than we write (patterns, negations, sets), so 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,17 @@ def _one(operator, value, wanted, context) -> bool:
         found = value.lower() in {each.lower() for each in wanted}
     elif bare in {"StringEquals", "StringNotEquals"}:
         found = value in wanted
+    elif bare.startswith("Date"):
+        found = any(_compared(bare, datetime.fromisoformat(value), datetime.fromisoformat(each)) for each in wanted)
     else:
         raise AssertionError(f"the judge does not know the operator {operator}")
     return found is not negated
+
+
+def _compared(operator, value, wanted) -> bool:
+    less, same = value < wanted, value == wanted
+    either = {"DateEquals": same, "DateNotEquals": same, "DateLessThan": less, "DateGreaterThan": not (less or same)}
+    return {**either, "DateLessThanEquals": less or same, "DateGreaterThanEquals": not less}[operator]
 
 
 def filled(text, context):

@@ -2,10 +2,14 @@
 
 import copy
 
+import pytest
+
+from pipesegment.facts.parse import snapshot
+from pipesegment.reach import exceptions, governance
 from pipesegment.reach.conformance import UNDOING
 from pipesegment.report import findings
 from pipesegment.spec.status import Reason
-from tests.unit.emergencies import approval, guards
+from tests.unit.emergencies import approval, guards, seal
 from tests.unit.running.test_running_exceptions import BROKEN, HOTFIX, POLICY, SHOP, leading, opened, status
 from tests.unit.running.twin import change, recorded, seeded, segment, segment_class, surroundings
 
@@ -17,6 +21,7 @@ WIDE = {
     "metadata": {"name": "wide", "namespace": "ci", "uid": "u-wide"},
     "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]},
 }
+GOING = {**HOTFIX, "metadata": {**HOTFIX["metadata"], "deletionTimestamp": "2030-01-01T10:30:00Z"}}
 
 
 def was_open(writes):
@@ -64,6 +69,14 @@ async def test_neither_breaking_the_segment_nor_observing_asks_for_fewer_people(
             await twin.quiet()
             assert "198.51.100.7/32" in opened(cluster)
     assert was_open(writes)
+
+
+@pytest.mark.parametrize(("asked", "matters"), [(HOTFIX, True), (seal(), False), (GOING, False)])
+def test_only_what_may_open_asks_whether_the_segment_conforms(asked, matters):
+    """Each of them would have every look at the segment begin with another one."""
+    facts = snapshot([*surroundings(), CAUTIOUS, SHOP, *guards(), asked])
+    shop = facts.segments["ci"]["shop"]
+    assert exceptions.is_asked_for_more(shop, facts, governance.of_segment(shop, facts)) is matters
 
 
 def test_the_report_says_of_the_same_findings_that_a_segment_does_not_conform():

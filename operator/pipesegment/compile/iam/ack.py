@@ -11,7 +11,7 @@ from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.compile.iam import controlled
 from pipesegment.compile.iam.controlled import Held, Verdict
 from pipesegment.compile.iam.policy import REVOKED
-from pipesegment.compile.iam.values import Association, Role
+from pipesegment.compile.iam.values import DESCRIPTION, Association, Role, document, text
 
 _DELETION: Final = "services.k8s.aws/deletion-policy"
 _REGION: Final = "services.k8s.aws/region"
@@ -25,14 +25,14 @@ class Ack:
     def role(self, held: Held, *, retained: bool) -> list[Object]:
         """Write a Role. Every field that gives rights is written even when it is empty: then nobody else's stands there."""
         role = held.role
-        inline = {name: controlled.text(document) for name, document in role.inline.items()}
+        inline = {name: text(each) for name, each in role.inline.items()}
         if held.revoked is not None:
-            inline[REVOKED] = controlled.text(held.revoked)
+            inline[REVOKED] = text(held.revoked)
         spec = {
             "name": role.name,
             "path": role.path,
-            "description": "Made by pipesegment for one stage of a pipeline; its tags say which.",
-            "assumeRolePolicyDocument": controlled.text(role.trust),
+            "description": DESCRIPTION,
+            "assumeRolePolicyDocument": text(role.trust),
             "permissionsBoundary": role.boundary,
             "maxSessionDuration": role.session_seconds,
             "inlinePolicies": dict(sorted(inline.items())),
@@ -88,16 +88,16 @@ class Ack:
 
 
 def _held(obj: Object) -> Held:
-    spec, meta = obj.get("spec") or {}, obj["metadata"]
-    arn = ((meta.get("annotations") or {}).get(names.ARN_ANNOTATION) or ":::::").split(":")
-    inline = {name: controlled.document(raw) for name, raw in (spec.get("inlinePolicies") or {}).items()}
+    spec = obj.get("spec") or {}
+    partition, account = controlled.home(obj)
+    inline = {name: document(raw) for name, raw in (spec.get("inlinePolicies") or {}).items()}
     revoked = inline.pop(REVOKED, None)
     role = Role(
         name=spec.get("name", ""),
         path=spec.get("path", "/"),
-        account=arn[4],
-        partition=arn[1],
-        trust=controlled.document(spec.get("assumeRolePolicyDocument")),
+        account=account,
+        partition=partition,
+        trust=document(spec.get("assumeRolePolicyDocument")),
         boundary=spec.get("permissionsBoundary") or "",
         tags={str(tag.get("key")): str(tag.get("value")) for tag in spec.get("tags") or ()},
         inline=inline,

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipesegment import names
-from pipesegment.compile.desired import Object
 from pipesegment.compile.iam.ack import Ack
 from pipesegment.compile.iam.controlled import Backend
 from pipesegment.compile.iam.crossplane import Crossplane
@@ -21,8 +20,3 @@ VERSIONS: Final[Mapping[str, frozenset[str]]] = {
 def maker(api_version: str) -> str:
     """Name who makes objects of a version."""
     return next((name for name, versions in VERSIONS.items() if api_version in versions), DIRECT)
-
-
-def owns(backend: str, obj: Object) -> bool:
-    """Tell whether an object is in a controller's language."""
-    return obj["apiVersion"] in VERSIONS[backend]

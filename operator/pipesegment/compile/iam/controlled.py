@@ -5,13 +5,12 @@ makes it. Such an object has no ownerReference: it has to outlive the segment un
 in no namespace. Whose it is say labels and the segment's uid.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pipesegment import names
-from pipesegment.compile.canonical import canonical_bytes, stamped
+from pipesegment.compile.canonical import stamped
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.compile.iam.values import Association, Document, Role
 
@@ -69,18 +68,11 @@ def made(
     return stamped({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": dict(spec)})
 
 
-def text(document: Document) -> str:
-    """Write a policy document as a field that holds JSON."""
-    return canonical_bytes(document).decode()
-
-
-def document(raw: Any) -> Document:
-    """Read a policy document; one that is none compares unequal to every one."""
-    try:
-        found = json.loads(raw) if isinstance(raw, str) else raw
-    except ValueError:
-        found = None
-    return found if isinstance(found, Mapping) else {"Unreadable": str(raw)}
+def home(obj: Object) -> tuple[str, str]:
+    """Give partition and account of a role, as its ARN says them; '' where it says none."""
+    arn = (obj["metadata"].get("annotations") or {}).get(names.ARN_ANNOTATION) or ""
+    parts = f"{arn}::::".split(":")
+    return parts[1], parts[4]
 
 
 def conditions(obj: Object) -> dict[str, tuple[str, str]]:

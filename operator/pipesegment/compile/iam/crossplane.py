@@ -14,7 +14,7 @@ from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.compile.iam import controlled
 from pipesegment.compile.iam.controlled import Held, Verdict
 from pipesegment.compile.iam.policy import POLICY, REVOKED
-from pipesegment.compile.iam.values import Association, Document, Role
+from pipesegment.compile.iam.values import DESCRIPTION, Association, Document, Role, document, text
 
 #: What a resource is called in AWS.
 _EXTERNAL: Final = "crossplane.io/external-name"
@@ -33,8 +33,8 @@ class Crossplane:
         role = held.role
         given = {
             "path": role.path,
-            "description": "Made by pipesegment for one stage of a pipeline; its tags say which.",
-            "assumeRolePolicy": controlled.text(role.trust),
+            "description": DESCRIPTION,
+            "assumeRolePolicy": text(role.trust),
             "permissionsBoundary": role.boundary,
             "maxSessionDuration": role.session_seconds,
             "tags": dict(sorted(role.tags.items())),
@@ -68,7 +68,7 @@ class Crossplane:
             if name and obj["kind"] == names.CONTROLLED_ROLE:
                 own[name] = obj
             elif name and obj["kind"] == _POLICY:
-                inline[name][_external(obj)] = controlled.document(given.get("policy"))
+                inline[name][_external(obj)] = document(given.get("policy"))
             elif name:
                 managed[name].add(str(given.get("policyArn", "")))
         return {name: _held(obj, inline[name], managed[name]) for name, obj in own.items()}
@@ -97,7 +97,7 @@ class Crossplane:
         return controlled.elsewhere(obj, str(made))
 
     def _policy(self, role: Role, name: str, document: Document) -> Object:
-        given = {"role": role.name, "policy": controlled.text(document)}
+        given = {"role": role.name, "policy": text(document)}
         called = role.name if name == POLICY else f"{role.name}-{name.removeprefix(f'{POLICY}-')}"
         return _object(_POLICY, called, role.tags, given, {_EXTERNAL: name})
 
@@ -125,14 +125,14 @@ def _external(obj: Object) -> str:
 
 
 def _held(obj: Object, inline: Mapping[str, Document], managed: Iterable[str]) -> Held:
-    given, meta = (obj.get("spec") or {}).get("forProvider") or {}, obj["metadata"]
-    arn = ((meta.get("annotations") or {}).get(names.ARN_ANNOTATION) or ":::::").split(":")
+    given = (obj.get("spec") or {}).get("forProvider") or {}
+    partition, account = controlled.home(obj)
     role = Role(
         name=_external(obj),
         path=given.get("path", "/"),
-        account=arn[4],
-        partition=arn[1],
-        trust=controlled.document(given.get("assumeRolePolicy")),
+        account=account,
+        partition=partition,
+        trust=document(given.get("assumeRolePolicy")),
         boundary=given.get("permissionsBoundary") or "",
         tags=dict(given.get("tags") or {}),
         inline={name: document for name, document in inline.items() if name != REVOKED},

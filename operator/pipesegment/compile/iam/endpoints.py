@@ -113,7 +113,7 @@ def _statements(stage: StageReach, part: str, role: str) -> Iterator[dict[str, A
         return
     if part == services.STS:
         yield from _tokens(identity, role)
-    for statement in identity.rights.statements if identity.rights else ():
+    for statement in (*identity.rights.statements, *identity.rights.lent) if identity.rights else ():
         actions = [action for action in statement.actions if _is_for(part, services.of_action(action))]
         if actions:
             yield _held(statement, actions, role)

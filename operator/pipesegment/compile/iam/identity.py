@@ -1,6 +1,6 @@
 """The roles of a segment's stages, and what binds their accounts to them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -9,16 +9,18 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Object
 from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT
 from pipesegment.compile.iam.controlled import Held
-from pipesegment.compile.iam.policy import inline
-from pipesegment.compile.iam.trust import trust
-from pipesegment.compile.iam.values import Association, Role
+from pipesegment.compile.iam.policy import POLICY, allow, inline
+from pipesegment.compile.iam.trust import VERSION, trust
+from pipesegment.compile.iam.values import Association, Document, Role
 from pipesegment.findings import Finding
-from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Rights, Way
+from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Rights, Statement, Way
 from pipesegment.reach.graph import Reach, StageReach
 
 _EKS: Final = "eks.amazonaws.com"
 #: What IAM takes of a trust policy, in characters; white space does not count.
 _TRUST: Final = 2_048
+#: More than the denial takes that cuts sessions (`plan.aws.revocation`).
+_DENIAL: Final = 256
 
 
 @dataclass(slots=True)
@@ -35,26 +37,24 @@ def identities(reach: Reach, backend: str | None = None) -> Identities:
 
     With a `backend` in its language instead of the class's.
     """
-    if backend is not None:
-        governing = reach.governance
-        aws = governing.spec.aws.model_copy(update={"backend": backend})
-        reach = replace(reach, governance=replace(governing, spec=governing.spec.model_copy(update={"aws": aws})))
-    found = Identities()
+    found, made_by = Identities(), backend or reach.governance.spec.aws.backend
     for stage in reach.stages:
         if stage.cloud is not None:
-            _add(found, reach, stage, stage.cloud)
+            _add(found, reach, stage, stage.cloud, made_by)
     return found
 
 
-def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIdentity) -> None:
+def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIdentity, made_by: str) -> None:
     role_arn, tags = identity.role_arn, _tags(reach, stage, identity)
     if identity.rights is not None:
-        role = _role(stage, identity, identity.rights, tags)
+        rights, crowded = _with_room(stage, identity.rights)
+        found.gaps += crowded
+        role = _role(stage, identity, rights, tags)
         gaps = list(_too_large(stage, role))
         if gaps:
             found.gaps += gaps
             return
-        found.objects += _written(reach, role)
+        found.objects += _written(reach, role, made_by)
         role_arn = role.arn
     elif identity.withdrawn:
         # Its rights are not ours to take away: what is withheld is the account's way to them.
@@ -68,25 +68,23 @@ def _add(found: Identities, reach: Reach, stage: StageReach, identity: CloudIden
             }
         case Way.POD_IDENTITY:
             bound = Association(identity.home.cluster, stage.key.namespace, stage.account.name, role_arn, tags)
-            found.objects.append(_bound(reach, stage, identity, bound))
+            found.objects.append(_bound(stage, identity, bound, made_by))
         case Way.FORGE:
             pass  # its jobs run elsewhere
 
 
-def _written(reach: Reach, role: Role) -> list[Object]:
+def _written(reach: Reach, role: Role, made_by: str) -> list[Object]:
     """Write a role in the language of whoever makes it."""
-    aws = reach.governance.spec.aws
-    if aws.backend == DIRECT:
+    if made_by == DIRECT:
         return [role.object()]
-    return CONTROLLERS[aws.backend].role(Held(role), retained=aws.deletion_policy == "Retain")
+    return CONTROLLERS[made_by].role(Held(role), retained=reach.governance.spec.aws.deletion_policy == "Retain")
 
 
-def _bound(reach: Reach, stage: StageReach, identity: CloudIdentity, association: Association) -> Object:
-    aws = reach.governance.spec.aws
-    if aws.backend == DIRECT:
+def _bound(stage: StageReach, identity: CloudIdentity, association: Association, made_by: str) -> Object:
+    if made_by == DIRECT:
         return association.object()
     name = names.role_name(identity.home.account, identity.home.cluster, *_place(stage))
-    return CONTROLLERS[aws.backend].association(association, name, identity.home.region)
+    return CONTROLLERS[made_by].association(association, name, identity.home.region)
 
 
 def _role(stage: StageReach, identity: CloudIdentity, rights: Rights, tags: Mapping[str, str]) -> Role:
@@ -130,9 +128,37 @@ def _tags(reach: Reach, stage: StageReach, identity: CloudIdentity) -> dict[str,
     return {key: value for key, value in tags.items() if value}
 
 
+def _with_room(stage: StageReach, rights: Rights) -> tuple[Rights, list[Finding]]:
+    """Leave out what exceptions give beyond what IAM takes: they are told so, and the stage keeps its own rights.
+
+    Whoever was first stays, and there is always room for the denial that cuts sessions.
+    """
+    if not rights.lent:
+        return rights, []
+    own = inline(replace(rights, lent=())) or {POLICY: {"Version": VERSION, "Statement": []}}
+    room = INLINE_CHARACTERS - _DENIAL - _size(own.values())
+    kept: list[Statement] = []
+    left: list[Statement] = []
+    for each in rights.lent:
+        size = _size([allow(each)]) + 1
+        (kept if size <= room else left).append(each)
+        room -= size if size <= room else 0
+    told = (
+        f"a role's policies hold {INLINE_CHARACTERS} characters, and beside the rights of stage {stage.key.stage} there is no "
+        "room for this; it is not given"
+    )
+    fix = "use wildcards where they say the same, or ask for fewer rights"
+    findings = [Finding(each.because, "RoleTooLarge", f"stage {stage.key.stage}", told, fix) for each in left]
+    return replace(rights, lent=tuple(kept)), findings
+
+
+def _size(documents: Iterable[Document]) -> int:
+    return sum(len(canonical_bytes(document).decode()) for document in documents)
+
+
 def _too_large(stage: StageReach, role: Role) -> Iterator[Finding]:
-    rights = sum(len(canonical_bytes(document).decode()) for document in role.inline.values())
-    trusting = len(canonical_bytes(role.trust).decode())
+    rights = _size(role.inline.values())
+    trusting = _size([role.trust])
     assert stage.cloud is not None
     for place, what, size, most, fix in (
         (

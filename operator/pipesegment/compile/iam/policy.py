@@ -16,13 +16,14 @@ _ENDPOINTS: Final = "OnlyThroughTheEndpointsOfTheVPC"
 
 def inline(rights: Rights) -> Mapping[str, Document]:
     """Write the inline policies of a role; none when it has nothing to say."""
-    statements = [_allow(statement) for statement in rights.statements]
+    statements = [allow(statement) for statement in (*rights.statements, *rights.lent)]
     if rights.endpoints is not None:
         statements.append(_deny_elsewhere(rights.endpoints))
     return {POLICY: {"Version": VERSION, "Statement": statements}} if statements else {}
 
 
-def _allow(statement: Statement) -> dict[str, Any]:
+def allow(statement: Statement) -> dict[str, Any]:
+    """Write one statement."""
     written: dict[str, Any] = {"Sid": statement.sid} if statement.sid else {}
     written |= {"Effect": "Allow", "Action": list(statement.actions), "Resource": list(statement.resources)}
     if statement.conditions:

@@ -7,18 +7,21 @@ whose a role is stands on the role.
 An object's fingerprint is one of its content, whoever read it: a live role is as we want it when the two are equal.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pipesegment import names
-from pipesegment.compile.canonical import stamped
+from pipesegment.compile.canonical import canonical_bytes, stamped
 from pipesegment.compile.desired import Object
 from pipesegment.compile.objects import owners
 
 #: A policy document: JSON as IAM takes it.
 Document = Mapping[str, Any]
-_LABELS = (names.MANAGED_BY_LABEL, names.SEGMENT_LABEL, names.STAGE_LABEL)
+#: What IAM is told that a managed role is.
+DESCRIPTION: Final = "Made by pipesegment for one stage of a pipeline; its tags say which."
+_LABELS: Final = (names.MANAGED_BY_LABEL, names.SEGMENT_LABEL, names.STAGE_LABEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,20 @@ class Association:
         """Read one off its object."""
         spec, cluster = obj["spec"], obj["metadata"]["annotations"][names.ARN_ANNOTATION]
         return cls(cluster, spec["namespace"], spec["serviceAccount"], spec["roleARN"], spec["tags"])
+
+
+def text(document: Document) -> str:
+    """Write a policy document as calls and other controllers take it."""
+    return canonical_bytes(document).decode()
+
+
+def document(raw: Any) -> Document:
+    """Read a policy document, whichever way it came; one that is none compares unequal to every one."""
+    try:
+        found = json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        found = None
+    return found if isinstance(found, Mapping) else {"Unreadable": str(raw)}
 
 
 def _object(

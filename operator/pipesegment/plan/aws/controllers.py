@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
-from pipesegment.compile.desired import Desired, Object, ObjectID
-from pipesegment.compile.iam.backends import CONTROLLERS, owns
-from pipesegment.compile.iam.controlled import Backend, Held, document
+from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
+from pipesegment.compile.iam.backends import CONTROLLERS, maker
+from pipesegment.compile.iam.controlled import Backend, Held
 from pipesegment.compile.iam.policy import REVOKED
-from pipesegment.compile.iam.values import Role
+from pipesegment.compile.iam.values import Role, document
+from pipesegment.facts.moments import written as as_written
 from pipesegment.findings import Finding
 from pipesegment.plan.aws import revocation
-from pipesegment.plan.aws.rights import Rights, common
+from pipesegment.plan.aws.rights import Rights, narrowed
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Moment
 from pipesegment.plan.changes import Action, Change, ChangeSet, Why, is_ours, plan
 from pipesegment.plan.diff import differences
@@ -88,16 +89,16 @@ def arrange(
     recorded = {entry.id: entry.uid for entry in inventory}
     ours = {t: o for t, o in live.items() if _is_ours(Live.of(o), desired, recorded)}
     target = _Target(owed=owed or {}, absent=frozenset(absent))
-    target.stuck |= {_stage(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
+    target.stuck |= {stage_of(o) for o in desired.objects if ObjectID.of(o) in absent and _is_of_role(o)}
     # A role that is somebody else's gets nothing of ours: neither rights nor an account that uses it.
     names_of = {ObjectID.of(o): o for o in (*desired.objects, *companions(desired))}
     taken = {
         t: o for t, o in names_of.items() if t in live and not is_ours(Live.of(live[t]), desired, recorded.get(t, ""))
     }
-    target.stuck |= set(map(_stage, taken.values()))
+    target.stuck |= set(map(stage_of, taken.values()))
     for name, backend in CONTROLLERS.items():
-        wanted = [obj for obj in desired.objects if owns(name, obj)]
-        there = [obj for obj in ours.values() if owns(name, obj)]
+        wanted = [obj for obj in desired.objects if maker(obj["apiVersion"]) == name]
+        there = [obj for obj in ours.values() if maker(obj["apiVersion"]) == name]
         _roles(target, backend, wanted, there, moment, deletes=deletes)
         _others(target, backend, wanted, there, moment)
     planned = set(map(ObjectID.of, target.objects))
@@ -145,21 +146,6 @@ def settled(arranged: Arranged, desired: Desired, done: Mapping[ObjectID, str]) 
     return ChangeSet(tuple(sorted(kept, key=lambda change: change.id)))
 
 
-def narrowed(live: Role, desired: Role) -> Role:
-    """Give what a role of a segment that is held back should be: what old and new both allow, and nothing new."""
-    inline = {}
-    for name, before in live.inline.items():
-        wanted = desired.inline.get(name)
-        if wanted is None:
-            continue
-        loses = Rights.written([before]).loses(Rights.written([wanted]))
-        both = common(before, wanted) if loses else before
-        if both is not None:
-            inline[name] = both
-    managed = tuple(sorted(set(live.managed) & set(desired.managed)))
-    return replace(live, inline=inline, managed=managed, boundary=live.boundary or desired.boundary)
-
-
 def _roles(
     target: _Target, backend: Backend, wanted: list[Object], there: list[Object], moment: Moment, *, deletes: bool
 ) -> None:
@@ -167,24 +153,23 @@ def _roles(
     for name in sorted({*want, *have}):
         held, found = want.get(name), have.get(name)
         declared = [obj for obj in wanted if backend.role_of(obj) == name]
-        gives = target.gives(moment, _stage(declared[0]) if declared else "")
+        gives = target.gives(moment, stage_of(declared[0]) if declared else "")
         if found is None:
             if gives:
                 target.objects += declared
             else:
                 target.withheld += map(ObjectID.of, declared)
             continue
-        if held is None and deletes:
-            # Whatever becomes of the deletion, and when: the rights go first.
-            written = _write(target, backend, replace(found.role, inline={}, managed=()), found, moment, retained=False)
-            target.stripped |= {ObjectID.of(obj): obj for obj in written if obj["kind"] == names.CONTROLLED_ROLE}
-            continue
         role = held.role if held is not None else replace(found.role, inline={}, managed=())
         if not gives:
             wished, role = role, narrowed(found.role, role)
             target.withheld += map(ObjectID.of, declared if role != wished else ())
         written = _write(target, backend, role, found, moment, retained=not deletes)
-        target.objects += written
+        if held is None and deletes:
+            # Whatever becomes of the deletion, and when: the rights go first.
+            target.stripped |= {ObjectID.of(obj): obj for obj in written if obj["kind"] == names.CONTROLLED_ROLE}
+        else:
+            target.objects += written
 
 
 def _write(
@@ -205,7 +190,7 @@ def _others(target: _Target, backend: Backend, wanted: list[Object], there: list
     """Bind accounts, unless the segment is held back: then nobody is given a role, or another one."""
     for obj in wanted:
         if not backend.role_of(obj):
-            free = target.gives(moment, _stage(obj)) and ObjectID.of(obj) not in target.absent
+            free = target.gives(moment, stage_of(obj)) and ObjectID.of(obj) not in target.absent
             if free or _stands(obj, there):
                 target.objects.append(obj)
             else:
@@ -213,12 +198,8 @@ def _others(target: _Target, backend: Backend, wanted: list[Object], there: list
                 target.untouched.add(ObjectID.of(obj))
 
 
-def _stage(obj: Object) -> str:
-    return str(obj["metadata"]["labels"].get(names.STAGE_LABEL, ""))
-
-
 def _is_of_role(obj: Object) -> bool:
-    return any(owns(name, obj) and backend.role_of(obj) for name, backend in CONTROLLERS.items())
+    return ObjectID.of(obj).by_controller and bool(CONTROLLERS[maker(obj["apiVersion"])].role_of(obj))
 
 
 def _stands(obj: Object, there: Iterable[Object]) -> bool:
@@ -256,7 +237,7 @@ def _steps(changes: ChangeSet, target: _Target) -> Iterator[Step]:
 def _details(obj: Object, target: _Target) -> dict[str, str]:
     """Give the moment when this very object cuts sessions."""
     cut = target.cuts.get(cut_by(obj))
-    return {SESSIONS_BEFORE: revocation.written(cut[0])} if cut is not None else {}
+    return {SESSIONS_BEFORE: as_written(cut[0])} if cut is not None else {}
 
 
 def _takes(change: Change) -> bool:

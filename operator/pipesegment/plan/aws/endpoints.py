@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, NamedTuple
 
 from pipesegment import names
@@ -15,6 +15,7 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.iam.endpoints import Need
 from pipesegment.findings import Refusal
 from pipesegment.plan.aws.steps import Call, tag_list
+from pipesegment.reach.addresses import network
 from pipesegment.spec.classaws import ClassAws
 
 #: States of an endpoint in which it will never carry a call.
@@ -126,15 +127,15 @@ def _near(subnets: Iterable[Subnet], addresses: Iterable[str]) -> tuple[Subnet, 
     An interface endpoint takes one subnet of a zone.
     """
     every = tuple(subnets)
-    held = Counter(subnet for ip in addresses for subnet in every if _holds(subnet, ip))
+    held = Counter(subnet for ip in map(ip_address, addresses) for subnet in every if _holds(subnet, ip))
     best: dict[str, Subnet] = {}
     for subnet, _ in sorted(held.items(), key=lambda found: (-found[1], found[0].id)):
         best.setdefault(subnet.zone, subnet)
     return tuple(best[zone] for zone in sorted(best))
 
 
-def _holds(subnet: Subnet, ip: str) -> bool:
-    return any(ip_address(ip) in ip_network(block) for block in subnet.blocks)
+def _holds(subnet: Subnet, address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network(block) for block in subnet.blocks)
 
 
 def _tables(near: Iterable[Subnet]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.trust import VERSION
 from pipesegment.compile.iam.values import Document, Role
+from pipesegment.facts.moments import written
 from pipesegment.plan.aws.rights import Rights
 
 #: Moment and cause of a revocation.
@@ -23,7 +24,6 @@ POLICY: Final = REVOKED
 _ALIVE: Final = timedelta(hours=12, minutes=5)
 _AHEAD: Final = timedelta(minutes=5)
 _SID: Final = "Revoked"
-_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 #: For so long the same change is an attempt at what was begun; later it is done once more.
 _ATTEMPT: Final = timedelta(minutes=15)
 
@@ -42,11 +42,6 @@ def document(moment: datetime, cause: str) -> Document:
             }
         ],
     }
-
-
-def written(moment: datetime) -> str:
-    """Write a moment as IAM compares it."""
-    return moment.astimezone(UTC).strftime(_FORMAT)
 
 
 def cause(*parts: Any) -> str:
@@ -78,9 +73,9 @@ def is_over(moment: datetime, now: datetime) -> bool:
 def standing(live: Role, desired: Role, stands: Standing | None, now: datetime) -> Standing | None:
     """Give the revocation that should stand beside a role's rights; the one that stands if nothing is to be done about it.
 
-    A new one when the role loses something, or a trust or a boundary that somebody changed may have let in whoever it was.
+    A new one when the role loses something that was not over by itself, or a trust or a boundary that somebody changed may have let in whoever it was.
     """
-    had, wanted = Rights.of(live), Rights.of(desired)
+    had, wanted = Rights.of(live, now), Rights.of(desired)
     changed = [live.trust, desired.trust] if live.trust != desired.trust else []
     if had.loses(wanted) or (bool(had.allowed | had.managed) and (bool(changed) or not live.boundary)):
         why = cause(live.inline, live.managed, live.boundary, desired.inline, desired.managed, changed)

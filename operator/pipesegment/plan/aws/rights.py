@@ -5,11 +5,14 @@ gained, so that nothing that shrinks passes for unchanged.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.iam.values import Document, Role
+from pipesegment.facts.moments import moment
+from pipesegment.reach.aws.values import NOW, UNTIL
 
 #: How a denial says which VPC endpoints it spares.
 _ELSEWHERE: Final = "StringNotEquals"
@@ -28,14 +31,17 @@ class Rights:
     managed: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, role: Role) -> "Rights":
-        """Read a role's."""
-        return cls.written(role.inline.values(), role.managed)
+    def of(cls, role: Role, now: datetime | None = None) -> "Rights":
+        """Read a role's; with `now`, less those whose time was over by then."""
+        return cls.written(role.inline.values(), role.managed, now)
 
     @classmethod
-    def written(cls, documents: Iterable[Document], managed: Iterable[str] = ()) -> "Rights":
+    def written(
+        cls, documents: Iterable[Document], managed: Iterable[str] = (), now: datetime | None = None
+    ) -> "Rights":
         """Read what documents say, and which managed policies stand beside them."""
-        every = [statement for document in documents for statement in statements(document)]
+        said = (statement for document in documents for statement in statements(document))
+        every = [statement for statement in said if now is None or not _is_over(statement, now)]
         allowed = frozenset(triple for s in every if s.get("Effect") != "Deny" for triple in _triples(s))
         denied = frozenset(_denial(s) for s in every if s.get("Effect") == "Deny")
         return cls(allowed, denied, frozenset(managed))
@@ -52,6 +58,14 @@ def statements(document: Document) -> list[Mapping[str, Any]]:
     return [found] if isinstance(found, Mapping) else list(found)
 
 
+def _is_over(statement: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether a statement allowed something until a moment that is over: it allows nothing any more."""
+    ends = ((statement.get("Condition") or {}).get(UNTIL) or {}).get(NOW)
+    times = [moment(each) for each in _listed(ends)] if ends and statement.get("Effect") == "Allow" else []
+    # Of several values any one is enough.
+    return bool(times) and all(time is not None and time <= now for time in times)
+
+
 def common(live: Document, desired: Document) -> Document | None:
     """Give the statements of a live document that the desired one allows whole, with all that it denies; None: nothing."""
     wanted = Rights.written([desired]).allowed
@@ -60,6 +74,21 @@ def common(live: Document, desired: Document) -> Document | None:
         return None
     denials = [s for s in statements(desired) if s.get("Effect") == "Deny"]
     return {"Version": desired["Version"], "Statement": [*kept, *denials]}
+
+
+def narrowed(live: Role, desired: Role) -> Role:
+    """Give what a role of a segment that is held back should be: what old and new both allow, and nothing new."""
+    inline = {}
+    for name, before in live.inline.items():
+        wanted = desired.inline.get(name)
+        if wanted is None:
+            continue
+        loses = Rights.written([before]).loses(Rights.written([wanted]))
+        both = common(before, wanted) if loses else before
+        if both is not None:
+            inline[name] = both
+    managed = tuple(sorted(set(live.managed) & set(desired.managed)))
+    return replace(live, inline=inline, managed=managed, boundary=live.boundary or desired.boundary)
 
 
 def _denial(statement: Mapping[str, Any]) -> tuple[str, frozenset[str]]:

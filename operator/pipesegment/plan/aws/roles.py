@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipesegment.compile.iam.policy import POLICY
-from pipesegment.compile.iam.values import Document, Role
+from pipesegment.compile.iam.values import DESCRIPTION, Document, Role, text
+from pipesegment.facts.moments import written as as_written
 from pipesegment.plan.aws import revocation
-from pipesegment.plan.aws.rights import Rights, common
-from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list, text
+from pipesegment.plan.aws.rights import Rights, narrowed
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list
 from pipesegment.plan.changes import Change
 
 
@@ -81,7 +82,7 @@ def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Ite
     if wanted is None and stands is not None:
         yield _delete_policy(Wave.NARROW, change, live.name, revocation.POLICY)
     elif wanted is not None and wanted != stands:
-        details = {SESSIONS_BEFORE: revocation.written(wanted[0])}
+        details = {SESSIONS_BEFORE: as_written(wanted[0])}
         yield _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
 
 
@@ -106,14 +107,12 @@ def _settling(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
 
 def _stripped(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
     """Take what is to go and give nothing: of a document that changes, what old and new both allow is left."""
-    for name, document in _differing(desired, live.inline):
-        if name not in live.inline or not _before(live.inline, name).loses(Rights.written([document])):
-            continue
-        both = common(live.inline[name], document)
-        if both is None:
+    kept = narrowed(live, desired).inline
+    for name in sorted(live.inline.keys() & desired.inline.keys()):
+        if name not in kept:
             yield _delete_policy(Wave.NARROW, change, desired.name, name)
-        elif both != live.inline[name]:
-            yield _put_policy(Wave.NARROW, change, desired.name, name, both)
+        elif kept[name] != live.inline[name]:
+            yield _put_policy(Wave.NARROW, change, desired.name, name, kept[name])
 
 
 def _widening(
@@ -142,7 +141,7 @@ def _creation(role: Role) -> dict[str, Any]:
         "AssumeRolePolicyDocument": text(role.trust),
         "PermissionsBoundary": role.boundary,
         "MaxSessionDuration": role.session_seconds,
-        "Description": "Made by pipesegment for one stage of a pipeline; its tags say which.",
+        "Description": DESCRIPTION,
         "Tags": tag_list(role.tags),
     }
 

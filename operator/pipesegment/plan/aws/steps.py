@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Final, Literal, NamedTuple
 
-from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import ObjectID
 from pipesegment.plan.changes import Change
 
@@ -79,11 +78,6 @@ class Moment(NamedTuple):
 
     now: datetime
     widens: bool = True
-
-
-def text(document: Mapping[str, Any]) -> str:
-    """Write a policy document as the calls take it."""
-    return canonical_bytes(document).decode()
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

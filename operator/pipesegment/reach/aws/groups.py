@@ -17,13 +17,12 @@ def groups(scene: Scene, judge: Judge, view: View, *, withdrawn: bool) -> tuple[
     path = f"{view.path}.aws.securityGroupIDs"
     if not asked or (scene.governance.stalled and not scene.governance.name):
         return ()
-    before = len(judge.refusals)
     if not scene.governance.name:
         fix = "have the platform team create a SegmentClass with aws.allowedSecurityGroupIDs"
         judge.refuse(path, "asks for security groups, and no SegmentClass governs the namespace", scene.namespace, fix)
     else:
         _judge(judge, view, path)
-    if withdrawn or view.mode is Mode.OBSERVE or len(judge.refusals) > before:
+    if withdrawn or view.mode is Mode.OBSERVE or judge.refusals:
         return ()
     if CRD not in scene.snapshot.crds:
         scene.note(

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipesegment.findings import Refusal
 from pipesegment.reach import endpoints
-from pipesegment.reach.aws import groups, rights, trust
+from pipesegment.reach.aws import groups, lent, rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Home, Rights, Way
 from pipesegment.reach.edges import AddressPeer, Edge, PortRange, Target
@@ -34,6 +34,7 @@ def identified(
     found = []
     for view, stage in zip(views, stages, strict=True):
         cloud, refused = _identity(scene, view, withdrawn=stage.closed)
+        cloud = lent.added(scene, view, cloud)
         judge = Judge(scene.object, scene.governance)
         held = groups.groups(scene, judge, view, withdrawn=stage.closed)
         refusals += (*refused, *judge.refusals)

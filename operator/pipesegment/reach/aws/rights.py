@@ -20,19 +20,23 @@ def statements(judge: Judge, view: View, aws: StageAws) -> tuple[Statement, ...]
     variables = aws.identity != "ForgeOIDC"
     found: list[Statement] = []
     for index, permission in enumerate(aws.permissions):
-        place = f"{path}.permissions[{index}]"
-        for number, action in enumerate(permission.actions):
-            judge_action(judge, f"{place}.actions[{number}]", action)
-        for number, resource in enumerate(permission.resources):
-            words.judge_resource(judge, f"{place}.resources[{number}]", resource, "", variables)
-        words.judge_conditions(judge, f"{place}.conditions", permission.conditions, "", variables)
-        found.append(_statement(place, permission))
+        found.append(judged(judge, f"{path}.permissions[{index}]", permission, variables))
     for index, name in enumerate(aws.permission_sets):
         found += _of_set(judge, view, f"{path}.permissionSets[{index}]", name, variables)
     for sid in words.repeated(s.sid for s in found):
         place = next(s.because for s in reversed(found) if s.sid == sid)
         judge.refuse(place, "has a statement whose sid another one has too:", sid, "rename or remove one of them")
     return tuple(found)
+
+
+def judged(judge: Judge, place: str, permission: Permission, variables: bool) -> Statement:
+    """Give a statement that somebody wrote for a stage; what is wrong with it is the judge's to know."""
+    for number, action in enumerate(permission.actions):
+        judge_action(judge, f"{place}.actions[{number}]", action)
+    for number, resource in enumerate(permission.resources):
+        words.judge_resource(judge, f"{place}.resources[{number}]", resource, "", variables)
+    words.judge_conditions(judge, f"{place}.conditions", permission.conditions, "", variables)
+    return statement(place, permission)
 
 
 def managed(judge: Judge, view: View, aws: StageAws) -> tuple[str, ...]:
@@ -67,10 +71,11 @@ def _of_set(judge: Judge, view: View, path: str, name: str, variables: bool) -> 
         for resource in resources:
             words.judge_resource(judge, path, resource, of, variables)
         words.judge_conditions(judge, path, conditions, of, variables)
-        yield _statement(path, permission.model_copy(update={"resources": resources, "conditions": conditions}))
+        yield statement(path, permission.model_copy(update={"resources": resources, "conditions": conditions}))
 
 
-def _statement(because: str, permission: Permission) -> Statement:
+def statement(because: str, permission: Permission) -> Statement:
+    """Write a statement in one way, in whatever order it was written."""
     conditions = tuple(
         (operator, tuple((key, tuple(sorted(values))) for key, values in sorted(keys.items())))
         for operator, keys in sorted(permission.conditions.items())

@@ -3,7 +3,7 @@
 Names are those of AWS's own lists (privatelink/aws-services-privatelink-support; the service authorization reference).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -51,15 +51,17 @@ def full_name(region: str, part: str) -> str:
     return f"com.amazonaws.{region}.{part}"
 
 
-def needed(path: str, aws: StageAws, of_class: ClassAws) -> tuple[Needed, ...]:
+def needed(
+    path: str, aws: StageAws, of_class: ClassAws, lent: Iterable[tuple[str, Permission]] = ()
+) -> tuple[Needed, ...]:
     """Give the services that a stage's rights need, each once; none where the stage declares its ways itself.
 
-    `path` is where its `aws` stands. What a role that is not made here may do, or a managed policy allows, nobody says.
+    `path` is where its `aws` stands, `lent` what it is given beside, and where that stands. What a role that is not made here may do, or a managed policy allows, nobody says.
     """
     if aws.pods is None or aws.reach_services == "Declared":
         return ()
     found: dict[str, str] = {}
-    for because, permission in _permissions(path, aws, of_class):
+    for because, permission in (*_permissions(path, aws, of_class), *lent):
         for service in filter(None, map(of_action, permission.actions)):
             found.setdefault(service, because)
     if aws.pods == Way.IRSA:

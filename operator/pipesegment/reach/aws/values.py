@@ -8,6 +8,9 @@ from pipesegment.spec.classaws import ClassAws
 
 #: What IAM takes of a role's inline policies together, in characters; white space does not count.
 INLINE_CHARACTERS: Final = 10_240
+#: What holds a statement to an end: IAM compares the moment of each call.
+UNTIL: Final = "DateLessThan"
+NOW: Final = "aws:CurrentTime"
 
 
 class Way(StrEnum):
@@ -64,7 +67,10 @@ class ForgeTrust:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a managed role may do. With `endpoints`, only through these: calls from elsewhere are denied; None: from anywhere."""
+    """What a managed role may do. With `endpoints`, only through these: calls from elsewhere are denied; None: from anywhere.
+
+    `lent` is what exceptions give for a while, as far as there is room for it.
+    """
 
     role_path: str
     boundary: str
@@ -72,6 +78,7 @@ class Rights:
     managed: tuple[str, ...] = ()
     endpoints: tuple[str, ...] | None = None
     session_seconds: int = 3600
+    lent: tuple[Statement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

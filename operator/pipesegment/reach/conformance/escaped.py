@@ -21,13 +21,14 @@ def check(scene: Scene, view: View, pods: tuple[Pod, ...]) -> Iterator[Finding]:
     if escaped:
         message = f"{some(escaped, whose)} on the host's network, which no NetworkPolicy covers"
         yield of_stage(scene, view, "HostNetwork", escaped[0], message, "take hostNetwork out of the pod's template")
-    unfenced = sorted(p.meta.name for p in pods if _is_on(scene, p, FARGATE))
+    unfenced = sorted(p.meta.name for p in pods if is_on(scene, p, FARGATE))
     if unfenced:
         message = f"{some(unfenced, whose)} on Fargate, where nothing enforces NetworkPolicies"
         fix = f"run the stage on nodes of EC2: take namespace {view.key.namespace} out of the Fargate profile"
         yield of_stage(scene, view, "UnfencedNode", unfenced[0], message, fix)
 
 
-def _is_on(scene: Scene, pod: Pod, label: tuple[str, str]) -> bool:
+def is_on(scene: Scene, pod: Pod, label: tuple[str, str]) -> bool:
+    """Tell whether a pod is on a node with a label; one that is not known has none."""
     node = scene.snapshot.nodes.get(pod.node)
     return node is not None and node.meta.labels.get(label[0]) == label[1]

@@ -11,7 +11,7 @@ from typing import Final
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.engine import AMAZON, AUTO_MODE, Agent
-from pipesegment.reach.conformance.escaped import FARGATE
+from pipesegment.reach.conformance.escaped import FARGATE, is_on
 from pipesegment.reach.conformance.told import of_stage
 from pipesegment.reach.conformance.told import pods as some
 from pipesegment.reach.graph import StageReach
@@ -59,7 +59,6 @@ def check(
 
 def _lacks(scene: Scene, pod: Pod) -> bool:
     """Tell whether a pod runs without an interface of its own, where it would show one."""
-    node = scene.snapshot.nodes.get(pod.node)
     if not pod.node or pod.host_network or _INTERFACE in pod.meta.annotations:
         return False
-    return node is None or not any(node.meta.labels.get(key) == value for key, value in _OTHERWISE)
+    return not any(is_on(scene, pod, label) for label in _OTHERWISE)

@@ -17,7 +17,6 @@ from pipesegment.facts import vpc
 from pipesegment.facts.moments import written
 from pipesegment.facts.snapshot import Class
 from pipesegment.facts.vpc import Known, VPCEndpoint
-from pipesegment.reach.aws.values import Home
 from pipesegment.report.text import MESSAGE, clean
 from pipesegment.world.aws.paging import PAGE, Pages, named
 from pipesegment.world.aws.port import Cloud, Place
@@ -137,8 +136,7 @@ class Endpoints:
 
 async def read(cloud: Cloud, place: Place, name: str) -> tuple[VPCEndpoint, ...]:
     """Read the endpoints of a VPC. Raises Unreachable, also where our credentials are of another account."""
-    if place.account and (account := await Reader(cloud, place).account()) != place.account:
-        raise Unreachable(f"our credentials are of account {account}, and the class's is {place.account}")
+    await Reader(cloud, place).own()
     reader = _Reader(cloud, place)
     made = await reader.read("DescribeVpcEndpoints", "VpcEndpoints", Filters=[named("vpc-id", name)])
     interfaces = sorted({each for raw in made for each in raw.get("NetworkInterfaceIds") or ()})
@@ -198,9 +196,7 @@ def _wanted(classes: Mapping[str, Class]) -> Iterator[tuple[str, Place]]:
     """Give the VPCs that classes name, each in the place of the first that does."""
     for name, each in sorted(classes.items(), reverse=True):
         if each.spec is not None and each.spec.aws.vpc_id is not None:
-            home = Home.of(each.spec.aws)
-            rate = each.spec.aws.calls_per_second
-            yield each.spec.aws.vpc_id, Place(name, home.account, home.partition, home.region, rate)
+            yield each.spec.aws.vpc_id, Place.of(name, each.spec.aws)
 
 
 def _whereabouts(place: Place) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple, Protocol
 
 from pipesegment.plan.aws.steps import Call
+from pipesegment.spec.classaws import ClassAws
 
 Answer = dict[str, Any]
 
@@ -15,6 +16,11 @@ class Place(NamedTuple):
     partition: str
     region: str
     calls_per_second: float
+
+    @classmethod
+    def of(cls, budget: str, aws: ClassAws) -> "Place":
+        """Read it off what a class says; what the class leaves out is empty."""
+        return cls(budget, aws.account_id or "", aws.partition, aws.region or "", aws.calls_per_second)
 
 
 class Cloud(Protocol):

@@ -1,13 +1,12 @@
 """What exists in AWS, read by the port's calls and given as plans want it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
 
-from pipesegment.compile.iam.values import Association, Document, Role
-from pipesegment.errors import Rejected
+from pipesegment.compile.iam.values import Association, Document, Role, document
+from pipesegment.errors import Rejected, Unreachable
 from pipesegment.plan.aws import revocation
 from pipesegment.plan.aws.associations import Bound
 from pipesegment.plan.aws.roles import Found
@@ -44,6 +43,12 @@ class Reader:
         """Give the account that our credentials belong to."""
         return str((await self._call("sts", "GetCallerIdentity"))["Account"])
 
+    async def own(self) -> None:
+        """Raise Unreachable unless our credentials are of the place's account; a place without one is everybody's."""
+        wanted = self._place.account
+        if wanted and (account := await self.account()) != wanted:
+            raise Unreachable(f"our credentials are of account {account}, and the class's is {wanted}")
+
     async def head(self, name: str, *, known: bool = True) -> Found | None:
         """Read a role without its rights: enough to know whose it is. None when there is none.
 
@@ -65,7 +70,7 @@ class Reader:
             path=raw["Path"],
             account=arn[4],
             partition=arn[1],
-            trust=_document(raw["AssumeRolePolicyDocument"]),
+            trust=document(raw["AssumeRolePolicyDocument"]),
             boundary=(raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
             tags={tag["Key"]: tag["Value"] for tag in raw.get("Tags") or ()},
             session_seconds=raw.get("MaxSessionDuration", 3600),
@@ -87,7 +92,7 @@ class Reader:
         for policy in policies:
             answer = await self._known("iam", "GetRolePolicy", RoleName=name, PolicyName=policy)
             if answer is not None:
-                found[policy] = _document(answer["PolicyDocument"])
+                found[policy] = document(answer["PolicyDocument"])
         return found
 
     async def attached(self, name: str) -> tuple[str, ...]:
@@ -149,12 +154,3 @@ class Reader:
 
     async def _call(self, service: Service, action: str, **parameters: Any) -> Answer:
         return await self._cloud.call(self._place, Call(service, action, parameters))
-
-
-def _document(raw: Any) -> Document:
-    """Give a policy document as a mapping, whichever way it came; one that is none compares unequal to every one."""
-    try:
-        found = json.loads(raw) if isinstance(raw, str) else raw
-    except ValueError:
-        found = None
-    return found if isinstance(found, Mapping) else {"Unreadable": str(raw)}
