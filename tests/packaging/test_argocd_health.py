@@ -230,7 +230,9 @@ APPROVED = (HOTFIX, approval(HOTFIX))
 OVER = "2030-01-01T11:00:00Z"
 
 
-def of_exception(*documents: dict[str, Any], at: str = BEGIN, **fields: Any) -> SegmentExceptionStatus:
+def of_exception(
+    *documents: dict[str, Any], at: str = BEGIN, before: SegmentExceptionStatus | None = None, **fields: Any
+) -> SegmentExceptionStatus:
     """What the program makes of the exception among some documents."""
     world = replace(snapshot([GOVERNING, SHOP, *guards(), *documents]), now=moment(at))
     mine = world.segment("ci", "shop")
@@ -238,7 +240,8 @@ def of_exception(*documents: dict[str, Any], at: str = BEGIN, **fields: Any) -> 
     found = resolve(mine, world)
     (standing,) = found.exceptions
     came_to = effect(standing, outcome(reach=found, **fields))
-    return exception_status(world.exceptions["ci"][standing.name], standing, came_to, SegmentExceptionStatus(), BEGIN)
+    previous = before or SegmentExceptionStatus()
+    return exception_status(world.exceptions["ci"][standing.name], standing, came_to, previous, BEGIN)
 
 
 EXCEPTIONS = {
@@ -249,6 +252,17 @@ EXCEPTIONS = {
     "over, and never approved": (of_exception(HOTFIX, at=OVER), "Healthy", Reason.EXPIRED),
     "too long": (of_exception(exception(VENDOR, duration="5h")), "Degraded", Reason.NOT_ALLOWED),
     "not brought about": (of_exception(*APPROVED, failed=(FAILED,)), "Degraded", Reason.APPLY_FAILED),
+    "over, and not closed": (
+        of_exception(*APPROVED, at=OVER, before=of_exception(*APPROVED), failed=(FAILED,)),
+        "Degraded",
+        Reason.APPLY_FAILED,
+    ),
+    "over before a write failed": (
+        of_exception(*APPROVED, at=OVER, before=of_exception(*APPROVED, at=OVER), failed=(FAILED,)),
+        "Healthy",
+        Reason.APPLY_FAILED,
+    ),
+    "asked for, while a write fails": (of_exception(HOTFIX, failed=(FAILED,)), "Progressing", Reason.APPLY_FAILED),
     "seal": (of_exception(seal()), "Healthy", Reason.SEALED),
     "seal that is not brought about": (of_exception(seal(), failed=(FAILED,)), "Degraded", Reason.APPLY_FAILED),
 }
