@@ -82,9 +82,10 @@ type: $(STAMP) ## Check types
 	@$(BIN)/mypy
 
 .PHONY: golden
-golden: $(STAMP) ## Rewrite the golden files and the outputs shown in the docs from what the code does now; review the diff
+golden: $(STAMP) ## Rewrite the golden files, the outputs shown in the docs and the list of decisions; review the diff
 	@$(PYTEST) -q tests/golden --update-golden
 	@PYTHONPATH=operator:. $(BIN)/python -m tests.unit.spec.docs_pages
+	@$(BIN)/python -m tests.unit.house.decisions
 
 .PHONY: crds
 crds: $(STAMP) ## Regenerate the CRDs and the reference tables from the models

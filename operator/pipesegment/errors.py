@@ -3,6 +3,7 @@
 PipesegmentError
 ├── Refused        the input is wrong: a person must change it (exit 1, condition Stalled)
 ├── Unreachable    the cluster or AWS does not answer: try again (exit 3, backoff)
+│   ├── NoAnswer       the API server says nothing at all: the way to it is cut, or leads elsewhere
 │   ├── NoCredentials  AWS cannot be asked: nobody, or nobody known, is asking
 │   └── Rejected   it answered with an error that trying again may or may not mend (carries the HTTP status)
 └── Usage          the command line is wrong (exit 2)
@@ -44,6 +45,10 @@ def is_permanent(status: int) -> bool:
 
 class Unreachable(PipesegmentError):  # noqa: N818 - named by what is the matter
     """The API server or a cloud does not answer."""
+
+
+class NoAnswer(Unreachable):
+    """The API server cannot be connected to, or says nothing."""
 
 
 class NoCredentials(Unreachable):

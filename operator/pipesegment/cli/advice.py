@@ -43,7 +43,9 @@ def nothing(source: End, destination: End, reaches: Sequence[Reach]) -> str:
     if mine is None or not _is_metadata(destination):
         return "nothing that a segment may declare opens this way"
     if not _allows_metadata(mine, reaches):
-        return "its SegmentClass does not allow metadata and link-local addresses (network.allowIMDS)"
+        governed = any(mine in reach.stages and reach.governance.name for reach in reaches)
+        who = "its SegmentClass does" if governed else "the built-in defaults do"
+        return f"{who} not allow metadata and link-local addresses (network.allowIMDS)"
     return (
         "only the target `imds` opens this way, and gives the node's own credentials to whoever asks: rather give the stage "
         "an identity of its own"

@@ -29,7 +29,7 @@ def command(options: Options, aws: bool, style: str) -> None:
     found_ids = ((ObjectID.of(obj), obj) for each in whole for obj in each.objects)
     objects = sorted((obj for i, obj in found_ids if aws or i.by_controller or not i.in_cloud), key=sort_key)
     if not objects:
-        output.say("nothing to print: the input holds no PipelineSegment")
+        output.nothing("print")
     if style == "json":
         output.write_json({"apiVersion": "v1", "kind": "List", "items": objects})
     elif objects:

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.gather import connected
-from pipesegment.cli.options import Options, is_name
+from pipesegment.cli.options import Options, is_name, misused
 from pipesegment.compile.desired import ObjectID
-from pipesegment.errors import Refused, Rejected, Usage
+from pipesegment.errors import Refused, Rejected
 from pipesegment.findings import Refusal
 from pipesegment.spec.documents import parse_exception
 from pipesegment.world import kinds
@@ -54,9 +54,9 @@ def place(given: str, options: Options) -> Place:
     if len(parts) == 2:
         parts = [options.namespace or "default", *parts]
     if len(parts) != 3 or not all(map(is_name, parts)):
-        raise Usage(f"is no stage: '{given}': write it as NAMESPACE/SEGMENT/STAGE")
+        raise misused("SEGMENT/STAGE", "is no stage:", given, "write it as NAMESPACE/SEGMENT/STAGE")
     if options.namespace and options.namespace != parts[0]:
-        raise Usage(f"-n: '{options.namespace}' is not the namespace of {given}")
+        raise misused("-n", f"is not the namespace of {given}:", options.namespace, "give one of the two")
     return Place(*parts)
 
 
@@ -65,9 +65,9 @@ def target(given: str, options: Options) -> ObjectID:
     namespace, slash, name = given.rpartition("/")
     namespace = namespace or options.namespace or "default"
     if not all(map(is_name, (namespace, name))):
-        raise Usage(f"is no exception: '{given}': write it as NAMESPACE/NAME")
+        raise misused("NAME", "is no exception:", given, "write it as NAMESPACE/NAME")
     if slash and options.namespace and options.namespace != namespace:
-        raise Usage(f"-n: '{options.namespace}' is not the namespace of {given}")
+        raise misused("-n", f"is not the namespace of {given}:", options.namespace, "give one of the two")
     return ObjectID(names.API_VERSION, names.EXCEPTION, namespace, name)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from pipesegment.cli import output
 from pipesegment.cli.inputs import Object
 from pipesegment.cli.options import Options
-from pipesegment.errors import NoKubeconfig, Rejected, Unreachable, Usage
+from pipesegment.errors import NoAnswer, NoKubeconfig, Rejected, Unreachable, Usage
 from pipesegment.world import kinds
 from pipesegment.world.access import Access
 from pipesegment.world.api import Api
@@ -51,7 +51,7 @@ async def _gather(options: Options) -> list[Object]:
 
 @asynccontextmanager
 async def connected(options: Options) -> AsyncIterator[Api]:
-    """Connect to the cluster that is asked for."""
+    """Connect to the cluster that is asked for; where it does not answer, say what may help."""
     access = Access(options.kubeconfig, options.context)
     try:
         await access.load()
@@ -61,7 +61,13 @@ async def connected(options: Options) -> AsyncIterator[Api]:
         # Nobody wrote anything wrong: there is no cluster where one would be.
         raise Unreachable(str(error)) from error
     async with Api(access) as api:
-        yield api
+        try:
+            yield api
+        except NoAnswer as error:
+            fix = (
+                f"see that {access.host} is the right API server and answers, or give another --context or --kubeconfig"
+            )
+            raise NoAnswer(f"{error}: {fix}") from error
 
 
 async def listed(cluster: Cluster) -> list[Object]:

@@ -26,6 +26,9 @@ def command(options: Options, segments: tuple[str, ...], style: str) -> None:
     if found.problems:
         refuse(found.problems)
     chosen = _chosen(found.walked, segments)
+    if not chosen and style != "json":
+        output.nothing("draw")
+        return
     with output.progress("drawing"):
         picture = draw([(each.reach, each.findings) for each in chosen])
         text = "" if style == "json" else _rendered(picture, style)
@@ -44,8 +47,7 @@ def _rendered(picture: Picture, style: str) -> str:
 def _chosen(walked: tuple[Walked, ...], wanted: tuple[str, ...]) -> list[Walked]:
     known = {str(each.reach.segment) for each in walked} | {each.reach.segment.name for each in walked}
     missing = [name for name in wanted if name not in known]
-    if missing or not walked:
-        what = f"segment {missing[0]}" if missing else "segment"
+    if missing:
         given = ", ".join(str(each.reach.segment) for each in walked) or "none"
-        raise Usage(f"there is no {what} in the input: it holds {given}")
+        raise Usage(f"there is no segment {missing[0]} in the input: it holds {given}")
     return [w for w in walked if not wanted or {str(w.reach.segment), w.reach.segment.name} & set(wanted)]

@@ -11,6 +11,7 @@ import click
 
 from pipesegment.errors import Usage
 from pipesegment.facts.moments import moment
+from pipesegment.findings import Refusal
 
 Verb = Callable[..., Any]
 
@@ -90,6 +91,11 @@ def printed_as(*styles: str, meaning: str = "The format.") -> Callable[[Verb], V
     )
 
 
+def misused(where: str, problem: str, value: str, fix: str) -> Usage:
+    """Say what is wrong with an option or an argument, as is said of a field."""
+    return Usage(str(Refusal(where, problem, value, fix)))
+
+
 def is_name(given: str) -> bool:
     """Tell whether something may be the name of a namespace, of a stage, or of an object of ours."""
     return _NAME.fullmatch(given) is not None
@@ -100,7 +106,7 @@ def _asked(namespace: str | None, context: str | None, kubeconfig: str | None) -
     source = click.get_current_context().get_parameter_source("kubeconfig")
     file_named = kubeconfig is not None and source is click.core.ParameterSource.COMMANDLINE
     if namespace and not is_name(namespace):
-        raise Usage(f"-n: is not the name of a namespace: '{namespace}'")
+        raise misused("-n", "is not the name of a namespace:", namespace, "write it in a-z, 0-9 and -")
     return Options(
         (),
         (),
@@ -125,7 +131,7 @@ def _moment(at: str | None) -> datetime | None:
         return None
     found = moment(at)
     if found is None:
-        raise Usage(f"--at: is no time: '{at}': write it as 2030-01-31T12:00:00Z")
+        raise misused("--at", "is no time:", at, "write it as 2030-01-31T12:00:00Z")
     return found
 
 

@@ -43,6 +43,11 @@ def say(message: str) -> None:
     click.echo(plain(message), err=True)
 
 
+def nothing(doing: str) -> None:
+    """Say that there is no segment to do something with: that is no failure (docs/cli.md)."""
+    say(f"nothing to {doing}: the input holds no PipelineSegment")
+
+
 def complain(message: str) -> None:
     """Print an error that is not the input's fault to stderr."""
     click.secho(f"Error: {plain(message)}", err=True, fg="red", bold=True)

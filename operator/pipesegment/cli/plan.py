@@ -68,7 +68,7 @@ def command(ctx: click.Context, options: Options, live: tuple[str, ...], style: 
     with output.progress("comparing"):
         changes = [change for w in walked.walked for change in _of(w, existing, recorded, found.snapshot.now)]
         changes += [change for d in walked.classes for change in existing.changes(d, recorded.get(d.segment, ()))]
-    _print(changes, style)
+    _print(changes, style, of_something=bool(changes or walked.walked))
     ctx.exit(1 if any(change.action is not Action.UNCHANGED for change in changes) else 0)
 
 
@@ -94,9 +94,12 @@ def _objects(live: tuple[str, ...], options: Options) -> Iterable[Object]:
     return found.facts
 
 
-def _print(changes: list[Change], style: str) -> None:
+def _print(changes: list[Change], style: str, *, of_something: bool) -> None:
     if style != "text":
         output.write_data(render.as_json(changes), style)
+        return
+    if not of_something:
+        output.nothing("do")
         return
     lines = list(render.spans(changes))
     if lines and sys.stdout.isatty():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pipesegment import __version__
 from pipesegment.cli import output
 from pipesegment.cli.gather import connected
 from pipesegment.cli.options import Options
@@ -75,7 +76,7 @@ async def operators_image(cluster: Cluster) -> str:
     images = sorted({c["image"] for c in containers if c["name"] == _CONTAINER})
     if len(images) != 1:
         what = "no Deployment of the operator is found" if not images else f"the operator runs of {', '.join(images)}"
-        raise Usage(f"{what}: give --probe-image, such as registry.example.com/pipesegment")
+        raise Usage(f"{what}: give --probe-image, such as registry.example.com/pipesegment/pipesegment:{__version__}")
     return str(images[0])
 
 

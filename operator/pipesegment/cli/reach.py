@@ -52,6 +52,9 @@ def command(
             _explain(verdict, matrix, walked)
             ctx.exit(1 if verdict.differs else 0)
         found: Iterable[Verdict] = [verdict]
+    elif style == "text" and not walked.walked:
+        output.nothing("ask")
+        return
     elif style == "text":
         with output.progress("asking everybody about everybody"):
             found = list(matrix.telling())

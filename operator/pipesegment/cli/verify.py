@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from pipesegment import names
+from pipesegment import __version__, names
 from pipesegment.cli import output
 from pipesegment.cli.existing import Existing, inventories
 from pipesegment.cli.inputs import Problem
@@ -37,7 +37,7 @@ _NO_DIFFERENCE: Final = frozenset({"Ungranted", "MeshIdle"})
     "image",
     metavar="IMAGE",
     default="",
-    help="The image of these pods: the operator's, such as registry.example.com/pipesegment.  "
+    help=f"The image of these pods: the operator's, such as registry.example.com/pipesegment/pipesegment:{__version__}.  "
     "[default: what the operator's Deployment runs]",
 )
 @click.option(

@@ -41,14 +41,14 @@ def command(ctx: click.Context, options: Options, checked: str | None, style: st
         return
     given = Given("stdin" if checked == "-" else checked, text_of(checked))
     lacks = [(w, lack) for w in wirings for lack in engines.lacks(w, given)]
-    _print_lacks(given.name, lacks, style)
+    _print_lacks(given.name, lacks, style, of_something=bool(wirings))
     ctx.exit(1 if lacks else 0)
 
 
 def _print(wirings: list[Wiring], style: str) -> None:
     made = [(w, engines.pieces(w)) for w in wirings]
     if style == "text" and not made:
-        output.say("nothing to show: the input holds no PipelineSegment")
+        output.nothing("show")
     elif style == "text":
         output.write(render([piece for _, pieces in made for piece in pieces]))
     else:
@@ -56,15 +56,17 @@ def _print(wirings: list[Wiring], style: str) -> None:
         output.write_data({"wirings": data}, style)
 
 
-def _print_lacks(name: str, lacks: list[tuple[Wiring, Finding]], style: str) -> None:
+def _print_lacks(name: str, lacks: list[tuple[Wiring, Finding]], style: str, *, of_something: bool) -> None:
     if style != "text":
         fields = ("path", "reason", "target", "message", "fix")
         data = [{"segment": str(w.segment), **{f: getattr(lack, f) for f in fields}} for w, lack in lacks]
         output.write_data({"file": name, "lacks": data}, style)
     elif lacks:
         output.write_lines(*(f"{name}: {lack.path}: {lack.message}: {lack.fix}" for _, lack in lacks))
-    else:
+    elif of_something:
         output.say(f"{name} lacks nothing")
+    else:
+        output.nothing("check")
 
 
 def _data(piece: Piece) -> dict[str, object]:

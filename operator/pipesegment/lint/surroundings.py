@@ -25,7 +25,9 @@ def check(segment: Segment, reach: Reach, snapshot: Snapshot) -> Iterator[Findin
 
 def _governed(_segment: Segment, reach: Reach, _snapshot: Snapshot) -> Iterator[Finding]:
     governance, namespace = reach.governance, reach.segment.namespace
-    if governance.stalled:
+    # Whether none governs is not known either while the labels that decide are missing, and that is told already.
+    unknown = any(finding.reason == "NamespaceUnknown" for finding in reach.findings)
+    if governance.stalled or (unknown and not governance.name):
         return
     if not governance.name:
         message = f"no SegmentClass governs namespace {namespace}, so the built-in defaults hold"

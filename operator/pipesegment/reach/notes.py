@@ -5,7 +5,7 @@ from typing import Final
 
 from pipesegment.facts.meta import Meta
 from pipesegment.facts.snapshot import Service
-from pipesegment.reach import exceptions
+from pipesegment.reach import exceptions, governance
 from pipesegment.reach.edges import StageKey
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.scene import Scene
@@ -112,6 +112,21 @@ def missing_ports(scene: Scene, declared: Declared[ReachEntry], found: Service, 
             f"Service {found.meta.key} has no port {port.port}/{port.protocol}; its own ports are {known}",
             "name one of the Service's own ports (not the pods'), or leave ports out for all of them",
         )
+
+
+def no_destination(scene: Scene, view: View, declared: Declared[ReachEntry], described: str, name: str) -> None:
+    """Say that the class has no such destination; where labels that are not known decide on the class, that comes first."""
+    governing, namespace = view.governing, view.key.namespace
+    unknown = governance.unknown_finding(governing, namespace, scene.snapshot)
+    if unknown is not None:
+        message, fix = f"{unknown.message}, nor whether there is a destination {name}", unknown.fix
+    elif governing.name:
+        message = f"SegmentClass {governing.name} has no destination {name}"
+        fix = "have the platform team add it to spec.destinations, or correct the name"
+    else:
+        message = f"no SegmentClass governs namespace {namespace}, so there is no destination {name}"
+        fix = "have the platform team create a SegmentClass with it (offline: give it with --facts)"
+    scene.note(declared.because, "Unresolved", described, message, fix)
 
 
 def nothing_left(scene: Scene, because: str, described: str) -> None:

@@ -195,18 +195,7 @@ def _destination(scene: Scene, view: View, declared: Declared[ReachEntry], name:
     described = f"destination {name}"
     found = services.destination(view.governing, name)
     if found is None:
-        governing = view.governing.name
-        scene.note(
-            declared.because,
-            "Unresolved",
-            described,
-            f"SegmentClass {governing} has no destination {name}"
-            if governing
-            else f"no SegmentClass governs namespace {view.key.namespace}, so there is no destination {name}",
-            "have the platform team add it to spec.destinations, or correct the name"
-            if governing
-            else "have the platform team create a SegmentClass with it (offline: give it with --facts)",
-        )
+        notes.no_destination(scene, view, declared, described, name)
         yield closed(declared, Target.DESTINATION, described)
         return
     if found.service is not None and found.service.name is not None:

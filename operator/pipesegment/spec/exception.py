@@ -23,8 +23,8 @@ Why = Annotated[
     text(1024, 1),
     Grammar(
         r"[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*",
-        "says nothing, or has control characters",
-        "write a sentence",
+        "is not a line of words",
+        "write a sentence, without line breaks",
     ),
 ]
 _NEVER: Final = "is never changed: what was approved is what is open"

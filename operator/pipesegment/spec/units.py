@@ -182,8 +182,19 @@ def _block(text: str) -> str:
     try:
         network(text)
     except ValueError:
-        raise refusal("is not a CIDR block", "write it as `10.0.0.0/8` or `2001:db8::/32`") from None
+        raise refusal("is not a CIDR block", _as_block(text)) from None
     return text
+
+
+def _as_block(text: str) -> str:
+    """Say how to write what is no block; an address is most likely meant alone."""
+    try:
+        address = ipaddress.ip_address("" if "%" in text else text)
+        alone = f"{address}/{address.max_prefixlen}"
+        network(alone)
+    except ValueError:
+        return "write it as `10.0.0.0/8` or `2001:db8::/32`"
+    return f"write it as `{alone}` for this address alone, or with the prefix length of its block"
 
 
 def _host_bits(text: str) -> Iterable[Offence]:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from pipesegment import names
 from pipesegment.compile.desired import Object
-from pipesegment.errors import Unreachable
+from pipesegment.errors import NoAnswer
 from pipesegment.settings import Settings
 from pipesegment.world.access import Access
 from pipesegment.world.answers import decode, rejected
@@ -159,7 +159,7 @@ class Transport:
 
     @contextmanager
     def _counted(self, request: Request) -> Iterator[Callable[[int], None]]:
-        """Report an exchange to the observer, and turn what the client raises into Unreachable."""
+        """Report an exchange to the observer, and turn what the client raises into NoAnswer."""
         started = self._clock.now()
         counted = False
 
@@ -174,4 +174,4 @@ class Transport:
             if not counted:
                 count(0)
             text = f"{request.verb} {request.kind.kind}: {type(error).__name__}: {_TLS.sub('', str(error))}"
-            raise Unreachable(text[:256]) from error
+            raise NoAnswer(text[:256]) from error

@@ -211,8 +211,8 @@ class TestRequest:
         [
             ("ci/shop/dploy", 1, "PipelineSegment ci/shop: has no such stage 'dploy': it has build, deploy"),
             ("ci/shp/deploy", 1, "PipelineSegment ci/shp: does not exist 'shp': correct the name"),
-            ("deploy", 2, "is no stage: 'deploy': write it as NAMESPACE/SEGMENT/STAGE"),
-            ("ci/Shop/deploy", 2, "is no stage: 'ci/Shop/deploy'"),
+            ("deploy", 2, "Error: SEGMENT/STAGE: is no stage: 'deploy': write it as NAMESPACE/SEGMENT/STAGE"),
+            ("ci/Shop/deploy", 2, "SEGMENT/STAGE: is no stage: 'ci/Shop/deploy'"),
         ],
     )
     def test_a_stage_that_is_not_there_is_told(self, run, cluster, stage, code, said):
@@ -221,6 +221,23 @@ class TestRequest:
         assert (result.exit_code, result.stdout) == (code, "")
         assert said in result.stderr
         assert cluster.made == []
+
+    @pytest.mark.parametrize(
+        ("args", "said"),
+        [
+            (("approve", "a/b/c"), "NAME: is no exception: 'a/b/c': write it as NAMESPACE/NAME"),
+            (
+                ("revoke", "ci/hotfix", "-n", "prod"),
+                "-n: is not the namespace of ci/hotfix: 'prod': give one of the two",
+            ),
+            (("list", "-n", "A_B"), "-n: is not the name of a namespace: 'A_B': write it in a-z, 0-9 and -"),
+        ],
+    )
+    def test_what_names_no_exception_is_bad_usage(self, run, cluster, args, said):
+        result = run("exception", *args)
+
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.endswith(f"Error: {said}\n")
 
     def test_a_refusal_of_admission_is_told_in_its_own_words(self, run, cluster):
         cluster.refusal = Rejected(403, "Forbidden", REFUSAL)

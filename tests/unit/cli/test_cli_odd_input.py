@@ -30,9 +30,23 @@ def test_a_file_without_documents_is_no_failure(run, tmp_path: Path, verb: list[
 
     result = run(*verb, "-f", "nothing.yaml")
 
-    # There is nothing to draw, which the question should have known.
-    assert result.exit_code == (2 if verb[0] == "graph" else 0)
-    assert result.stdout == ""
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert ": the input holds no " in result.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_without_a_segment_a_program_gets_an_empty_answer(run, verb: list[str]) -> None:
+    """An empty List for the objects of `compile`."""
+    result = run(*verb, "-f", "empty.yaml", "-o", "json")
+
+    assert result.exit_code == 0
+    assert [value for value in json.loads(result.stdout).values() if isinstance(value, list) and value] == []
+
+
+def test_a_file_is_not_said_to_lack_nothing_where_nothing_is_asked_of_it(run) -> None:
+    result = run("wire", "-f", "empty.yaml", "--check", "empty.yaml")
+
+    assert (result.exit_code, result.stderr) == (0, "nothing to check: the input holds no PipelineSegment\n")
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])

@@ -167,7 +167,7 @@ def test_one_question_may_ask_about_an_address(run, segment: str) -> None:
     result = ask(run, segment, "ci/shop-build", "169.254.169.254", "TCP/80")
 
     assert result.exit_code == 0
-    assert "its SegmentClass does not allow metadata and link-local addresses" in result.stdout
+    assert f"\nthe built-in defaults do not {LEAVE}\n" in result.stdout
 
 
 def test_one_question_as_json_is_a_matrix_of_one(run, segment: str) -> None:
@@ -375,7 +375,7 @@ def test_a_namespace_that_only_its_objects_tell_of_is_isolated_alike(run, segmen
     assert "shop/pipesegment-default-deny" in one.stdout
 
 
-LEAVE = "does not allow metadata and link-local addresses (network.allowIMDS)"
+LEAVE = "allow metadata and link-local addresses (network.allowIMDS)"
 
 
 @pytest.mark.parametrize(
@@ -383,8 +383,8 @@ LEAVE = "does not allow metadata and link-local addresses (network.allowIMDS)"
     [
         ("169.254.169.254", True, "only the target `imds` opens this way, and gives the node's own credentials"),
         ("fd00:ec2::254", True, "only the target `imds` opens this way"),
-        ("169.254.169.254", False, LEAVE),
-        ("100.100.100.200", False, LEAVE),
+        ("169.254.169.254", False, f"\nits SegmentClass does not {LEAVE}\n"),
+        ("100.100.100.200", False, f"\nits SegmentClass does not {LEAVE}\n"),
         ("100.100.100.200", True, "  - cidr: {block: 100.100.100.200/32}"),
     ],
 )

@@ -214,6 +214,14 @@ def test_the_class_and_its_isolation_are_told() -> None:
     assert not {"NoClass", "NoIsolation"} & isolating.keys()
 
 
+def test_that_no_class_governs_is_not_said_where_labels_that_are_not_known_decide() -> None:
+    by_label = CLASS.replace("{network: %s}", "{namespaceSelector: {matchLabels: {fenced: 'yes'}}}")
+    namespace = "---\n{apiVersion: v1, kind: Namespace, metadata: {name: ci, labels: {fenced: 'no'}}}"
+
+    assert "NoClass" not in found(stages(""), by_label)
+    assert "NoClass" in found(stages(""), by_label + namespace)
+
+
 def test_results_are_ordered_by_gravity_and_told_once() -> None:
     warning = Finding("spec", "Unresolved", "x", "m", "f", "ci/shop")
     info = Finding("spec", "NoClass", "x", "m", "f", "ci/shop")

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from pipesegment import __version__
 from pipesegment.cli import program
 from pipesegment.cli.examine import examined
 from pipesegment.cli.probing import Limits, operators_image, probe_all
@@ -17,6 +20,8 @@ from tests.unit.probe.conftest import IMAGE, LIMITS, reasons
 from tests.unit.probe.kubelet import Kubelet, probes, roles, running
 from tests.unit.running.twin import segment_class
 from tests.unit.verify.conftest import enforced
+
+ROOT = Path(__file__).parents[3]
 
 
 async def test_admission_may_refuse_a_stages_pods(probe):
@@ -139,8 +144,10 @@ def deployment(name, image):
 
 async def test_the_operators_image_is_taken_where_it_is_one(look):
     cluster = await enforced()
-    with pytest.raises(Usage, match="no Deployment of the operator is found: give --probe-image"):
+    chart = yaml.safe_load((ROOT / "charts/pipesegment/values.yaml").read_text())["image"]["repository"]
+    with pytest.raises(Usage, match="no Deployment of the operator is found: give --probe-image") as told:
         await operators_image(cluster)
+    assert str(told.value).endswith(f", such as {chart}:{__version__}")
     cluster.seed(deployment("one", IMAGE))
     assert await operators_image(cluster) == IMAGE
     cluster.seed(deployment("two", "registry.example.com/other"))
