@@ -155,7 +155,7 @@ async def test_two_people_and_a_second_factor_open_and_anybody_closes(plane, own
         await phase(api, room, "hotfix", "Open", approvers=["oidc:ann@example.com"])
         await blocks(api, room, {OWN, VENDOR})
         shown = await says("cal", "exception", "list", "-n", room)
-        assert shown.stdout.splitlines()[1].split()[:5] == [f"{room}/hotfix", "Open", "shop/deploy", "Open", "1/1"]
+        assert shown.stdout.splitlines()[1].split()[:6] == [f"{room}/hotfix", "Open", "shop/deploy", "-", "Open", "1/1"]
 
         revoked = await says("cal", "exception", "revoke", f"{room}/hotfix")
         assert revoked.exit_code == 0, revoked.stderr
