@@ -58,7 +58,7 @@ def command(
     ):
         for value in values:
             if not re.fullmatch(rf"{shape}-(?:[0-9a-f]{{8}}|[0-9a-f]{{17}})", value, re.ASCII):
-                raise Usage(f"{option}: '{value}' is none: it is written {shape}- and 8 or 17 of 0-9a-f")
+                raise Usage(f"{option}: is no ID '{value}': write {shape}- and 8 or 17 of 0-9a-f")
     found = walk(read(options, optional=True))
     if found.problems:
         refuse(found.problems)

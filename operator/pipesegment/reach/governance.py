@@ -141,6 +141,14 @@ def unknown_finding(governance: Governance, namespace: str, snapshot: Snapshot) 
     return Finding("metadata.namespace", "NamespaceUnknown", namespace, said, fix)
 
 
+def ungoverned(governance: Governance, namespace: str, snapshot: Snapshot, field: str) -> tuple[str, str]:
+    """Say that no class governs a namespace, or that it is not known, and how to come to one with a field."""
+    unknown = unknown_finding(governance, namespace, snapshot)
+    if unknown is not None:
+        return "it is not known which SegmentClass governs the namespace", unknown.fix
+    return "no SegmentClass governs the namespace", f"have the platform team create a SegmentClass with {field}"
+
+
 def _asking(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
     """Name the classes for which the labels of a namespace that is not among the facts would decide, sorted.
 

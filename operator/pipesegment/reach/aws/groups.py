@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pipesegment.reach import governance
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.edges import Mode
 from pipesegment.reach.scene import Scene
@@ -18,8 +19,10 @@ def groups(scene: Scene, judge: Judge, view: View, *, withdrawn: bool) -> tuple[
     if not asked or (scene.governance.stalled and not scene.governance.name):
         return ()
     if not scene.governance.name:
-        fix = "have the platform team create a SegmentClass with aws.allowedSecurityGroupIDs"
-        judge.refuse(path, "asks for security groups, and no SegmentClass governs the namespace", scene.namespace, fix)
+        said, fix = governance.ungoverned(
+            scene.governance, scene.namespace, scene.snapshot, "aws.allowedSecurityGroupIDs"
+        )
+        judge.refuse(path, f"asks for security groups, and {said}", scene.namespace, fix)
     else:
         _judge(judge, view, path)
     if withdrawn or view.mode is Mode.OBSERVE or judge.refusals:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from pipesegment.findings import Refusal
-from pipesegment.reach import endpoints
+from pipesegment.reach import endpoints, governance
 from pipesegment.reach.aws import groups, lent, rights, trust
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Home, Rights, Way
@@ -49,8 +49,8 @@ def _identity(scene: Scene, view: View, *, withdrawn: bool) -> tuple[CloudIdenti
         return None, ()
     judge, path = Judge(scene.object, scene.governance), f"{view.path}.aws"
     if not scene.governance.name:
-        fix = "have the platform team create a SegmentClass with aws"
-        judge.refuse(path, "asks for a role in AWS, and no SegmentClass governs the namespace", scene.namespace, fix)
+        said, fix = governance.ungoverned(scene.governance, scene.namespace, scene.snapshot, "aws")
+        judge.refuse(path, f"asks for a role in AWS, and {said}", scene.namespace, fix)
         return None, tuple(judge.refusals)
     if aws.identity == "None":
         judge.refuse(f"{path}.identity", "cannot become a role:", "None", "use IRSA, PodIdentity or ForgeOIDC")
