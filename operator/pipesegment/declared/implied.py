@@ -63,6 +63,8 @@ class Implied:
             return True
         if member.stage.dns != "None" and (member.needs.names or member.stage.aws.pods is not None):
             return True
+        if served.is_let_out(member, self._snapshot):
+            return True
         if any(
             said.entry.kind not in _WITHOUT_NAMES or self._leaving.allows(member, said) for said in member.reaches()
         ):
