@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from pipesegment import names
 from pipesegment.compile.iam.policy import POLICY
 from pipesegment.compile.iam.values import DESCRIPTION, Document, Role, text
 from pipesegment.facts.moments import written as as_written
@@ -83,7 +85,15 @@ def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Ite
         yield _delete_policy(Wave.NARROW, change, live.name, revocation.POLICY)
     elif wanted is not None and wanted != stands:
         details = {SESSIONS_BEFORE: as_written(wanted[0])}
-        yield _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
+        cut = _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
+        due = revocation.is_due(live, desired, moment.now)
+        yield replace(cut, mark=_mark(change, live, wanted[0])) if due else cut
+
+
+def _mark(change: Change, live: Role, before: datetime) -> CloudStep:
+    """Have a role say that its sessions are to be cut; the cluster's tag is there for who may tag (`compile.iam.operator`)."""
+    tags = {names.CLUSTER_TAG: live.tags.get(names.CLUSTER_TAG, ""), names.OWED_TAG: as_written(before)}
+    return _step(Wave.NARROW, change, "TagRole", live.name, {"Tags": tag_list(tags)}, {"tag": names.OWED_TAG})
 
 
 def _trusting(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
