@@ -7,8 +7,8 @@ import pytest
 from pipesegment import names
 from pipesegment.errors import Rejected
 from pipesegment.world.aws.memory import MemoryAws
-from tests.unit.cloud.scenes import ACCOUNT, LIST, READ, aws_class, running, segment, stage
-from tests.unit.cloud.test_exceptions_in_aws import CREATED, SHOP, WORLD, asked, statements
+from tests.unit.cloud.scenes import ACCOUNT, CLUSTER, LIST, READ, aws_class, running, segment, stage
+from tests.unit.cloud.test_exceptions_in_aws import CREATED, WORLD, asked, statements
 from tests.unit.emergencies import approval, seal
 
 CUT = "pipesegment-revoked"
@@ -57,7 +57,7 @@ async def test_a_cut_that_was_refused_is_made_later(loss, error, times) -> None:
         assert world.condition()[0] == "True"
 
 
-async def test_while_a_cut_is_owed_CloudReady_says_so_and_the_rights_are_gone() -> None:
+async def test_while_a_cut_is_owed_cloud_ready_says_so_and_the_rights_are_gone() -> None:
     async with running(aws_class(), WIDE) as world:
         world.aws.fail(FULL, matches=is_cut)
         await world.change(WIDE, NARROW)
@@ -118,10 +118,9 @@ async def test_the_mark_is_one_that_the_operators_own_policy_lets_it_write() -> 
         world.aws.fail(BUSY, matches=is_cut, times=1)
         await world.change(WIDE, NARROW)
         (marked,) = (c for c in world.aws.writes if c.action == "TagRole")
-        assert {tag["Key"] for tag in marked.parameters["Tags"]} == {names.CLUSTER_TAG, names.OWED_TAG}
-        assert world.role().tags[names.CLUSTER_TAG] == dict(
-            (tag["Key"], tag["Value"]) for tag in marked.parameters["Tags"]
-        )[names.CLUSTER_TAG]
+        tags = {tag["Key"]: tag["Value"] for tag in marked.parameters["Tags"]}
+        assert tags.keys() == {names.CLUSTER_TAG, names.OWED_TAG}
+        assert tags[names.CLUSTER_TAG] == CLUSTER
 
 
 async def test_rights_that_leave_no_room_for_a_cut_are_told_and_never_written() -> None:

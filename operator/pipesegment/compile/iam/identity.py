@@ -172,7 +172,5 @@ def _too_large(stage: StageReach, role: Role) -> Iterator[Finding]:
     ):
         if size > most:
             kept = f" beside the {_DENIAL} for the denial that cuts sessions" if most != _TRUST else ""
-            message = (
-                f"{what} of stage {stage.key.stage} would be {size} characters, and IAM takes {most}{kept}; there is no role"
-            )
+            message = f"{what} of stage {stage.key.stage} would be {size} characters, and IAM takes {most}{kept}; there is no role"
             yield Finding(f"{stage.cloud.path}.{place}", "RoleTooLarge", f"stage {stage.key.stage}", message, fix)
