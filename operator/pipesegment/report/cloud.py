@@ -88,8 +88,8 @@ def stands_otherwise(outcome: Outcome, stage: str) -> bool:
     wanted = {ObjectID.of(obj): _hash(obj) for obj in (outcome.desired.in_cloud.objects if outcome.desired else ())}
     narrowed = set(state.withheld) - {failed.id for failed in state.failed}
     for change in state.changes.changes:
-        # Of what a status recorded and nobody desires, only a look tells the stage.
-        if change.stage not in {stage, ""} or change.live is None:
+        # Of what a status recorded and nobody desires, only a look tells the stage. What is to be made beside it is a cut.
+        if change.stage not in {stage, ""} or (change.live is None and change.id in wanted):
             continue
         done = change.action is Action.UNCHANGED or change.id in narrowed
         same = change.desired is not None and wanted.get(change.id) == _hash(change.desired)

@@ -29,6 +29,11 @@ def cut_before(world):
     return found["Statement"][0]["Condition"]["DateLessThan"]["aws:TokenIssueTime"] if found else ""
 
 
+def tagging(world):
+    """The calls that tagged a role."""
+    return [c for c in world.aws.writes if c.action == "TagRole"]
+
+
 @pytest.mark.parametrize(("error", "times"), [(BUSY, 1), (DENIED, 3)], ids=["busy once", "denied three times"])
 @pytest.mark.parametrize("loss", ["right", "exception", "seal"])
 async def test_a_cut_that_was_refused_is_made_later(loss, error, times) -> None:
@@ -68,7 +73,7 @@ async def test_while_a_cut_is_owed_cloud_ready_says_so_and_the_rights_are_gone()
             assert (status, reason) == ("False", "ApplyFailed")
             assert "sessions of before are not cut yet: LimitExceeded" in message
         # What is tried again is no new loss: the mark stays as it was, and is over with the sessions.
-        assert [c.action for c in world.aws.writes].count("TagRole") == 1
+        assert len(tagging(world)) == 1
 
         await world.rest(9 * 3600)
         assert world.condition()[:2] == ("True", "Applied")
@@ -113,14 +118,15 @@ async def test_what_is_neither_cut_nor_marked_is_not_taken_before_it_is() -> Non
 
 
 async def test_the_mark_is_one_that_the_operators_own_policy_lets_it_write() -> None:
-    """Whoever tags has to name the cluster."""
+    """Whoever tags has to name the cluster; so does whoever puts a tag back."""
     async with running(aws_class(), WIDE) as world:
         world.aws.fail(BUSY, matches=is_cut, times=1)
         await world.change(WIDE, NARROW)
-        (marked,) = (c for c in world.aws.writes if c.action == "TagRole")
-        tags = {tag["Key"]: tag["Value"] for tag in marked.parameters["Tags"]}
-        assert tags.keys() == {names.CLUSTER_TAG, names.OWED_TAG}
-        assert tags[names.CLUSTER_TAG] == CLUSTER
+        world.role().raw["Tags"] = [t for t in world.role().raw["Tags"] if t["Key"] != "kubernetes-namespace"]
+        await world.rest(3600)
+        marked, mended = ({t["Key"]: t["Value"] for t in c.parameters["Tags"]} for c in tagging(world))
+        assert (marked.keys(), marked[names.CLUSTER_TAG]) == ({names.CLUSTER_TAG, names.OWED_TAG}, CLUSTER)
+        assert mended == {names.CLUSTER_TAG: CLUSTER, "kubernetes-namespace": "ci"}
 
 
 async def test_rights_that_leave_no_room_for_a_cut_are_told_and_never_written() -> None:

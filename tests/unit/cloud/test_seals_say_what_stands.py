@@ -3,7 +3,8 @@
 import pytest
 
 from pipesegment.errors import Rejected, Unreachable
-from tests.unit.cloud.scenes import AWS, aws_class, running, segment, stage
+from tests.unit.cloud.scenes import AWS, aws_class, role_name, running, segment, stage
+from tests.unit.cloud.test_controllers import BOTH, REVOKED, policies, says, scene
 from tests.unit.cloud.test_exceptions_in_aws import CREATED, ENDS, GOVERNING, VENDOR, WORLD, asked, told
 from tests.unit.emergencies import approval, seal
 from tests.unit.running import twin as scenes
@@ -111,3 +112,36 @@ async def test_where_a_class_has_left_its_account_what_stands_there_is_told(aws,
             await world.rest(60)
             assert told(world, seal()) == ("Sealed", f"{CUT_OFF}; but {STANDS}")
             assert ready(world, seal()) == "False"
+
+
+@BOTH
+@pytest.mark.parametrize("suspended", [False, True])
+async def test_a_seal_is_ready_when_the_controller_says_that_the_rights_are_gone(backend, suspended) -> None:
+    async with scene(backend, SHOP) as world:
+        await says(world, backend)
+        if suspended:
+            await world.change(SHOP, segment(stage("a"), suspend=True))
+        mine = {role_name("a"), f"{role_name('a')}-revoked"}
+        world.cluster.fail(Rejected(403, "Forbidden", "no"), matches=lambda target: target.name in mine, times=1000)
+        await world.change(None, seal())
+        assert told(world, seal()) == ("Sealed", f"{CUT_OFF}; but {STANDS}")
+        assert ready(world, seal()) == "False"
+
+        world.cluster.mend()
+        await world.rest(400)
+        assert set(policies(world, backend)) == {REVOKED}
+        await says(world, backend)
+        await world.rest(2000)
+        assert (told(world, seal()), ready(world, seal())) == (DONE, "True")
+
+
+async def test_a_seal_is_not_ready_while_the_cut_alone_is_refused() -> None:
+    """Where a cut is an object of its own."""
+    async with scene("Crossplane", SHOP) as world:
+        await says(world, "Crossplane")
+        cut = f"{role_name('a')}-revoked"
+        world.cluster.fail(Rejected(403, "Forbidden", "no"), matches=lambda target: target.name == cut, times=1000)
+        await world.change(None, seal())
+        await says(world, "Crossplane")
+        assert policies(world, "Crossplane") == {}
+        assert ready(world, seal()) == "False"

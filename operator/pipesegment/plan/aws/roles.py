@@ -91,9 +91,15 @@ def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Ite
 
 
 def _mark(change: Change, live: Role, before: datetime) -> CloudStep:
-    """Have a role say that its sessions are to be cut; the cluster's tag is there for who may tag (`compile.iam.operator`)."""
-    tags = {names.CLUSTER_TAG: live.tags.get(names.CLUSTER_TAG, ""), names.OWED_TAG: as_written(before)}
-    return _step(Wave.NARROW, change, "TagRole", live.name, {"Tags": tag_list(tags)}, {"tag": names.OWED_TAG})
+    """Have a role say that its sessions are to be cut."""
+    tags = {names.OWED_TAG: as_written(before)}
+    return _step(Wave.NARROW, change, "TagRole", live.name, {"Tags": _tags(live, tags)}, {"tag": names.OWED_TAG})
+
+
+def _tags(role: Role, more: Mapping[str, str]) -> list[dict[str, str]]:
+    """Write tags beside the cluster's own: the operator may not tag without it (`compile.iam.operator`)."""
+    own = {key: value for key, value in role.tags.items() if key == names.CLUSTER_TAG}
+    return tag_list({**own, **more})
 
 
 def _trusting(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
@@ -112,7 +118,7 @@ def _settling(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
         seconds = {"MaxSessionDuration": desired.session_seconds}
         yield _step(Wave.SETTLE, change, "UpdateRole", desired.name, seconds)
     if missing := {key: value for key, value in desired.tags.items() if live.tags.get(key) != value}:
-        yield _step(Wave.SETTLE, change, "TagRole", desired.name, {"Tags": tag_list(missing)})
+        yield _step(Wave.SETTLE, change, "TagRole", desired.name, {"Tags": _tags(desired, missing)})
 
 
 def _stripped(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
