@@ -120,7 +120,7 @@ async def test_a_seal_is_ready_when_the_controller_says_that_the_rights_are_gone
     async with scene(backend, SHOP) as world:
         await says(world, backend)
         if suspended:
-            await world.change(SHOP, segment(stage("a"), suspend=True))
+            await world.change(SHOP, segment(stage("a", maxSessionSeconds=7200), suspend=True))
         mine = {role_name("a"), f"{role_name('a')}-revoked"}
         world.cluster.fail(Rejected(403, "Forbidden", "no"), matches=lambda target: target.name in mine, times=1000)
         await world.change(None, seal())
