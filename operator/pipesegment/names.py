@@ -64,6 +64,8 @@ CLUSTER_TAG: Final = f"{GROUP}/cluster"
 NAMESPACE_TAG: Final = f"{GROUP}/namespace"
 NAMESPACE_UID_TAG: Final = f"{GROUP}/namespace-uid"
 SEGMENT_UID_TAG: Final = f"{GROUP}/segment-uid"
+#: Of a role: the sessions of before this moment are to be cut. It says nothing of whose the role is.
+OWED_TAG: Final = f"{GROUP}/sessions-to-cut-before"
 
 # Marks on a stage's NetworkPolicy: the parameters of the admission policies (docs/adr/0039). What is absent is the default.
 #: What the policy is beside a stage's own: `runner` (ARC's runner pods), `closed` (its stage was refused).

@@ -141,6 +141,13 @@ MUTANTS: Final = (
         "kept",
     ),
     Mutant(
+        "a stage's own rights leave no room to cut its sessions",
+        "compile.iam.identity",
+        "_too_large",
+        "INLINE_CHARACTERS - _DENIAL",
+        "INLINE_CHARACTERS",
+    ),
+    Mutant(
         "without endpoints calls come from anywhere",
         "reach.aws.resolve",
         "_rights",

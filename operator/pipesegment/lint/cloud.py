@@ -19,7 +19,8 @@ ENTRIES: Final = (
         "RoleTooLarge",
         "error",
         "IAM would not take the role's documents",
-        "The inline policies of a role hold 10,240 characters together, its trust policy 2,048. There is no role.",
+        "The inline policies of a role hold 10,240 characters together, 256 of them kept for the denial that cuts sessions; its "
+        "trust policy holds 2,048. There is no role.",
         "Say the same with wildcards, use a managed policy, or part the stage in two.",
     ),
     Entry(

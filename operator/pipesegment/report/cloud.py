@@ -79,6 +79,25 @@ def is_written(outcome: Outcome, stage: str) -> bool:
     return bool(wanted) and all(stands.get(ObjectID.of(obj)) == _hash(obj) for obj in wanted)
 
 
+def stands_otherwise(outcome: Outcome, stage: str) -> bool:
+    """Tell whether a stage has something in AWS, as far as is known, that is not as it is desired now.
+
+    What is withheld of a role that narrows has been taken already.
+    """
+    state = outcome.cloud or CloudState()
+    wanted = {ObjectID.of(obj): _hash(obj) for obj in (outcome.desired.in_cloud.objects if outcome.desired else ())}
+    narrowed = set(state.withheld) - {failed.id for failed in state.failed}
+    for change in state.changes.changes:
+        # Of what a status recorded and nobody desires, only a look tells the stage. What is to be made beside it is a cut.
+        if change.stage not in {stage, ""} or (change.live is None and change.id in wanted):
+            continue
+        done = change.action is Action.UNCHANGED or change.id in narrowed
+        same = change.desired is not None and wanted.get(change.id) == _hash(change.desired)
+        if not (done and same) or (change.id.by_controller and state.trouble is not None):
+            return True
+    return False
+
+
 def role_arn(outcome: Outcome, stage: str) -> str | None:
     """Give the role that a stage has: somebody else's, or the managed one once it is there."""
     reach = outcome.reach

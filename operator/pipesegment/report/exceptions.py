@@ -38,19 +38,21 @@ _MAX_APPROVERS: Final = 64
 #: How many targets a line of the trail names.
 _MAX_TARGETS: Final = 32
 _UNWRITTEN: Final = ("its rights are not in AWS yet, and the segment's CloudReady tells why",)
+_NOT_TAKEN: Final = "what the stage has in AWS may stand there still, and the segment's CloudReady tells why"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What an exception came to in one look at its segment: what it opens (described), what of it stays closed, and why.
 
-    `rights` are the actions that it gives in AWS, `unwritten` tells that they do not stand there as they should. `stuck` says
-    why what stands could not be brought to what the exception says ('' when it could).
+    `rights` are the actions that it gives in AWS, `unwritten` tells that they do not stand there as they should, `untaken` that a
+    seal has not taken there what it should. `stuck` says why what stands could not be brought to what the exception says ('' when it could).
     """
 
     opened: tuple[str, ...] = ()
     rights: tuple[str, ...] = ()
     unwritten: bool = False
+    untaken: bool = False
     closed: tuple[str, ...] = ()
     refused: bool = False
     stuck: str = ""
@@ -63,9 +65,10 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     """Find what an exception came to."""
     stuck = listing(map(failure, outcome.failures)) if outcome.failures else ""
     reach = outcome.reach
+    untaken = standing.in_force and cloud.stands_otherwise(outcome, standing.stage)
     if reach is None or not standing.in_force:
         why = "the segment is being deleted" if outcome.going else "the segment is refused"
-        return Effect(stuck=stuck, unknown=why if reach is None else "")
+        return Effect(stuck=stuck, untaken=untaken, unknown=why if reach is None else "")
     lead = f"{exceptions.path(standing.name)} "
     told = [*reach.findings, *(outcome.desired.gaps if outcome.desired else ())]
     mine = [finding for finding in told if finding.path.startswith(lead)]
@@ -75,12 +78,15 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     crowded = {finding.path for finding in mine if finding.reason == "RoleTooLarge"}
     given = [s for s in _lent(reach.stages, standing) if s.because.startswith(lead) and s.because not in crowded]
     unwritten = bool(given) and not cloud.is_written(outcome, standing.stage)
+    closed = [sentence(finding) for finding in mine]
+    closed += [_NOT_TAKEN] if untaken and not given and any(f.path.startswith(f"{lead}spec.aws") for f in mine) else []
     held = reach.governance.stalled or ("Suspended" if reach.suspended else "")
     return Effect(
         opened=tuple(sorted(opened)),
         rights=tuple(sorted({action for statement in given for action in statement.actions})),
         unwritten=unwritten,
-        closed=tuple(sentence(finding) for finding in mine),
+        untaken=untaken,
+        closed=tuple(closed),
         refused=not (opened or given) and any(finding.reason == "ExceptionRefused" for finding in mine),
         stuck=stuck,
         held=held if outcome.withheld or unwritten else "",  # type: ignore[arg-type] # `stalled` is one of the two other words
@@ -92,7 +98,7 @@ def exception_status(
 ) -> SegmentExceptionStatus:
     """Fold one look at an exception into its status; what stands is told, not what should."""
     phase, reason, message = _told(standing, found, previous)
-    holds = phase in IN_FORCE and not found.stuck
+    holds = phase in IN_FORCE and not found.stuck and not (phase == "Sealed" and found.untaken)
     approvers = sorted({clean(v.username, MESSAGE) for v in standing.approvals if v.counts})
     before = {c.type: c for c in previous.conditions}
     verdict = (ConditionType.READY, holds, reason, message)
@@ -140,8 +146,12 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
         lacking = (*_UNWRITTEN[: found.unwritten], *found.closed)
         but = listing(lacking, "; but ") if lacking else ""
         return "Open", Reason.OPEN, clean(f"{opens} until {_time(standing.ends)}{but}")
-    if standing.phase == "Sealed" and standing.ends is not None:
-        return "Sealed", Reason.SEALED, f"{standing.message} until {_time(standing.ends)}"
+    if standing.phase == "Sealed":
+        until = f" until {_time(standing.ends)}" if standing.ends is not None else ""
+        if found.untaken:
+            shut = f"stage {standing.stage} reaches nothing and accepts nothing"
+            return "Sealed", Reason.SEALED, f"{shut}{until}; but {_NOT_TAKEN}"
+        return "Sealed", Reason.SEALED, f"{standing.message}{until}"
     return standing.phase, Reason(standing.reason), standing.message
 
 

@@ -19,7 +19,7 @@ from pipesegment.reach.graph import Reach, StageReach
 _EKS: Final = "eks.amazonaws.com"
 #: What IAM takes of a trust policy, in characters; white space does not count.
 _TRUST: Final = 2_048
-#: More than the denial takes that cuts sessions (`plan.aws.revocation`).
+#: More than the denial takes that cuts sessions (`plan.aws.revocation`): there is always room for it.
 _DENIAL: Final = 256
 
 
@@ -165,13 +165,12 @@ def _too_large(stage: StageReach, role: Role) -> Iterator[Finding]:
             "permissions",
             "the rights",
             rights,
-            INLINE_CHARACTERS,
+            INLINE_CHARACTERS - _DENIAL,
             "use wildcards where they say the same, or a managed policy",
         ),
         ("forge.subjects", "the trust policy", trusting, _TRUST, "name fewer subjects, or part the stage in two"),
     ):
         if size > most:
-            message = (
-                f"{what} of stage {stage.key.stage} would be {size} characters, and IAM takes {most}; there is no role"
-            )
+            kept = f" beside the {_DENIAL} for the denial that cuts sessions" if most != _TRUST else ""
+            message = f"{what} of stage {stage.key.stage} would be {size} characters, and IAM takes {most}{kept}; there is no role"
             yield Finding(f"{stage.cloud.path}.{place}", "RoleTooLarge", f"stage {stage.key.stage}", message, fix)

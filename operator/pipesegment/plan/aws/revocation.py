@@ -1,13 +1,15 @@
 """Sessions that were issued before a moment are denied everything: a right that is gone is gone for them, too.
 
 Whoever became the role earlier holds credentials for up to twelve hours. The denial stands in an inline policy of its own
-beside the role's rights, and is taken away when no such session can be alive any more.
+beside the role's rights, and is taken away when no such session can be alive any more. One that was refused is owed: a tag of
+the role says from which moment on, so that the role itself tells of it when nothing is left to be lost (docs/adr/0074).
 """
 
 import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.trust import VERSION
@@ -70,14 +72,37 @@ def is_over(moment: datetime, now: datetime) -> bool:
     return not now - _ALIVE < moment <= now + _AHEAD
 
 
+def owed(live: Role, now: datetime) -> datetime | None:
+    """Give the moment before which a role's sessions are still to be cut by its own word; None when none can be alive."""
+    try:
+        moment = datetime.fromisoformat(live.tags.get(names.OWED_TAG, "")).astimezone(UTC)
+    except ValueError:
+        return None
+    return None if is_over(moment, now) else moment
+
+
+def is_due(live: Role, desired: Role, now: datetime) -> bool:
+    """Tell whether what is to be done to a role cuts its sessions.
+
+    It does when the role loses something that was not over by itself, or a trust or a boundary that somebody changed may
+    have let in whoever it was.
+    """
+    had = Rights.of(live, now)
+    tampered = live.trust != desired.trust or not live.boundary
+    return had.loses(Rights.of(desired)) or (bool(had.allowed | had.managed) and tampered)
+
+
 def standing(live: Role, desired: Role, stands: Standing | None, now: datetime) -> Standing | None:
     """Give the revocation that should stand beside a role's rights; the one that stands if nothing is to be done about it.
 
-    A new one when the role loses something that was not over by itself, or a trust or a boundary that somebody changed may have let in whoever it was.
+    A new one when it is due, or owed since a moment that the one that stands does not reach.
     """
-    had, wanted = Rights.of(live, now), Rights.of(desired)
-    changed = [live.trust, desired.trust] if live.trust != desired.trust else []
-    if had.loses(wanted) or (bool(had.allowed | had.managed) and (bool(changed) or not live.boundary)):
+    found = None if stands is not None and is_over(stands[0], now) else stands
+    if is_due(live, desired, now):
+        changed = [live.trust, desired.trust] if live.trust != desired.trust else []
         why = cause(live.inline, live.managed, live.boundary, desired.inline, desired.managed, changed)
-        return stands if is_begun(stands, why, now) else (now, why)
-    return None if stands is not None and is_over(stands[0], now) else stands
+        found = stands if is_begun(stands, why, now) else (now, why)
+    late = owed(live, now)
+    if late is not None and (found is None or found[0] < late):
+        return max(now, late), cause(names.OWED_TAG, written(late))
+    return found

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from pipesegment import names
 from pipesegment.compile.iam.policy import POLICY
 from pipesegment.compile.iam.values import DESCRIPTION, Document, Role, text
 from pipesegment.facts.moments import written as as_written
@@ -83,7 +85,21 @@ def _revoked(change: Change, found: Found, desired: Role, moment: Moment) -> Ite
         yield _delete_policy(Wave.NARROW, change, live.name, revocation.POLICY)
     elif wanted is not None and wanted != stands:
         details = {SESSIONS_BEFORE: as_written(wanted[0])}
-        yield _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
+        cut = _put_policy(Wave.NARROW, change, live.name, revocation.POLICY, revocation.document(*wanted), details)
+        due = revocation.is_due(live, desired, moment.now)
+        yield replace(cut, mark=_mark(change, live, wanted[0])) if due else cut
+
+
+def _mark(change: Change, live: Role, before: datetime) -> CloudStep:
+    """Have a role say that its sessions are to be cut."""
+    tags = {names.OWED_TAG: as_written(before)}
+    return _step(Wave.NARROW, change, "TagRole", live.name, {"Tags": _tags(live, tags)}, {"tag": names.OWED_TAG})
+
+
+def _tags(role: Role, more: Mapping[str, str]) -> list[dict[str, str]]:
+    """Write tags beside the cluster's own: the operator may not tag without it (`compile.iam.operator`)."""
+    own = {key: value for key, value in role.tags.items() if key == names.CLUSTER_TAG}
+    return tag_list({**own, **more})
 
 
 def _trusting(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
@@ -102,7 +118,7 @@ def _settling(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
         seconds = {"MaxSessionDuration": desired.session_seconds}
         yield _step(Wave.SETTLE, change, "UpdateRole", desired.name, seconds)
     if missing := {key: value for key, value in desired.tags.items() if live.tags.get(key) != value}:
-        yield _step(Wave.SETTLE, change, "TagRole", desired.name, {"Tags": tag_list(missing)})
+        yield _step(Wave.SETTLE, change, "TagRole", desired.name, {"Tags": _tags(desired, missing)})
 
 
 def _stripped(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:

@@ -51,6 +51,8 @@ def _stands(change: Change, made: Mapping[ObjectID, str]) -> Change:
 
 
 def _begun(change: Change, made: Mapping[ObjectID, str]) -> Change:
-    """Give a change that is not at its end; what was made already exists."""
+    """Give a change that is not at its end; what was made already exists. A cut that is owed is no change of the object."""
+    if change.action is Action.UNCHANGED:
+        change = replace(change, action=Action.CONFIGURED, why=Why.CHANGED)
     live = Live(change.id, made[change.id]) if change.id in made else change.live
     return replace(change, live=live and replace(live, object=None), differences=())

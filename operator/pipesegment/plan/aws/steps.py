@@ -45,6 +45,8 @@ class CloudStep:
     id: ObjectID
     change: Change
     details: Mapping[str, str] = field(default_factory=dict)
+    #: Of a cut of sessions: what keeps it owed when it is refused.
+    mark: "CloudStep | None" = None
 
     @property
     def verb(self) -> str:

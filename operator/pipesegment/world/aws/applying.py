@@ -12,7 +12,7 @@ from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import NoCredentials, Rejected, Unreachable
 from pipesegment.plan.aws.ownership import Owner, stranger
-from pipesegment.plan.aws.steps import CloudStep, Wave
+from pipesegment.plan.aws.steps import SESSIONS_BEFORE, CloudStep, Wave
 from pipesegment.report.outcome import Failed
 from pipesegment.world.aws.port import Answer, Cloud, Place
 from pipesegment.world.aws.reading import Reader
@@ -57,13 +57,18 @@ class _Sender:
         self._reader = Reader(cloud, place)
 
     async def chain(self, chain: tuple[CloudStep, ...]) -> None:
-        """Send one stage's calls. Behind a failure the rest of the first wave is sent, and nothing else."""
-        broken = False
+        """Send one stage's calls. Behind a failure the rest of the first wave is sent, and nothing else.
+
+        Behind a cut of sessions that is neither made nor marked as owed comes nothing: what is lost then tells of it.
+        """
+        broken = forgotten = False
         for step in chain:
-            stopped = self._results.trouble is not None or (broken and step.wave is not Wave.NARROW)
+            stopped = self._results.trouble is not None or forgotten or (broken and step.wave is not Wave.NARROW)
             if stopped or not await self._sent(step):
                 broken = True
                 self._results.undone.add(step.id)
+                if not stopped and step.mark is not None:
+                    forgotten = self._results.trouble is not None or not await self._sent(step.mark)
 
     async def _sent(self, step: CloudStep) -> bool:
         try:
@@ -122,5 +127,6 @@ def _identity(answer: Answer) -> str:
 
 def _failed(step: CloudStep, error: Unreachable) -> Failed:
     if isinstance(error, Rejected):
-        return Failed(step.id, step.verb, error.status, f"{error.reason}: {error.message}")
+        lead = "sessions of before are not cut yet: " if SESSIONS_BEFORE in step.details else ""
+        return Failed(step.id, step.verb, error.status, f"{lead}{error.reason}: {error.message}")
     return Failed(step.id, step.verb, 0, str(error))
