@@ -311,8 +311,8 @@ def test_the_class_that_is_known_to_exist_has_to_allow_it(amazon):
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("--security-group", "nonsense"), 2, "--security-group: 'nonsense' is none"),
-        (("--security-group", ""), 2, "--security-group: '' is none"),
+        (("--security-group", "nonsense"), 2, "--security-group: is no ID 'nonsense'"),
+        (("--security-group", ""), 2, "--security-group: is no ID ''"),
         (("-o", "json"), 2, "leave -o out"),
     ],
 )
