@@ -38,13 +38,17 @@ class Wave(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CloudStep:
-    """One call for one object; `details` are what an audit line tells beside it."""
+    """One call for one object; `details` are what an audit line tells beside it.
+
+    `instead` is what is done when AWS refuses the call for good: what takes away does not depend on what is given with it.
+    """
 
     wave: Wave
     call: Call
     id: ObjectID
     change: Change
     details: Mapping[str, str] = field(default_factory=dict)
+    instead: "CloudStep | None" = None
 
     @property
     def verb(self) -> str:
