@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipesegment.spec.exception import spec_hash
 from tests.golden.walk import facts_of
 from tests.unit.emergencies import approval, exception, guards, seal
 from tests.unit.reach.reaching import segment_class
@@ -178,6 +179,22 @@ class TestRightsInAws:
         (statement,) = of_kms["policy"]["Statement"]
         assert statement["Action"] == ["kms:Decrypt"]
         assert statement["Condition"]["DateLessThan"] == {"aws:CurrentTime": [AFTER]}
+
+    @pytest.mark.parametrize("many", [60, 64], ids=["beside the stage's own", "at all"])
+    def test_what_a_role_has_no_room_for_is_in_the_policy_of_no_endpoint(self, run, files, tmp_path, many: int) -> None:
+        facts = list(yaml.safe_load_all((tmp_path / "facts.yaml").read_text()))
+        asked = next(obj for obj in facts if obj["kind"] == "SegmentException")
+        (statement, *_) = asked["spec"]["aws"]["permissions"]
+        keys = [f"arn:aws:kms:eu-west-1:111122223333:key/{'k' * 119}{number:02}" for number in range(many)]
+        asked["spec"]["aws"]["permissions"] = [{**statement, "resources": keys}]
+        approved = next(obj for obj in facts if obj["kind"] == "SegmentApproval")
+        approved["spec"]["exception"]["specHash"] = spec_hash(asked["spec"])
+        (tmp_path / "facts.yaml").write_text(yaml.safe_dump_all(facts))
+
+        result = run("aws", "endpoints", *files, DURING, "-o", "json")
+
+        assert "RoleTooLarge" in run("compile", "--aws", *files, DURING).stderr
+        assert "kms:Decrypt" not in result.stdout
 
     def test_plan_and_compile_show_the_moment(self, run, files) -> None:
         during, after = (run("compile", "--aws", *files, at).stdout for at in (DURING, AFTER))

@@ -40,10 +40,15 @@ def added(scene: Scene, view: View, identity: CloudIdentity | None) -> CloudIden
 
 def fit(governing: Governance, aws: StageAws, lent: Iterable[Lent]) -> Iterator[Lent]:
     """Give what the class allows of what exceptions give a stage with a role of its own: only that needs ways."""
+    room = INLINE_CHARACTERS
     for each in lent if aws.role_arn is None and aws.asks else ():
+        told = _told(each)
+        if told > room:
+            continue
         judge = Judge("", governing)
         _judged(judge, each, aws)
         if not judge.refusals:
+            room -= told
             yield each
 
 
@@ -66,7 +71,7 @@ def _nowhere(governing: Governance, view: View, identity: CloudIdentity | None) 
 def _given(scene: Scene, view: View) -> Iterator[Statement]:
     room = INLINE_CHARACTERS
     for each in view.lent:
-        told = sum(len(text) for text in (*each.permission.actions, *each.permission.resources))
+        told = _told(each)
         if told > room:
             message = (
                 f"a role's policies hold {INLINE_CHARACTERS} characters, and there is no room for this; it is not given"
@@ -82,6 +87,11 @@ def _given(scene: Scene, view: View) -> Iterator[Statement]:
         if not judge.refusals:
             room -= told
             yield statement
+
+
+def _told(lent: Lent) -> int:
+    """Count the least that a statement takes of a role's room; how much it is `compile.iam` finds."""
+    return sum(len(text) for text in (*lent.permission.actions, *lent.permission.resources))
 
 
 def _judged(judge: Judge, lent: Lent, aws: StageAws) -> Statement:
