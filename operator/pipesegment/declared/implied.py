@@ -59,8 +59,15 @@ class Implied:
     def _takes_part(self, member: Member) -> bool:
         """Tell whether a stage has any way, by its own word or a neighbour's: its sidecar is let out then."""
         engine = member.needs.jenkins is not None or member.needs.siblings is not None
-        engine = engine or member.stage.aws.pods == "PodIdentity"
-        if engine or member.stage.dns == "Cluster" or any(True for _ in (*member.reaches(), *member.accepts())):
+        if engine or member.stage.aws.pods == "PodIdentity" or member.stage.dns == "Cluster" or any(member.accepts()):
+            return True
+        if member.stage.dns != "None" and (member.needs.names or member.stage.aws.pods is not None):
+            return True
+        if served.is_let_out(member, self._snapshot):
+            return True
+        if any(
+            said.entry.kind not in _WITHOUT_NAMES or self._leaving.allows(member, said) for said in member.reaches()
+        ):
             return True
         return any(self._may_mean(other, member) for other in self._members.within(member.namespace))
 
@@ -68,6 +75,8 @@ class Implied:
         if not caller.is_of(target.namespace, target.segment):
             return False
         for said in caller.reaches():
+            if not self._leaving.allows(caller, said):
+                continue
             stage = said.entry.stage
             if stage is not None and stage.name == target.stage.name and stage.segment in {None, target.segment}:
                 return True

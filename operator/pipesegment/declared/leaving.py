@@ -30,9 +30,13 @@ class Leaving:
 
     def means(self, member: Member, said: Said[ReachEntry], question: Question) -> Ways:
         """Tell in which ways an entry means the destination and port, whether or not the other side agrees."""
-        if not admits(said.entry.http, question) or (said.authored and not self._allowed(member, said.entry)):
+        if not admits(said.entry.http, question) or not self.allows(member, said):
             return NO_WAY
         return self._means(member, said.entry, question)
+
+    def allows(self, member: Member, said: Said[ReachEntry]) -> bool:
+        """Tell whether the class allows an entry at all; of what it says itself it does."""
+        return not said.authored or self._allowed(member, said.entry)
 
     def missing(self, member: Member, entry: ReachEntry, ways: Ways, question: Question) -> str:
         """Say whose word is missing for ways that an entry means; '' when nobody's is."""

@@ -786,11 +786,15 @@ def test_a_sidecar_reaches_its_control_plane_once_the_stage_declares_anything() 
             ),
             "actions.github.com/scale-set-name: linux, app.kubernetes.io/component: runner",
         ),
+        (
+            '{stages: [{name: build, aws: {permissions: [{actions: ["s3:GetObject"], resources: ["arn:aws:s3:::releases/*"]}]}}]}',
+            "pipesegment.dev/segment: shop, pipesegment.dev/stage: build",
+        ),
     ],
-    ids=["dns", "siblings", "runner pods"],
+    ids=["dns", "siblings", "runner pods", "rights in AWS"],
 )
 def test_whatever_a_stage_has_makes_its_sidecar_find_the_control_plane(spec: str, labels: str) -> None:
-    """DNS, its engine's siblings, its runner pods; `mesh: None` takes it out of the mesh."""
+    """DNS, its engine's siblings, its runner pods, rights whose services have names; `mesh: None` takes it out of the mesh."""
     facts = (
         f"{{kind: Pod, metadata: {{namespace: ci, name: some, labels: {{{labels}}}}}}}\n---\n"
         "{kind: Pod, metadata: {namespace: istio-system, name: istiod, labels: {app: istiod}}}"
@@ -803,6 +807,15 @@ def test_whatever_a_stage_has_makes_its_sidecar_find_the_control_plane(spec: str
         facts=facts,
     )
     assert not plain.open("ci/some", "istio-system/istiod", "TCP/15012")
+
+
+def test_a_call_that_the_class_refuses_lets_no_sidecar_out() -> None:
+    facts = "{kind: Pod, metadata: {namespace: istio-system, name: istiod, labels: {app: istiod}}}"
+    spec = "{stages: [{name: build, reaches: [{stage: {name: test}, ports: [{port: 8080}]}]}, {name: test}]}"
+    for targets, opens in (("[stage]", True), ("[cidr]", False)):
+        governing = class_(f"{{mesh: {{provider: Istio}}, guardrails: {{targets: {targets}}}}}")
+        world = World(segment(spec), governing, facts=facts)
+        assert world.open("ci/shop-test", "istio-system/istiod", "TCP/15012") is opens
 
 
 def test_everybody_else_is_free() -> None:
