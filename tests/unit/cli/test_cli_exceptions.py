@@ -45,8 +45,9 @@ def test_what_is_compiled_depends_on_the_moment(run, segment: str, emergency: st
 
 
 def test_without_a_time_it_is_now(run, segment: str, emergency: str) -> None:
-    """The exception of this test ends in a year that has not come, so that it has begun is all that counts."""
-    assert blocks(run("compile", "-f", segment, "--facts", emergency)) == {"198.51.100.7/32"}
+    """The exception of this test begins in a year that has not come: at its own time it is open, and not today."""
+    assert blocks(run("compile", "-f", segment, "--facts", emergency)) == set()
+    assert blocks(run("compile", "-f", segment, "--facts", emergency, "--at", DURING)) == {"198.51.100.7/32"}
 
 
 def test_the_matrix_tells_whose_word_it_is(run, segment: str, emergency: str) -> None:

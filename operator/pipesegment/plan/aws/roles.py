@@ -122,7 +122,8 @@ def _widening(
             yield _put_policy(Wave.WIDEN, change, desired.name, name, document)
             continue
         step = _put_policy(Wave.NARROW, change, desired.name, name, document)
-        yield replace(step, instead=_cut_down(change, desired.name, name, common(inline[name], document)))
+        held = inline.get(name)
+        yield replace(step, instead=_cut_down(change, desired.name, name, common(held, document))) if held else step
     for arn in sorted(set(desired.managed) - set(managed)):
         yield _step(Wave.WIDEN, change, "AttachRolePolicy", desired.name, {"PolicyArn": arn})
 
