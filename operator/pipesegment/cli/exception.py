@@ -245,7 +245,7 @@ def _told(obj: Json) -> dict[str, Any]:
         "effect": spec["effect"],
         "segment": spec["segment"],
         "stage": spec["stage"],
-        "rights": sorted({action for each in _permissions(spec) for action in each["actions"]}),
+        "rights": status.get("gives") or [],
         "phase": status.get("phase") or "Pending",
         "reason": status.get("reason") or "",
         "message": next((c["message"] for c in status.get("conditions") or () if c["type"] == "Ready"), ""),

@@ -21,6 +21,7 @@ Object = Mapping[str, Any]
 
 _ENDINGS: Final = frozenset({".yaml", ".yml", ".json"})
 _STDIN: Final = "-"
+_TEXT: Final = "the text"
 #: The most bytes that a file may have: no declaration comes near it, and a list of a large cluster's objects does not.
 MOST_DECLARED: Final = 16 * 2**20
 MOST_FACTS: Final = 512 * 2**20
@@ -66,6 +67,8 @@ class Read:
     #: Documents among the facts that count for nothing because they are refused.
     ignored: list[Problem] = field(default_factory=list)
     facts: list[Object] = field(default_factory=list)
+    #: Some text of the facts could not be read: what it holds would look as if it were not there.
+    lacking: bool = False
 
 
 def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
@@ -82,8 +85,10 @@ def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
         raise Usage("stdin holds no document: whatever writes it wrote nothing")
     for place, obj in _objects(given):
         _take_document(place, _placed(obj, namespace), found)
+    before = len(found.problems)
     for place, obj in _objects(_values(facts, MOST_FACTS, found.problems)):
         _take_fact(place, _placed(obj, namespace), found)
+    found.lacking = any(problem.title == _TEXT for problem in found.problems[before:])
     if not found.problems:
         _meet(found)
     return found
@@ -224,7 +229,7 @@ def _values(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterato
             # A text that breaks off in its middle counts as a whole: half of it would be something else.
             values = list(yamlfile.read(text_of(path, most), name))
         except Refused as error:
-            problems.append(Problem(name, "the text", error.refusals))
+            problems.append(Problem(name, _TEXT, error.refusals))
             continue
         yield from ((place, value) for place, value in values if value is not None)
 

@@ -52,6 +52,8 @@ class Surroundings:
     problems: tuple[Problem, ...]
     #: What a whole look at the cluster gave beside the facts; None without one.
     seen: Seen | None = None
+    #: Some of the facts could not be read: what is told of the rest would mislead.
+    lacking: bool = False
 
     def segments(self) -> tuple[tuple[Given, Segment], ...]:
         """Give the segments that are asked about, by namespace and name."""
@@ -145,7 +147,7 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
         found = replace(snapshot(merged(read.facts, documents)), now=options.at or utc())
     if seen is not None and kinds.DAEMON_SET.kind not in seen.unread:
         found = replace(found, others=replace(found.others, daemon_sets=found.others.daemon_sets or {}))
-    return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen)
+    return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen, read.lacking)
 
 
 @_keeping()
@@ -154,6 +156,8 @@ def walk(found: Surroundings, *, taken: bool = True) -> Walk:
 
     Unless `taken` is False (where objects are compared one by one anyway) a name that somebody else has is refused.
     """
+    if found.lacking:
+        return Walk(found, problems=found.problems)
     with output.progress("resolving and compiling"):
         walked, problems = _walked(found)
         neighbours = tuple(_neighbours(found, {w.reach.segment for w in walked}))

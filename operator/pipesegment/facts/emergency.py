@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import orjson
 
 from pipesegment.facts.meta import Meta
-from pipesegment.facts.moments import moment
+from pipesegment.facts.moments import after, moment
 from pipesegment.findings import Refusal
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.status import IN_FORCE
@@ -34,7 +34,7 @@ class SegmentException:
         begun = moment(self.meta.created)
         if self.spec is None or self.spec.duration is None or begun is None:
             return None
-        return begun + timedelta(seconds=seconds(self.spec.duration))
+        return after(begun, timedelta(seconds=seconds(self.spec.duration)))
 
     @property
     def was_in_force(self) -> bool:

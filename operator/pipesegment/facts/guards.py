@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pipesegment import names
 from pipesegment.facts.meta import Meta
-from pipesegment.facts.moments import moment
+from pipesegment.facts.moments import after, moment
 from pipesegment.facts.selectors import Selector
 
 Raw = Mapping[str, Any]
@@ -75,7 +75,7 @@ class Guards:
         """
         made = moment(created)
         since = [begun for name in self._names() if (begun := self._begun(name)) is not None]
-        return made is not None and any(made <= begun + _NOTICE for begun in since)
+        return made is not None and any(made <= after(begun, _NOTICE) for begun in since)
 
     def _begun(self, name: str) -> datetime | None:
         """Give when a policy and the first of its bindings that deny were there; None where nobody says so."""

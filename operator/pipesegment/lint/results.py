@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from pipesegment import names
 from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.lint.catalogue import entry
 from pipesegment.lint.entry import Severity
@@ -42,9 +43,11 @@ def of_refusal(refusal: Refusal, name: str) -> Result:
 
 
 def of_finding(finding: Finding) -> Result:
-    """Give a finding its code."""
+    """Give a finding its code. What an exception asks for and does not get is no error: everything else is as declared."""
     found = entry(finding.reason)
-    return Result(found.code, found.severity, finding.path, finding.message, finding.fix, finding.object)
+    asked = finding.path.startswith(f"{names.EXCEPTION}/")
+    severity: Severity = "warning" if asked and found.severity == "error" else found.severity
+    return Result(found.code, severity, finding.path, finding.message, finding.fix, finding.object)
 
 
 def ordered(results: Iterable[Result]) -> tuple[Result, ...]:

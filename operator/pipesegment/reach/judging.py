@@ -6,15 +6,20 @@ approves likewise; without these policies nobody is. A seal needs nobody's leave
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
-from pipesegment.facts.moments import moment
+from pipesegment.facts.moments import after, moment
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.standing import Standing, Verdict
 from pipesegment.spec.exception import SegmentExceptionSpec, User
 from pipesegment.spec.status import IN_FORCE, Phase
 from pipesegment.spec.units import seconds
+
+#: How far the API server's clock may be ahead of ours: what it has just made exists, whatever time it is here.
+_CLOCKS: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +92,16 @@ class Judge:
         unbelieved = self._unbelieved()
         if unbelieved:
             return "Pending", "Unguarded", unbelieved
-        if self.exception.ends is None or now is None:
+        if self.exception.ends is None or now is None or self._is_ahead(self.exception.meta.created):
             return "Pending", "AwaitingApproval", "it does not exist yet, so that nobody can have approved it"
         if counted < self._needed:
             return "Pending", "AwaitingApproval", f"{counted} of {self._needed} people have approved"
         return "Open", "Open", f"stage {spec.stage} reaches what it declares"
+
+    def _is_ahead(self, created: str) -> bool:
+        """Tell whether something comes to exist later than the moment that is looked at."""
+        made, now = moment(created), self.snapshot.now
+        return made is not None and now is not None and made > after(now, _CLOCKS)
 
     def _unbelieved(self) -> str:
         """Say why nobody's word is believed here ('' when it is)."""
@@ -151,7 +161,7 @@ class Judge:
             return f"{who.username} asked for the exception"
         if any(who.is_same(other) for other in seen[1:]):
             return f"{who.username} has approved already"
-        if not moment(approval.meta.created):
+        if not moment(approval.meta.created) or self._is_ahead(approval.meta.created):
             return "it does not exist yet"
         if self.snapshot.guards.came_before(approval.meta.created):
             return "it was made before the admission policies denied anything, so nobody knows by whom"

@@ -6,7 +6,7 @@ attack by DNS looks like (rebinding).
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from pipesegment.facts.ends import End
@@ -35,6 +35,8 @@ def may_follow(scene: Scene, name: str) -> bool:
 def why(rules: SegmentClassSpec, snapshot: Snapshot, address: str, *, by_class: bool) -> str:
     """Say what an address is that a lookup may not open; '' when it may."""
     block, ip = addresses.host(address), ip_address(address)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        return "an IPv4 address in the clothes of IPv6"
     if ip.is_loopback or ip.is_unspecified or ip.is_multicast:
         return "no address of a host elsewhere"
     if addresses.touching(block, (), addresses.metadata()) is not None:

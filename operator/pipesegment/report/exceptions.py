@@ -114,10 +114,19 @@ def exception_status(
         approvals=len(approvers),
         approvals_needed=standing.needed,
         approvers=tuple(approvers[:_MAX_APPROVERS]),
+        gives=_gives(phase, found, previous),
         opens_at=begun or None,
         expires_at=_time(standing.ends) or None,
         conditions=settled([verdict], before, exception.meta.generation, now),
     )
+
+
+def _gives(phase: Phase, found: Effect, previous: SegmentExceptionStatus) -> tuple[str, ...]:
+    """Give the actions that stand in AWS; where that is not known, or not brought about yet, those of before."""
+    if phase != "Open":
+        return ()
+    late = found.stuck or found.unknown or found.unwritten
+    return previous.gives if late else tuple(clean(action, LINE) for action in found.rights[:_MAX_TARGETS])
 
 
 def _meant(standing: Standing, before: MeantStage | None) -> MeantStage | None:

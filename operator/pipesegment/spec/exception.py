@@ -37,9 +37,9 @@ def _uid(where: str) -> Grammar:
 def _required(name: str, fix: str) -> Rule:
     return Rule(
         cel=f"has(self.{name}) || self.effect != 'Open'",
-        problem="is required with the effect Open",
+        problem="is required to open",
         fix=fix,
-        offences=unless(lambda e: e.has(name) or e.effect != "Open", name, value=lambda e: e.effect),
+        offences=unless(lambda e: e.has(name) or e.effect != "Open", name, value=lambda e: e.stage),
         field=f".{name}",
     )
 
@@ -106,10 +106,10 @@ class SegmentExceptionSpec(Model):
         Rule(cel="self == oldSelf", problem=_NEVER, fix="delete it and ask anew", offences=lambda _: ()),
         Rule(
             cel="has(self.reaches) || has(self.aws) || self.effect != 'Open'",
-            problem="is required with the effect Open",
+            problem="is required to open",
             fix="list what the stage has to reach, or give rights under aws",
             offences=unless(
-                lambda e: e.has("reaches") or e.has("aws") or e.effect != "Open", "reaches", value=lambda e: e.effect
+                lambda e: e.has("reaches") or e.has("aws") or e.effect != "Open", "reaches", value=lambda e: e.stage
             ),
             field=".reaches",
         ),

@@ -280,6 +280,9 @@ class SegmentExceptionStatus(Model):
     approvals: Count = Field(0, description="How many people have approved, counting those alone whose approval holds.")
     approvals_needed: Count = Field(0, description="How many have to, as class and state of the stage are now.")
     approvers: Annotated[tuple[Message, ...], size(64)] = Field((), description="Their names.")
+    gives: Annotated[tuple[Line, ...], size(64)] = Field(
+        (), description="The actions that it gives in AWS now, as far as there is room here for them."
+    )
     opens_at: Moment | None = Field(None, description="When it took effect.")
     expires_at: Moment | None = Field(None, description="When it ends by itself.")
     conditions: Conditions = Field((), description="Ready.")

@@ -340,7 +340,7 @@ class TestApprove:
 
 class TestListAndRevoke:
     def test_every_exception_is_a_row(self, run, cluster):
-        hotfix(cluster, aws=PUT, phase="Open", approvals=1, expiresAt="2030-01-01T11:00:00Z")
+        hotfix(cluster, aws=PUT, phase="Open", approvals=1, gives=["s3:PutObject"], expiresAt="2030-01-01T11:00:00Z")
         sealed(cluster)
 
         lines = run("exception", "list").stdout.splitlines()
@@ -367,6 +367,13 @@ class TestListAndRevoke:
             "2030-01-01T11:00:00Z",
         ]
         assert lines[2].split()[:7] == ["ci/incident", "Seal", "shop/deploy", "-", "Pending", "-", "-"]
+
+    def test_rights_that_are_asked_for_and_not_given_are_not_shown(self, run, cluster):
+        hotfix(cluster, aws=PUT)
+
+        (_, row) = run("exception", "list").stdout.splitlines()
+
+        assert row.split()[3:5] == ["-", "Pending"]
 
     def test_json_has_what_programs_ask_for(self, run, cluster):
         hotfix(cluster)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipesegment.spec.exception import spec_hash
 from tests.golden.walk import facts_of
 from tests.unit.emergencies import approval, exception, guards, seal
 from tests.unit.reach.reaching import segment_class
@@ -44,8 +45,9 @@ def test_what_is_compiled_depends_on_the_moment(run, segment: str, emergency: st
 
 
 def test_without_a_time_it_is_now(run, segment: str, emergency: str) -> None:
-    """The exception of this test ends in a year that has not come, so that it has begun is all that counts."""
-    assert blocks(run("compile", "-f", segment, "--facts", emergency)) == {"198.51.100.7/32"}
+    """The exception of this test begins in a year that has not come: at its own time it is open, and not today."""
+    assert blocks(run("compile", "-f", segment, "--facts", emergency)) == set()
+    assert blocks(run("compile", "-f", segment, "--facts", emergency, "--at", DURING)) == {"198.51.100.7/32"}
 
 
 def test_the_matrix_tells_whose_word_it_is(run, segment: str, emergency: str) -> None:
@@ -178,6 +180,22 @@ class TestRightsInAws:
         (statement,) = of_kms["policy"]["Statement"]
         assert statement["Action"] == ["kms:Decrypt"]
         assert statement["Condition"]["DateLessThan"] == {"aws:CurrentTime": [AFTER]}
+
+    @pytest.mark.parametrize("many", [60, 64], ids=["beside the stage's own", "at all"])
+    def test_what_a_role_has_no_room_for_is_in_the_policy_of_no_endpoint(self, run, files, tmp_path, many: int) -> None:
+        facts = list(yaml.safe_load_all((tmp_path / "facts.yaml").read_text()))
+        asked = next(obj for obj in facts if obj["kind"] == "SegmentException")
+        (statement, *_) = asked["spec"]["aws"]["permissions"]
+        keys = [f"arn:aws:kms:eu-west-1:111122223333:key/{'k' * 119}{number:02}" for number in range(many)]
+        asked["spec"]["aws"]["permissions"] = [{**statement, "resources": keys}]
+        approved = next(obj for obj in facts if obj["kind"] == "SegmentApproval")
+        approved["spec"]["exception"]["specHash"] = spec_hash(asked["spec"])
+        (tmp_path / "facts.yaml").write_text(yaml.safe_dump_all(facts))
+
+        result = run("aws", "endpoints", *files, DURING, "-o", "json")
+
+        assert "RoleTooLarge" in run("compile", "--aws", *files, DURING).stderr
+        assert "kms:Decrypt" not in result.stdout
 
     def test_plan_and_compile_show_the_moment(self, run, files) -> None:
         during, after = (run("compile", "--aws", *files, at).stdout for at in (DURING, AFTER))

@@ -268,3 +268,26 @@ def test_output_is_utf8_whatever_the_locale_says(segment: str, tmp_path: Path) -
     )
 
     assert done.stdout.decode().startswith("ci/shop-build → 192.0.2.1 at TCP/443\n")
+
+
+@pytest.mark.parametrize(
+    "verb", [["compile"], ["lint"], ["reach"], ["plan", "--live", "empty.yaml"]], ids=lambda v: v[0]
+)
+def test_facts_that_cannot_be_read_are_not_told_as_if_they_were_missing(run, tmp_path: Path, verb: list[str]) -> None:
+    aws = {"permissions": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::bucket/*"]}]}
+    segment = {
+        "apiVersion": "pipesegment.dev/v1alpha1",
+        "kind": "PipelineSegment",
+        "metadata": {"name": "shop", "namespace": "ci"},
+        "spec": {"stages": [{"name": "build", "aws": aws}]},
+    }
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(segment))
+    (tmp_path / "class.yaml").write_text("kind: SegmentClass\nkind: SegmentClass\n")
+
+    result = run(*verb, "-f", "shop.yaml", "--facts", "class.yaml")
+
+    told = result.stdout + result.stderr
+    assert result.exit_code == 1
+    assert "duplicate key 'kind'" in told
+    assert "SegmentClass governs" not in told
+    assert "PipelineSegment ci/shop is refused" not in told

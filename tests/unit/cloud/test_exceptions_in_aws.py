@@ -45,6 +45,11 @@ def told(world, document):
     return status["phase"], ready["message"]
 
 
+def gives(world, document):
+    """The actions that an exception's status says it gives."""
+    return world.cluster.peek(target_of(document))["status"].get("gives")
+
+
 def opened(world):
     """The blocks that the stage's policy lets out to."""
     rules = world.cluster.peek(POLICY)["spec"]["egress"]
@@ -55,10 +60,11 @@ async def test_it_gives_rights_when_approved_together_with_the_network_and_none_
     hotfix = asked(VENDOR)
     async with running(*WORLD, SHOP, hotfix) as world:
         before, other = dict(world.role().inline), dict(world.role("b").inline)
-        assert (statements(world), opened(world)) == ([], set())
+        assert (statements(world), opened(world), gives(world, hotfix)) == ([], set(), [])
 
         await world.change(None, approval(hotfix, created=CREATED))
 
+        assert gives(world, hotfix) == ["s3:PutObject"]
         (given,) = statements(world)
         assert given["Action"] == ["s3:PutObject"]
         assert given["Condition"] == {"DateLessThan": {"aws:CurrentTime": [ENDS]}}
@@ -76,7 +82,7 @@ async def test_it_gives_rights_when_approved_together_with_the_network_and_none_
         assert world.role().inline == before
         assert world.role("b").inline == other
         assert opened(world) == set()
-        assert told(world, hotfix)[0] == "Expired"
+        assert (told(world, hotfix)[0], gives(world, hotfix)) == ("Expired", [])
 
 
 async def test_time_alone_changes_nothing_of_the_role():

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pipesegment import names
@@ -61,13 +61,23 @@ def needs(segments: Iterable[tuple[Reach, Desired]]) -> tuple[Need, ...]:
     for reach, desired in segments:
         roles |= _roles(reach, desired)
         aws = reach.governance.spec.aws
-        for stage in reach.stages:
+        crowded = frozenset(gap.path for gap in desired.gaps if gap.reason == "RoleTooLarge")
+        for stage in (_as_given(stage, crowded) for stage in reach.stages):
             for edge in stage.egress:
                 if edge.through is not None:
                     place = (aws.vpc_id or "", edge.through.service)
                     partitions[place] = aws.partition
                     _add(found, place, stage, edge)
     return tuple(_need(*place, partitions[place], each, roles) for place, each in sorted(found.items()))
+
+
+def _as_given(stage: StageReach, crowded: frozenset[str]) -> StageReach:
+    """Leave out what exceptions would give a stage for whose role that is too much."""
+    cloud = stage.cloud
+    if not crowded or cloud is None or cloud.rights is None:
+        return stage
+    lent = tuple(each for each in cloud.rights.lent if each.because not in crowded)
+    return replace(stage, cloud=replace(cloud, rights=replace(cloud.rights, lent=lent)))
 
 
 def _add(found: dict[tuple[str, str], _Found], place: tuple[str, str], stage: StageReach, edge: Edge) -> None:

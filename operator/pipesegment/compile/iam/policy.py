@@ -5,13 +5,12 @@ from typing import Any, Final
 
 from pipesegment.compile.iam.trust import VERSION
 from pipesegment.compile.iam.values import Document
-from pipesegment.reach.aws.values import Rights, Statement
+from pipesegment.reach.aws.values import ONLY_THROUGH, Rights, Statement
 
 #: The one inline policy of a role: one document is put by one call, so that no half of it ever holds.
 POLICY: Final = "pipesegment"
 #: The inline policy that denies everything to sessions of before a moment (`plan.aws.revocation`).
 REVOKED: Final = "pipesegment-revoked"
-_ENDPOINTS: Final = "OnlyThroughTheEndpointsOfTheVPC"
 
 
 def inline(rights: Rights) -> Mapping[str, Document]:
@@ -40,7 +39,7 @@ def _deny_elsewhere(endpoints: tuple[str, ...]) -> dict[str, Any]:
     in the role's name comes through no endpoint, and passes.
     """
     return {
-        "Sid": _ENDPOINTS,
+        "Sid": ONLY_THROUGH,
         "Effect": "Deny",
         "Action": "*",
         "Resource": "*",

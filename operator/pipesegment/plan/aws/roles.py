@@ -10,7 +10,7 @@ from pipesegment.compile.iam.policy import POLICY
 from pipesegment.compile.iam.values import DESCRIPTION, Document, Role, text
 from pipesegment.facts.moments import written as as_written
 from pipesegment.plan.aws import revocation
-from pipesegment.plan.aws.rights import Rights, narrowed
+from pipesegment.plan.aws.rights import Rights, common, narrowed
 from pipesegment.plan.aws.steps import SESSIONS_BEFORE, Call, CloudStep, Moment, Wave, tag_list
 from pipesegment.plan.changes import Change
 
@@ -125,10 +125,8 @@ def _stripped(change: Change, desired: Role, live: Role) -> Iterator[CloudStep]:
     """Take what is to go and give nothing: of a document that changes, what old and new both allow is left."""
     kept = narrowed(live, desired).inline
     for name in sorted(live.inline.keys() & desired.inline.keys()):
-        if name not in kept:
-            yield _delete_policy(Wave.NARROW, change, desired.name, name)
-        elif kept[name] != live.inline[name]:
-            yield _put_policy(Wave.NARROW, change, desired.name, name, kept[name])
+        if kept.get(name) != live.inline[name]:
+            yield _cut_down(change, desired.name, name, kept.get(name))
 
 
 def _widening(
@@ -136,10 +134,21 @@ def _widening(
 ) -> Iterator[CloudStep]:
     for name, document in _differing(desired, inline):
         # One document is put by one call: what takes something away does not wait for what gives.
-        wave = Wave.NARROW if _before(inline, name).loses(Rights.written([document])) else Wave.WIDEN
-        yield _put_policy(wave, change, desired.name, name, document)
+        if not _before(inline, name).loses(Rights.written([document])):
+            yield _put_policy(Wave.WIDEN, change, desired.name, name, document)
+            continue
+        step = _put_policy(Wave.NARROW, change, desired.name, name, document)
+        held = inline.get(name)
+        yield replace(step, instead=_cut_down(change, desired.name, name, common(held, document))) if held else step
     for arn in sorted(set(desired.managed) - set(managed)):
         yield _step(Wave.WIDEN, change, "AttachRolePolicy", desired.name, {"PolicyArn": arn})
+
+
+def _cut_down(change: Change, role: str, policy: str, kept: Document | None) -> CloudStep:
+    """Leave of a policy what is kept of it; None: nothing."""
+    if kept is None:
+        return _delete_policy(Wave.NARROW, change, role, policy)
+    return _put_policy(Wave.NARROW, change, role, policy, kept)
 
 
 def _differing(desired: Role, inline: Mapping[str, Document]) -> Iterator[tuple[str, Document]]:

@@ -38,15 +38,19 @@ class Wave(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CloudStep:
-    """One call for one object; `details` are what an audit line tells beside it."""
+    """One call for one object; `details` are what an audit line tells beside it.
+
+    `instead` is what is done when AWS refuses the call for good: what takes away does not depend on what is given with it.
+    `mark`, of a cut of sessions, is what keeps it owed when it is refused.
+    """
 
     wave: Wave
     call: Call
     id: ObjectID
     change: Change
     details: Mapping[str, str] = field(default_factory=dict)
-    #: Of a cut of sessions: what keeps it owed when it is refused.
     mark: "CloudStep | None" = None
+    instead: "CloudStep | None" = None
 
     @property
     def verb(self) -> str:

@@ -34,17 +34,21 @@ def added(scene: Scene, view: View, identity: CloudIdentity | None) -> CloudIden
         return identity
     assert identity is not None
     assert identity.rights is not None
-    own = {each.sid for each in identity.rights.statements}
-    found = tuple(_given(scene, view, own))
+    found = tuple(_given(scene, view))
     return replace(identity, rights=replace(identity.rights, lent=found)) if found else identity
 
 
 def fit(governing: Governance, aws: StageAws, lent: Iterable[Lent]) -> Iterator[Lent]:
     """Give what the class allows of what exceptions give a stage with a role of its own: only that needs ways."""
+    room = INLINE_CHARACTERS
     for each in lent if aws.role_arn is None and aws.asks else ():
+        told = _told(each)
+        if told > room:
+            continue
         judge = Judge("", governing)
         _judged(judge, each, aws)
         if not judge.refusals:
+            room -= told
             yield each
 
 
@@ -64,10 +68,10 @@ def _nowhere(governing: Governance, view: View, identity: CloudIdentity | None) 
     return f"{stage} is closed, and has no rights" if identity.withdrawn else ""
 
 
-def _given(scene: Scene, view: View, own: set[str]) -> Iterator[Statement]:
+def _given(scene: Scene, view: View) -> Iterator[Statement]:
     room = INLINE_CHARACTERS
     for each in view.lent:
-        told = sum(len(text) for text in (*each.permission.actions, *each.permission.resources))
+        told = _told(each)
         if told > room:
             message = (
                 f"a role's policies hold {INLINE_CHARACTERS} characters, and there is no room for this; it is not given"
@@ -77,15 +81,17 @@ def _given(scene: Scene, view: View, own: set[str]) -> Iterator[Statement]:
             continue
         judge = Judge(scene.object, scene.governance)
         statement = _judged(judge, each, view.stage.aws)
-        if statement.sid in own:
-            problem = "comes to a Sid that a statement of the stage has already:"
-            judge.refuse(f"{each.because}.sid", problem, statement.sid, "give it another sid")
         for refusal in judge.refusals:
             message = f"{refusal.problem} {quoted(refusal.value)}, so it is not given"
             scene.note(refusal.path, "ExceptionRefused", refusal.value, message, refusal.fix)
         if not judge.refusals:
             room -= told
             yield statement
+
+
+def _told(lent: Lent) -> int:
+    """Count the least that a statement takes of a role's room; how much it is `compile.iam` finds."""
+    return sum(len(text) for text in (*lent.permission.actions, *lent.permission.resources))
 
 
 def _judged(judge: Judge, lent: Lent, aws: StageAws) -> Statement:
@@ -102,7 +108,10 @@ def _judged(judge: Judge, lent: Lent, aws: StageAws) -> Statement:
 
 
 def _sid(lent: Lent) -> str:
-    """Name a statement after its exception, apart from every other one: a Sid has letters and digits alone."""
-    apart = sha256(lent.because.encode()).hexdigest()[:8]
+    """Name a statement after its exception, apart from every other one: a Sid has letters and digits alone.
+
+    A stage's own statements are never called so (`rights`).
+    """
+    apart = sha256(lent.because.encode()).hexdigest()[:16]
     name = "".join(part.capitalize() for part in re.split("[^a-z0-9]+", lent.exception))
     return f"Exception{name}{lent.permission.sid or ''}{apart}"

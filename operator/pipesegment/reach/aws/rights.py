@@ -1,17 +1,20 @@
 """The rights of a managed role: what the stage declares and the permission sets that it names, held to the class."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from pipesegment.reach.aws import words
 from pipesegment.reach.aws.actions import judge_action
 from pipesegment.reach.aws.judge import Judge
-from pipesegment.reach.aws.values import Statement
+from pipesegment.reach.aws.values import ONLY_THROUGH, Statement
 from pipesegment.reach.view import View
 from pipesegment.spec.cloud import Permission, StageAws
 
 #: Managed policies that a role may have, with every quota raised.
 _MOST_MANAGED: Final = 20
+#: How the statements of exceptions are called (`lent`); no two of a document's have one Sid.
+_OF_EXCEPTIONS: Final = re.compile("Exception[A-Za-z0-9]*[0-9a-f]{16}")
 
 
 def statements(judge: Judge, view: View, aws: StageAws) -> tuple[Statement, ...]:
@@ -26,6 +29,10 @@ def statements(judge: Judge, view: View, aws: StageAws) -> tuple[Statement, ...]
     for sid in words.repeated(s.sid for s in found):
         place = next(s.because for s in reversed(found) if s.sid == sid)
         judge.refuse(place, "has a statement whose sid another one has too:", sid, "rename or remove one of them")
+    for each in found:
+        if _OF_EXCEPTIONS.fullmatch(each.sid) or (aws.require_vpc_endpoint and each.sid == ONLY_THROUGH):
+            problem = "has a statement whose sid is kept for what is added to the stage's own:"
+            judge.refuse(each.because, problem, each.sid, "rename it")
     return tuple(found)
 
 

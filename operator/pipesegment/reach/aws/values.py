@@ -11,6 +11,8 @@ INLINE_CHARACTERS: Final = 10_240
 #: What holds a statement to an end: IAM compares the moment of each call.
 UNTIL: Final = "DateLessThan"
 NOW: Final = "aws:CurrentTime"
+#: What the denial of calls from elsewhere is called among a role's statements.
+ONLY_THROUGH: Final = "OnlyThroughTheEndpointsOfTheVPC"
 
 
 class Way(StrEnum):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from pipesegment.reach.aws import shapes
 from pipesegment.reach.aws.judge import Judge
 
 #: What Pod Identity says of a session, and the tags of a managed role say as well.
@@ -42,6 +43,8 @@ def judge_resource(judge: Judge, path: str, resource: str, of: str, variables: b
     elif parts[4] not in accounts:
         problem = f"is not of an account that {judge.who} allows:"
         fix = "name the account itself, or have the platform team add it to spec.aws.allowedAccounts"
+    elif trouble := shapes.arn(*parts[1:]):
+        problem, fix = trouble
     else:
         return
     judge.refuse(path, f"{of}{problem}", resource, fix)
@@ -64,7 +67,10 @@ def judge_conditions(
             if not _KEY.fullmatch(key):
                 judge.refuse(path, f"{of}has a key that IAM does not know:", key, "write it as `aws:SourceVpc`")
             for value in values:
-                judge_text(judge, path, value, of, variables)
+                trouble = shapes.value(operator, value) if judge_text(judge, path, value, of, variables) else None
+                if trouble is not None:
+                    problem = f"{of}has a value of {operator} that {trouble.problem}"
+                    judge.refuse(path, problem, value, trouble.fix)
 
 
 def judge_text(judge: Judge, path: str, text: str, of: str, variables: bool) -> bool:

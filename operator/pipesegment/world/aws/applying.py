@@ -82,6 +82,8 @@ class _Sender:
             self._results.failed.append(failed)
             if is_trouble(error):
                 self._results.trouble = error
+            elif step.instead is not None and _is_refused(error):
+                await self._sent(step.instead)
             return False
         self._results.writes += 1
         if step.makes:
@@ -111,6 +113,13 @@ def is_trouble(error: Unreachable) -> bool:
     if isinstance(error, Rejected):
         return error.status == HTTPStatus.TOO_MANY_REQUESTS or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return isinstance(error, NoCredentials | Unreachable)
+
+
+def _is_refused(error: Unreachable) -> bool:
+    """Tell whether AWS does not take a call as it is: the same call is refused tomorrow, too."""
+    return isinstance(error, Rejected) and (
+        error.status == HTTPStatus.BAD_REQUEST or error.reason.startswith("LimitExceeded")
+    )
 
 
 def _is_done(step: CloudStep, error: Unreachable) -> bool:
