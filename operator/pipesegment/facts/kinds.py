@@ -87,9 +87,10 @@ def is_read(obj: Mapping[str, Any]) -> bool:
 def wrong(obj: Mapping[str, Any]) -> Iterator[Refusal]:
     """Find everything about an object of a kind that is read which no cluster would have printed."""
     fields = _FIELDS.get(obj["kind"], {})
-    if str(obj.get("apiVersion", "")).startswith(_LINKERD):
+    version = str(obj.get("apiVersion", ""))
+    if version.startswith(_LINKERD):
         fields = _LINKERD_FIELDS.get(obj["kind"], {})
-    if obj.get("apiVersion") in names.CONTROLLED_API_VERSIONS:
+    if version in names.CONTROLLED_API_VERSIONS:
         fields = _SOME
     shape = {"apiVersion": TEXT, "metadata": Must(_METADATA), **fields}
     if obj["kind"] == "EndpointSlice" and obj.get("addressType") in FAMILIES:

@@ -21,6 +21,7 @@ WRONG = [
     ("{kind: Pod, metadata: {name: a, creationTimestamp: '0'}}", "metadata.creationTimestamp"),
     ("{kind: Pod, metadata: {name: a, ownerReferences: {uid: x}}}", "metadata.ownerReferences"),
     ("{kind: Pod, apiVersion: 1, metadata: {name: a}}", "apiVersion"),
+    ("{kind: Pod, apiVersion: [v1], metadata: {name: a}}", "apiVersion"),
     (f"{{kind: Pod, {META}, spec: 3}}", "spec"),
     (f"{{kind: Pod, {META}, spec: {{hostNetwork: 'yes'}}}}", "spec.hostNetwork"),
     (f"{{kind: Pod, {META}, spec: {{containers: [null]}}}}", "spec.containers[0]"),
