@@ -6,7 +6,6 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,9 +26,6 @@ settings.load_profile("untimed")
 
 _REASON = pytest.StashKey[str]()
 
-_HERE = Path(__file__).parent
-_ENFORCEMENT = _HERE / "enforcement"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster", "the control plane of tests with the marker 'cluster'")
@@ -48,14 +44,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail instead of skipping when no control plane, helm or judge can be had",
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares something together where several processes run the tests: a file, and all that judges in a lab."""
-    for item in items:
-        shared = _ENFORCEMENT if _ENFORCEMENT in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(_HERE))))
 
 
 @pytest.fixture(scope="session")
