@@ -28,7 +28,6 @@ def checked(examples: int) -> settings:
     """Give the settings of a property; whether others are drawn each time says the profile (tests/conftest.py)."""
     return settings(
         max_examples=soak.examples(examples),
-        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )
 
