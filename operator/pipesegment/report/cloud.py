@@ -7,7 +7,8 @@ from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
 from pipesegment.findings import Finding, quoted
 from pipesegment.plan.changes import Action
-from pipesegment.report.findings import failure, is_of_exception, sentence
+from pipesegment.reach import exceptions
+from pipesegment.report.findings import failure, sentence
 from pipesegment.report.outcome import CloudState, Outcome
 from pipesegment.report.text import counted, listing
 from pipesegment.spec.status import Reason
@@ -64,7 +65,7 @@ def refused(outcome: Outcome) -> list[Finding]:
 def gaps(outcome: Outcome) -> list[Finding]:
     """Give the reasons why a stage has no role, or no groups, though its class allows them."""
     told = (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
-    return [finding for finding in told if finding.reason in _GAPS and not is_of_exception(finding)]
+    return [finding for finding in told if finding.reason in _GAPS and not exceptions.is_of(finding.path)]
 
 
 def is_written(outcome: Outcome, stage: str) -> bool:
