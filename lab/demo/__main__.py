@@ -18,9 +18,10 @@ from lab.errors import LabError
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "manifests" / "samples"
 SHOP = SAMPLES / "shop.yaml"
-SURROUNDINGS = SAMPLES / "surroundings.yaml"
-PODS = SAMPLES / "pipelinerun-pods.yaml"
-FACTS = tuple(word for path in (SURROUNDINGS, PODS, SAMPLES / "apiserver.yaml") for word in ("--facts", str(path)))
+APPLICATION = SAMPLES / "application.yaml"
+SURROUNDINGS = SAMPLES / "facts" / "surroundings.yaml"
+PODS = SAMPLES / "facts" / "pipelinerun-pods.yaml"
+FACTS = ("--facts", str(SAMPLES))
 
 
 def main() -> int:
@@ -74,7 +75,7 @@ def live(plane: ControlPlane, operator: Operator) -> None:
     stage.title("5 · A real control plane: CRDs, RBAC, the operator under its own service account")
     operator.install()
     operator.start()
-    kubectl("apply", "--server-side", "--filename", str(SURROUNDINGS))
+    kubectl("apply", "--server-side", "--filename", str(APPLICATION), "--filename", str(SURROUNDINGS))
     stage.title("6 · Before: a run of the pipeline, and nothing between its pods and everything else")
     kubectl("apply", "--filename", "-", stdin=stage.without_accounts(PODS.read_text()))
     kubectl("wait", "--for=condition=Ready", "pod", "--all", "--namespace", "ci-shop", "--timeout=60s")

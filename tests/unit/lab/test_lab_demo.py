@@ -6,7 +6,7 @@ import yaml
 from rich.console import Console
 
 from lab.demo import stage
-from lab.demo.__main__ import PODS, SURROUNDINGS
+from lab.demo.__main__ import APPLICATION, PODS, SURROUNDINGS
 from lab.demo.matrix import picture
 
 
@@ -14,7 +14,9 @@ class Plane:
     """Answers with the sample's pods and surroundings, as kubectl would once they run."""
 
     def kubectl(self, *_arguments: str) -> str:
-        found = [obj for path in (PODS, SURROUNDINGS) for obj in yaml.safe_load_all(path.read_text()) if obj]
+        found = [
+            obj for path in (PODS, APPLICATION, SURROUNDINGS) for obj in yaml.safe_load_all(path.read_text()) if obj
+        ]
         for number, obj in enumerate(found):
             if obj["kind"] == "Pod":
                 obj["status"] = {"phase": "Running", "podIP": f"10.244.0.{number}"}

@@ -90,7 +90,11 @@ def readme(tmp_path, monkeypatch):
     facts = [
         platform,
         grant,
-        *(d for name in ("surroundings", "apiserver") for d in load_all(SAMPLES / f"{name}.yaml")),
+        *(
+            d
+            for name in ("application", "facts/surroundings", "facts/apiserver")
+            for d in load_all(SAMPLES / f"{name}.yaml")
+        ),
     ]
     Path("cluster.yaml").write_text(yaml.safe_dump_all(facts))
     return segment.text
