@@ -38,7 +38,7 @@ def main() -> int:
         offline()
         if build.is_alive():
             stage.say(
-                "The programs of the control plane are being built meanwhile (once, about 10 minutes on 2 cores)."
+                "The programs of the control plane are being built meanwhile (once, 10 to 20 minutes on 2 cores)."
             )
             build.join()
         with cluster.open_cluster(choice, Options(pods=True)) as plane, Operator(plane, ROOT) as operator:
