@@ -41,9 +41,9 @@ def main() -> int:
         with progress.silent():
             build.start()
             offline()
-        stage.title("5 · A real control plane: CRDs, RBAC, the operator under its own service account")
+            stage.title("5 · A real control plane: CRDs, RBAC, the operator under its own service account")
         if build.is_alive():
-            stage.say("Its programs are being built since the start (once, 10 to 20 minutes on 2 cores).")
+            stage.say("Its programs are still being built; nothing so far needed them.")
             build.join()
         with cluster.open_cluster(choice, Options(pods=True)) as plane, Operator(plane, ROOT) as operator:
             live(plane, operator)
