@@ -28,9 +28,10 @@ SHIPPED = ROOT / "operator" / "pipesegment" / "facts" / "shipped.json"
 NAMESPACE = "pipesegment-system"
 
 HEADER = """\
-# The operator without Helm: kubectl apply --server-side -f install.yaml
+# The operator without Helm. The image is an example; the second line puts your own:
+#   kubectl apply --server-side -f install.yaml
+#   kubectl -n pipesegment-system set image deployment/pipesegment operator=registry.example.com/pipesegment/pipesegment:0.1.0
 # Rendered from charts/pipesegment by `make chart`, with the chart's default values. Do not edit.
-# The image is an example: put your own registry's.
 """
 #: What only means something to Helm.
 HELM_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
