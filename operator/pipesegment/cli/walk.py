@@ -15,7 +15,7 @@ from pipesegment import names
 from pipesegment.cli import inputs, output
 from pipesegment.cli.inputs import Given, Object, Problem
 from pipesegment.cli.known import gathered_from, merged
-from pipesegment.cli.options import Options
+from pipesegment.cli.options import Options, misused
 from pipesegment.compile.desired import Desired, ObjectID, stage_of
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
@@ -30,6 +30,7 @@ from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
+from pipesegment.spec.phrases import nearest
 from pipesegment.verify.moment import Seen
 from pipesegment.world import kinds
 from pipesegment.world.clock import utc
@@ -128,6 +129,8 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
     seen = None
     if options.cluster:
         gathered, seen = gathered_from(options, whole=whole)
+        if not options.files:
+            _require_namespace(options.namespace, gathered)
         told = [(obj, inputs.refused(obj, CLUSTER) or inputs.unreadable(obj, CLUSTER)) for obj in gathered]
         # Of ours even what is refused says that it is there: a class that cannot be read stalls its namespaces.
         read.facts[:0] = [obj for obj, problem in told if problem is None or obj["kind"] in names.KINDS]
@@ -148,6 +151,15 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
     if seen is not None and kinds.DAEMON_SET.kind not in seen.unread:
         found = replace(found, others=replace(found.others, daemon_sets=found.others.daemon_sets or {}))
     return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen, read.lacking)
+
+
+def _require_namespace(namespace: str, gathered: Sequence[Object]) -> None:
+    """Raise Usage for a namespace that the cluster does not have; who may not list namespaces is not held up."""
+    there = [obj["metadata"]["name"] for obj in gathered if obj["kind"] == kinds.NAMESPACE.kind]
+    if namespace and there and namespace not in there:
+        meant = nearest(namespace, there)
+        fix = f"did you mean {meant}?" if meant else "correct the name, or choose another --context"
+        raise misused("-n", "is no namespace of the cluster:", namespace, fix)
 
 
 @_keeping()
