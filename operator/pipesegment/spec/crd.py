@@ -18,6 +18,7 @@ from pipesegment import names
 from pipesegment.spec.base import Model
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
+from pipesegment.spec.naming import value
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
 from pipesegment.spec.status import (
@@ -218,6 +219,7 @@ def _root(kind: str) -> Schema:
             {
                 "rule": f"self.metadata.name.matches('^{LABEL_PATTERN}$')",
                 "message": f"{LABEL_PROBLEM}: {LABEL_FIX}",
+                "messageExpression": value("self.metadata.name").message(LABEL_PROBLEM, LABEL_FIX),
                 "fieldPath": ".metadata.name",
             }
         ],

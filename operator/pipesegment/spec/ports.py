@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Offence, Rule, Unique, unless
+from pipesegment.spec.naming import items, value
 from pipesegment.spec.units import Cidr, Cidrs, Grammar, PortNumber, PortValue, network, size, text
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
@@ -121,6 +122,7 @@ class CidrBlock(Model):
             fix="give IPv4 exceptions to an IPv4 block and IPv6 ones to an IPv6 block",
             offences=_other_family,
             field=".except",
+            naming=items("except", "e.contains(':') != self.block.contains(':')"),
         ),
         Rule(
             cel="!has(self.except) || !isCIDR(self.block)"
@@ -129,6 +131,7 @@ class CidrBlock(Model):
             fix="give a smaller block within it, or remove the exception",
             offences=_outside,
             field=".except",
+            naming=items("except", "!cidr(self.block).containsCIDR(e)"),
         ),
         Rule(
             cel="!has(self.except) || !(self.block in self.except)",
@@ -136,5 +139,6 @@ class CidrBlock(Model):
             fix="remove the entry, or nothing of the block is left",
             offences=_whole,
             field=".except",
+            naming=value("self.block"),
         ),
     )
