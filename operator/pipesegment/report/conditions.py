@@ -142,9 +142,11 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
         if isolates(reach.governance.spec, reach.segment.namespace):
             would += f", but the SegmentClass isolates namespace {reach.segment.namespace}, which closes their pods"
         return ConditionType.READY, True, Reason.OBSERVING, would
-    for reason in (Reason.COARSE, Reason.UNGRANTED):
-        if by.get(reason):
-            return ConditionType.READY, True, reason, listing(map(sentence, by[reason]))
+    if by.get(Reason.COARSE):
+        return ConditionType.READY, True, Reason.COARSE, listing(map(sentence, by[Reason.COARSE]))
+    if by.get(Reason.UNGRANTED):
+        own_side = f"{edges} open on the stages' own side; "
+        return ConditionType.READY, True, Reason.UNGRANTED, listing(map(sentence, by[Reason.UNGRANTED]), own_side)
     return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed"
 
 
