@@ -1,21 +1,21 @@
 """What `exception` and `seal` have in common: who one is, which stage is meant, and how what was refused is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar, cast
 
 from pipesegment import names
 from pipesegment.cli import output
 from pipesegment.cli.gather import connected
 from pipesegment.cli.options import Options, is_name, misused
 from pipesegment.compile.desired import ObjectID
-from pipesegment.errors import Refused, Rejected
+from pipesegment.errors import Refused, Rejected, Unreachable
 from pipesegment.findings import Refusal
 from pipesegment.spec.documents import parse_exception
 from pipesegment.world import kinds
 from pipesegment.world.kinds import Kind
-from pipesegment.world.port import Cluster, Json, Selection
+from pipesegment.world.port import Cluster, Json, Selection, WatchEvent
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 _BEGINNING: Final = names.MAX_NAME - 6
 #: Answers that say nothing of what was asked: who asks may try again.
 _PASSING: Final = frozenset({401, 408, 429})
+#: How many seconds who asks waits for the operator's word.
+PATIENCE: Final = 5.0
 
 
 class Place(NamedTuple):
@@ -111,6 +113,21 @@ async def make(cluster: Cluster, obj: Mapping[str, Any], beginning: str, name: s
     what = f"{obj['kind']} {metadata['namespace']}/{name or beginning}"
     with refusing(what):
         return await cluster.create({**obj, "metadata": metadata})
+
+
+async def looked_at(cluster: Cluster, made: Json) -> Json:
+    """Give an exception as the operator told of it first; as it was made where nobody does within a few seconds."""
+    meta = made["metadata"]
+    alone = Selection(namespace=meta["namespace"], fields=f"metadata.name={meta['name']}")
+    events = cluster.watch(kinds.EXCEPTION, meta.get("resourceVersion", ""), alone)
+    try:
+        async with asyncio.timeout(PATIENCE), aclosing(cast("AsyncGenerator[WatchEvent]", events)):
+            async for event in events:
+                if (event.object.get("status") or {}).get("phase"):
+                    return {**event.object, "apiVersion": made["apiVersion"], "kind": made["kind"]}
+    except (TimeoutError, Rejected, Unreachable):
+        pass  # it stands, whoever may look at it
+    return made
 
 
 def document(wanted: Place, spec: Mapping[str, Any], name: str | None) -> dict[str, Any]:
