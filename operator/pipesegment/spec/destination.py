@@ -6,7 +6,6 @@ from typing import Annotated
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Offence, Rule, Unique, unless
-from pipesegment.spec.naming import items
 from pipesegment.spec.ports import Ports, within
 from pipesegment.spec.units import Cidrs, HostName, Label, Text, network, size
 
@@ -66,7 +65,6 @@ class Destination(Model):
             fix="give the port as a number",
             offences=_named_ports,
             field=".ports",
-            naming=items("ports", "type(e.port) != int", "e.port"),
         ),
         Rule(
             cel="",  # 256 destinations, 64 blocks and 64 exceptions in each

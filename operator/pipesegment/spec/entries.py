@@ -6,7 +6,6 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Empty, Model, Offence, Rule, Unique, exactly_one, unless
-from pipesegment.spec.naming import items
 from pipesegment.spec.ports import CidrBlock, Https, Ports
 from pipesegment.spec.selector import PodSelector
 from pipesegment.spec.units import Bool, HostName, Label, Subdomain, Text, size
@@ -135,7 +134,6 @@ class ReachEntry(Model):
             fix="give the port as a number",
             offences=_named_ports,
             field=".ports",
-            naming=items("ports", "type(e.port) != int", "e.port"),
         ),
     )
 

@@ -36,9 +36,9 @@ def value(cel: str) -> Naming:
     return Naming(lambda told: f"[{told(cel)}]")
 
 
-def items(field: str, offending: str, value: str = "e") -> Naming:
+def items(field: str, offending: str) -> Naming:
     """Name the first item `e` of a list of which a condition holds, or the first key of a map."""
-    return Naming(lambda told: f"self.{field}.map(e, {offending}, {told(value)})")
+    return Naming(lambda told: f"self.{field}.map(e, {offending}, {told('e')})")
 
 
 def stages(offending: str, value: str = "", where: str = "'stage ' + s.name") -> Naming:
