@@ -253,9 +253,16 @@ def _row(obj: Json) -> list[str]:
     counted = f"{told['approvals']}/{told['approvalsNeeded']}" if told["effect"] == "Open" else "-"
     until = told["expiresAt"] or "-"
     stage = f"{told['segment']}/{told['stage']}"
-    few = told["rights"][:_FEW]
-    given = ",".join(few) + (",…" if len(told["rights"]) > _FEW else "") or "-"
-    return [_place(obj), told["effect"], stage, given, told["phase"], counted, until, told["requestedBy"], told["why"]]
+    given = _few(told["rights"])
+    if not given and told["phase"] == "Pending":
+        asked = _few(sorted({action for each in _permissions(obj["spec"]) for action in each.get("actions") or ()}))
+        given = f"asks {asked}" if asked else ""
+    who = told["requestedBy"]
+    return [_place(obj), told["effect"], stage, given or "-", told["phase"], counted, until, who, told["why"]]
+
+
+def _few(actions: Sequence[str]) -> str:
+    return ",".join(actions[:_FEW]) + (",…" if len(actions) > _FEW else "")
 
 
 def _told(obj: Json) -> dict[str, Any]:

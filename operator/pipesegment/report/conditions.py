@@ -61,6 +61,9 @@ _BESIDE: Final = {
 #: What is told beside objects that hold for pods of later alone.
 _LATER: Final = "; pods get security groups when they are scheduled"
 
+#: Findings that say that nobody reads the objects at all, as far as is known.
+_UNENFORCED: Final = frozenset({"NotEnforced", "EngineUnknown"})
+
 _PERSON: Final = "waits for a person: "
 
 Verdict = tuple[ConditionType, bool, Reason, str]
@@ -147,7 +150,10 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     if by.get(Reason.UNGRANTED):
         own_side = f"{edges} open on the stages' own side; "
         return ConditionType.READY, True, Reason.UNGRANTED, listing(map(sentence, by[Reason.UNGRANTED]), own_side)
-    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed"
+    # That objects say so closes nothing where nobody reads them: Conforming tells the rest.
+    doubts = (f for reason in (Reason.NOT_ENFORCED, Reason.CONFORMS) for f in by.get(reason, ()))
+    doubt = next((f"; but {f.message}" for f in doubts if f.reason in _UNENFORCED), "")
+    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed{doubt}"
 
 
 def _exact(by: By) -> Verdict:

@@ -35,7 +35,9 @@ Schema = dict[str, Any]
 _DROPPED: Final = frozenset(
     {"title", "default", "$defs", "propertyNames", "patternProperties", "additionalProperties", "const"}
 )
-_READY: Final = '.status.conditions[?(@.type=="Ready")]'
+_READY, _CONFORMING, _CLOUD_READY = (
+    f'.status.conditions[?(@.type=="{type_}")]' for type_ in ("Ready", "Conforming", "CloudReady")
+)
 
 
 class Models(NamedTuple):
@@ -87,6 +89,8 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, str, str, bool], ...]]] = {
         ("Age", "date", ".metadata.creationTimestamp", False),
         ("Class", "string", ".status.class.name", True),
         ("Engine", "string", ".spec.engine.type", True),
+        ("Conforming", "string", f"{_CONFORMING}.status", True),
+        ("Cloud", "string", f"{_CLOUD_READY}.status", True),
         ("Message", "string", f"{_READY}.message", True),
     ),
     names.GRANT: (

@@ -425,12 +425,15 @@ class TestListAndRevoke:
         ]
         assert lines[2].split()[:7] == ["ci/incident", "Seal", "shop/deploy", "-", "Pending", "-", "-"]
 
-    def test_rights_that_are_asked_for_and_not_given_are_not_shown(self, run, cluster):
-        hotfix(cluster, aws=PUT)
+    @pytest.mark.parametrize(
+        ("phase", "shown"), [("Pending", ["asks", "s3:PutObject", "Pending"]), ("Expired", ["-", "Expired"])]
+    )
+    def test_rights_that_are_not_given_are_shown_as_asked_for_while_they_may_be(self, run, cluster, phase, shown):
+        hotfix(cluster, aws=PUT, phase=phase)
 
         (_, row) = run("exception", "list").stdout.splitlines()
 
-        assert row.split()[3:5] == ["-", "Pending"]
+        assert row.split()[3 : 3 + len(shown)] == shown
 
     def test_json_has_what_programs_ask_for(self, run, cluster):
         hotfix(cluster)
