@@ -152,7 +152,7 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
         return ConditionType.READY, True, Reason.UNGRANTED, listing(map(sentence, by[Reason.UNGRANTED]), own_side)
     # That objects say so closes nothing where nobody reads them: Conforming tells the rest.
     doubts = (f for reason in (Reason.NOT_ENFORCED, Reason.CONFORMS) for f in by.get(reason, ()))
-    doubt = next((f"; but {f.message}" for f in doubts if f.reason in _UNENFORCED), "")
+    doubt = "; but nobody is known to enforce that: see Conforming" if _UNENFORCED & {f.reason for f in doubts} else ""
     return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed{doubt}"
 
 
