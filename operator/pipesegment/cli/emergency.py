@@ -1,9 +1,9 @@
 """What `exception` and `seal` have in common: who one is, which stage is meant, and how what was refused is told."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar, cast
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from pipesegment import names
 from pipesegment.cli import output
@@ -15,7 +15,7 @@ from pipesegment.findings import Refusal
 from pipesegment.spec.documents import parse_exception
 from pipesegment.world import kinds
 from pipesegment.world.kinds import Kind
-from pipesegment.world.port import Cluster, Json, Selection, WatchEvent
+from pipesegment.world.port import Cluster, Json, Selection
 
 T = TypeVar("T")
 
@@ -23,8 +23,9 @@ T = TypeVar("T")
 _BEGINNING: Final = names.MAX_NAME - 6
 #: Answers that say nothing of what was asked: who asks may try again.
 _PASSING: Final = frozenset({401, 408, 429})
-#: How many seconds who asks waits for the operator's word.
-PATIENCE: Final = 5.0
+#: How often who asks looks for the operator's word, and how many seconds lie between: five in all.
+_LOOKS: Final = 20
+PAUSE: Final = 0.25
 
 
 class Place(NamedTuple):
@@ -116,18 +117,20 @@ async def make(cluster: Cluster, obj: Mapping[str, Any], beginning: str, name: s
 
 
 async def looked_at(cluster: Cluster, made: Json) -> Json:
-    """Give an exception as the operator told of it first; as it was made where nobody does within a few seconds."""
-    meta = made["metadata"]
-    alone = Selection(namespace=meta["namespace"], fields=f"metadata.name={meta['name']}")
-    events = cluster.watch(kinds.EXCEPTION, meta.get("resourceVersion", ""), alone)
+    """Give an exception as the operator told of it first; as it was made where nobody does within a few seconds.
+
+    It is read again and again: a call that is given up in its middle leaves its connection to the garbage collector.
+    """
+    found: Json | None = made
     try:
-        async with asyncio.timeout(PATIENCE), aclosing(cast("AsyncGenerator[WatchEvent]", events)):
-            async for event in events:
-                if (event.object.get("status") or {}).get("phase"):
-                    return {**event.object, "apiVersion": made["apiVersion"], "kind": made["kind"]}
-    except (TimeoutError, Rejected, Unreachable):
+        for _ in range(_LOOKS):
+            found = await cluster.get(ObjectID.of(made))
+            if found is None or (found.get("status") or {}).get("phase"):
+                break
+            await asyncio.sleep(PAUSE)
+    except (Rejected, Unreachable):
         pass  # it stands, whoever may look at it
-    return made
+    return found or made
 
 
 def document(wanted: Place, spec: Mapping[str, Any], name: str | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final, NoReturn
 
 import click
@@ -186,10 +187,10 @@ def _walked(found: Surroundings) -> tuple[list[Walked], list[Problem]]:
             reach = withheld(resolve(segment, found.snapshot))
             desired = compile_segment(reach)
         except Refused as refused:
-            problems.append(Problem(given.place, given.title, refused.refusals))
+            problems.append(given.refused(refused.refusals))
             continue
         if reach.every_refusal:
-            problems.append(Problem(given.place, given.title, reach.every_refusal))
+            problems.append(given.refused(reach.every_refusal))
         else:
             walked.append(Walked(given, segment, reach, desired))
     return walked, problems
@@ -214,9 +215,12 @@ def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
 def refuse(problems: Sequence[Problem]) -> NoReturn:
     """Tell why documents are refused, on stderr, and end with exit code 1."""
     for problem in problems:
-        output.say(f"{problem.place}: {problem.title} is refused:")
-        for refusal in problem.refusals[:_MOST_TOLD]:
+        before = ""
+        for place, refusal in islice(problem.told(), _MOST_TOLD):
+            if place != before:
+                output.say(f"{place}: {problem.title} is refused:")
             output.say(str(refusal))
+            before = place
         if len(problem.refusals) > _MOST_TOLD:
             output.say(f"… and {len(problem.refusals) - _MOST_TOLD} more")
     click.get_current_context().exit(1)
@@ -256,7 +260,7 @@ def _taken(found: Surroundings, walked: Sequence[Walked], neighbours: Sequence[N
         # Of documents given together the names are compared as they are read.
         refusals = [*(_by_segments(each, owners) if each.given.title not in told else ()), *_by_objects(each, existing)]
         if refusals:
-            yield Problem(each.given.place, each.given.title, tuple(dict.fromkeys(refusals)))
+            yield each.given.refused(dict.fromkeys(refusals))
 
 
 def _by_segments(walked: Walked, owners: Mapping[ObjectID, set[Key]]) -> Iterator[Refusal]:

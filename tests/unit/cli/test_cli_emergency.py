@@ -64,7 +64,7 @@ def cluster(monkeypatch):
         yield found
 
     monkeypatch.setattr("pipesegment.cli.emergency.connected", connected)
-    monkeypatch.setattr("pipesegment.cli.emergency.PATIENCE", 0.1)
+    monkeypatch.setattr("pipesegment.cli.emergency.PAUSE", 0.0)
     return found
 
 
@@ -179,8 +179,10 @@ class TestRequest:
             f"SegmentException ci/shop-deploy-x7k2p: stage ci/shop/deploy {said}\n",
         )
 
-    def test_who_may_not_watch_is_told_what_was_made(self, run, cluster):
-        cluster.fail(Rejected(403, "Forbidden", "no"), verbs=frozenset({"watch"}))
+    def test_who_may_not_read_it_is_told_what_was_made(self, run, cluster):
+        cluster.fail(
+            Rejected(403, "Forbidden", "no"), verbs=frozenset({"get"}), matches=lambda t: t.kind == names.EXCEPTION
+        )
 
         result = run(*ASKED, "-o", "json")
 
