@@ -4,10 +4,7 @@
 """
 
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,9 +24,6 @@ settings.load_profile("untimed")
 
 _REASON = pytest.StashKey[str]()
 
-_HERE = Path(__file__).parent
-_ENFORCEMENT = _HERE / "enforcement"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster", "the control plane of tests with the marker 'cluster'")
@@ -48,14 +42,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail instead of skipping when no control plane, helm or judge can be had",
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares something together where several processes run the tests: a file, and all that judges in a lab."""
-    for item in items:
-        shared = _ENFORCEMENT if _ENFORCEMENT in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(_HERE))))
 
 
 @pytest.fixture(scope="session")
@@ -98,13 +84,7 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
 @pytest.fixture(scope="session")
 def istio_crds(control_plane: ControlPlane) -> None:
     """Istio's kinds are served from here on, in this and all later tests of the run."""
-    control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(_list(crds.istio())))
-    names = [f"crd/{definition['metadata']['name']}" for definition in crds.istio()]
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
-
-
-def _list(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "List", "items": items}
+    planes.serve(control_plane, crds.istio())
 
 
 @pytest.fixture
