@@ -150,10 +150,13 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     if by.get(Reason.UNGRANTED):
         own_side = f"{edges} open on the stages' own side; "
         return ConditionType.READY, True, Reason.UNGRANTED, listing(map(sentence, by[Reason.UNGRANTED]), own_side)
-    # That objects say so closes nothing where nobody reads them: Conforming tells the rest.
-    doubts = (f for reason in (Reason.NOT_ENFORCED, Reason.CONFORMS) for f in by.get(reason, ()))
-    doubt = "; but nobody is known to enforce that: see Conforming" if _UNENFORCED & {f.reason for f in doubts} else ""
-    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed{doubt}"
+    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed{_doubt(by)}"
+
+
+def _doubt(by: By) -> str:
+    """Say where nobody is known to read the objects: that they say so closes nothing then, and Conforming tells the rest."""
+    known = {f.reason for reason in (Reason.NOT_ENFORCED, Reason.CONFORMS) for f in by.get(reason, ())}
+    return "; but nobody is known to enforce that: see Conforming" if _UNENFORCED & known else ""
 
 
 def _exact(by: By) -> Verdict:
