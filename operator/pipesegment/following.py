@@ -22,6 +22,7 @@ from pipesegment.reach.conformance.engine import Agent, agent
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.overlap import selectors
+from pipesegment.reach.stages import ACCOUNT, accounts
 from pipesegment.settings import Settings
 from pipesegment.work import Add, Work
 from pipesegment.world import kinds
@@ -236,6 +237,8 @@ class Following:
         concerned = {s for segment in (old, new) if segment is not None for s in selectors(segment)}
         pods = (pod.labels for selector in concerned for pod in self.snapshot.pods_of(key.namespace, selector))
         due = self._dependents.related(key.namespace, concerned) | self._dependents.selecting(key.namespace, pods)
+        for account in {a for segment in (old, new) if segment is not None for a in accounts(segment)}:
+            due |= self._dependents.due(ACCOUNT, key.namespace, account, exactly=True)
         self._add_segments(due - {key}, Priority.RESYNC)
         if old is None or new is None:
             # Classes count their segments: once for many that come together.

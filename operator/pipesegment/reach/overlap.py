@@ -13,7 +13,7 @@ from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Segment
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach.scene import Scene
-from pipesegment.reach.stages import Part, accounts, placements
+from pipesegment.reach.stages import ACCOUNT, Part, accounts, placements
 from pipesegment.reach.view import View
 
 #: The most stages that are named to one that overlaps with them.
@@ -79,6 +79,7 @@ def _overlapping_with(scene: Scene, view: View) -> frozenset[Part]:
 def _sharing_accounts(scene: Scene, views: tuple[View, ...]) -> dict[str, frozenset[Part]]:
     """Give the stages of other segments that have an account of ours, by that account."""
     mine = {view.account for view in views}
+    scene.reads.update((ACCOUNT, scene.namespace, account) for account in mine)
     found: defaultdict[str, set[Part]] = defaultdict(set)
     for name, segment in scene.snapshot.segments.get(scene.namespace, {}).items():
         if name != scene.segment.meta.name:

@@ -1,7 +1,7 @@
 """The stages of a namespace by the pods that they select: whom a selector or a pod concerns, without asking each."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from pipesegment import names
 from pipesegment.facts.byselector import BySelector
@@ -32,6 +32,10 @@ def placements(segment: Segment) -> tuple[Placed | Refusal, ...]:
         found = tuple(engines.place(segment.meta.name, i, spec) for i in range(count)) if spec is not None else ()
         segment.memo["placements"] = found
     return cast("tuple[Placed | Refusal, ...]", found)
+
+
+#: What a segment reads of the others of its namespace: whose stages have an account too.
+ACCOUNT: Final = "account"
 
 
 def accounts(segment: Segment) -> Mapping[str, tuple[int, ...]]:

@@ -301,3 +301,27 @@ async def test_cilium_that_comes_and_goes_changes_who_opens_and_never_who_closes
         change(twin, kind, None)
         await twin.quiet()
         assert shapes(cluster) == before
+
+
+async def test_who_shares_an_account_hears_at_once_when_the_other_takes_it_and_when_it_lets_it_go():
+    """Though nobody's object is concerned: the account is there already, and none of them makes it."""
+    shared = {"serviceAccount": {"name": "bot", "create": False}}
+    older = segment(stage("build", app="a"), name="shop")
+    younger = segment(
+        stage("test", {"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 80}]}, app="b", **shared), name="pay"
+    )
+    older["metadata"]["creationTimestamp"], younger["metadata"]["creationTimestamp"] = (
+        "2030-01-01T00:00:00Z",
+        "2030-01-02T00:00:00Z",
+    )
+    taking = {**older, "spec": {"stages": [stage("build", app="a", **shared)]}}
+    bot = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "ci", "name": "bot"}}
+    cluster = seeded([*surroundings(), segment_class(), bot, older, younger])
+    async with leading(cluster) as twin:
+        assert ready(cluster, younger) == "Enforced"
+        change(twin, older, taking)
+        await twin.quiet()
+        assert ready(cluster, younger) == "Conflict"
+        change(twin, taking, older)
+        await twin.quiet()
+        assert ready(cluster, younger) == "Enforced"
