@@ -19,8 +19,8 @@ from pipesegment.facts.vpc import Known as KnownEndpoints
 from pipesegment.reach import hostnames
 from pipesegment.reach.aws import groups
 from pipesegment.reach.conformance.engine import Agent, agent
+from pipesegment.reach.governance import is_isolated
 from pipesegment.reach.graph import Reach
-from pipesegment.reach.isolation import isolates
 from pipesegment.reach.overlap import selectors
 from pipesegment.reach.stages import ACCOUNT, accounts
 from pipesegment.settings import Settings
@@ -118,7 +118,7 @@ class Following:
         if not reach.governance.stalled and reach.governance.name in self.snapshot.classes:
             self.surroundings.governs(reach.segment.namespace, self.snapshot.classes[reach.governance.name])
         reads = {(target.kind, target.namespace, target.name) for target in taken} | reach.reads
-        if not isolates(reach.governance.spec, reach.segment.namespace):
+        if not is_isolated(reach.governance, reach.segment.namespace, self.snapshot):
             # Any pod there may be one that nobody fences in.
             reads.add(("Pod", reach.segment.namespace, "*"))
         self._dependents.record(reach.segment, frozenset(reads), reach.watches)
