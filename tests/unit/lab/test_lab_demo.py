@@ -2,9 +2,9 @@
 
 import json
 
-import yaml
 from rich.console import Console
 
+from lab import yaml
 from lab.demo import stage
 from lab.demo.__main__ import PODS, SURROUNDINGS
 from lab.demo.matrix import picture

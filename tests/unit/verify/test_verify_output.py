@@ -3,8 +3,7 @@
 import json
 import xml.etree.ElementTree as ET
 
-import yaml
-
+from lab import yaml
 from tests.unit.verify.conftest import PAY, POLICY, allow_all, enforced
 
 
