@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lab import cluster, crds
+from lab import cluster, crds, skipped
 from lab.api import Api
 from lab.controlplane import ControlPlane, Options
 from lab.errors import LabError, UnsupportedError
@@ -24,8 +24,6 @@ from tests import planes
 settings.register_profile("untimed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("soak", settings.get_profile("untimed"), derandomize=False)
 settings.load_profile("untimed")
-
-_REASON = pytest.StashKey[str]()
 
 _HERE = Path(__file__).parent
 _ENFORCEMENT = _HERE / "enforcement"
@@ -53,9 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares something together where several processes run the tests: a file, and all that judges in a lab."""
+    groups: dict[Path, pytest.MarkDecorator] = {}
     for item in items:
-        shared = _ENFORCEMENT if _ENFORCEMENT in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(_HERE))))
+        if item.path not in groups:
+            shared = _ENFORCEMENT if _ENFORCEMENT in item.path.parents else item.path
+            groups[item.path] = pytest.mark.xdist_group(str(shared.relative_to(_HERE)))
+        item.add_marker(groups[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +73,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             )
             plane = cluster.open_cluster(choice, Options(pods=True))
     except LabError as error:
-        config.stash[_REASON] = str(error)
-        planes.give_up(config, f"no control plane: {error}")
+        planes.give_up(config, f"{planes.NO_PLANE}{error}")
     with plane:
         yield plane
 
@@ -123,8 +123,7 @@ async def namespaces(control_plane: ControlPlane, api: Api) -> AsyncIterator[pla
         await api.delete("v1", "Namespace", name)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    reason = config.stash.get(_REASON, None)
-    if reason:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if reason := skipped.because(terminalreporter, planes.NO_PLANE):
         terminalreporter.section("the cluster tests did NOT run", red=True)
         terminalreporter.line(f"No control plane could be had: {reason}")
