@@ -5,6 +5,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from tests import planes
 settings.register_profile("untimed", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("soak", settings.get_profile("untimed"), derandomize=False)
 settings.load_profile("untimed")
+
+# Control planes, engines and kubectl live shortly here: they leave their garbage longer, within this memory each.
+os.environ.setdefault("GOGC", "400")
+os.environ.setdefault("GOMEMLIMIT", "1500MiB")
 
 _HERE = Path(__file__).parent
 _ENFORCEMENT = _HERE / "enforcement"
