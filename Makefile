@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml requirements/dev.txt
 venv: $(STAMP) ## Install everything Python into .venv
 
 .PHONY: tools
-tools: $(STAMP) ## Build the control plane, the judges and the labs' engines into the cache folder (first time about 30 minutes on 2 cores)
+tools: $(STAMP) ## Build the control plane, the judges and the labs' engines into the cache folder (once, from half an hour on 2 quiet cores)
 	@command -v openssl >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y openssl; } \
 		|| { echo "openssl is needed: install it with your package manager" >&2; exit 1; }
 	@{ command -v ip && command -v iptables && command -v ipset && command -v nft; } >/dev/null || { [ "$$(id -u)" = 0 ] \

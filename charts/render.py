@@ -10,13 +10,11 @@ With `--check` nothing is written; what differs is told, and the exit code is 1.
 # ruff: noqa: INP001 - a script beside what it makes, not a package
 
 import argparse
-import importlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import yaml
@@ -30,9 +28,10 @@ SHIPPED = ROOT / "operator" / "pipesegment" / "facts" / "shipped.json"
 NAMESPACE = "pipesegment-system"
 
 HEADER = """\
-# The operator without Helm: kubectl apply --server-side -f install.yaml
+# The operator without Helm. The image is an example; the second line puts your own:
+#   kubectl apply --server-side -f install.yaml
+#   kubectl -n pipesegment-system set image deployment/pipesegment operator=registry.example.com/pipesegment/pipesegment:0.1.0
 # Rendered from charts/pipesegment by `make chart`, with the chart's default values. Do not edit.
-# The image is an example: put your own registry's.
 """
 #: What only means something to Helm.
 HELM_LABELS = ("app.kubernetes.io/managed-by", "helm.sh/chart")
@@ -65,10 +64,12 @@ def install_manifest(objects: Iterable[Mapping[str, Any]]) -> str:
 
 def shipped(objects: Iterable[Mapping[str, Any]]) -> str:
     """Write what the policies that hold people to who they are say, whatever the release and its account are called."""
-    guards = _guards()
-    account = f"system:serviceaccount:{NAMESPACE}:{guards.names.ADMISSION}"
+    from pipesegment import names  # noqa: PLC0415 - see the end of this file
+    from pipesegment.facts import guards  # noqa: PLC0415
+
+    account = f"system:serviceaccount:{NAMESPACE}:{names.ADMISSION}"
     policies = {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "ValidatingAdmissionPolicy"}
-    found = {plural: guards.plain(policies[f"{guards.names.ADMISSION}-{plural}"]) for plural in guards.GUARDED}
+    found = {plural: guards.plain(policies[f"{names.ADMISSION}-{plural}"]) for plural in guards.GUARDED}
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
     return text.replace(account, guards.OPERATOR) + "\n"
 
@@ -126,18 +127,9 @@ def main() -> int:
     return 0
 
 
-def _guards() -> ModuleType:
-    """Give the module that reads what is written here."""
-    # Run as a script, the path starts at this folder.
-    sys.path.insert(0, str(ROOT / "operator"))
-    return importlib.import_module("pipesegment.facts.guards")
-
-
 def _pinned_helm() -> Path:
     """Give the lab's helm, building it when it is missing."""
-    # Run as a script, the path starts at this folder and not at the lab's.
-    sys.path.insert(0, str(ROOT))
-    from lab.controlplane import Binaries  # noqa: PLC0415 - see above
+    from lab.controlplane import Binaries  # noqa: PLC0415 - see the end of this file
     from lab.errors import LabError  # noqa: PLC0415
 
     try:
@@ -155,6 +147,8 @@ def _differs(paths: list[Path]) -> int:
 
 
 if __name__ == "__main__":
+    # Run as a script, the path starts at this folder, and holds neither the lab nor the operator beside it.
+    sys.path[:0] = [str(ROOT), str(ROOT / "operator")]
     try:
         sys.exit(main())
     except RenderError as error:

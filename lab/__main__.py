@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab", description="The lab's control plane by hand.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "build", help="build the programs (the first time: about 30 minutes on 2 cores) and print where they are"
+        "build", help="build the programs (the first time: from half an hour on 2 cores) and print where they are"
     )
     up = commands.add_parser("up", help="start a control plane, print its kubeconfig and run until Ctrl-C")
     up.add_argument("--kwok", action="store_true", help="let pods become Running although nothing runs in them")

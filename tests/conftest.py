@@ -4,11 +4,9 @@
 """
 
 import contextlib
-import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -103,13 +101,7 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
 @pytest.fixture(scope="session")
 def istio_crds(control_plane: ControlPlane) -> None:
     """Istio's kinds are served from here on, in this and all later tests of the run."""
-    control_plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(_list(crds.istio())))
-    names = [f"crd/{definition['metadata']['name']}" for definition in crds.istio()]
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
-
-
-def _list(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "List", "items": items}
+    planes.serve(control_plane, crds.istio())
 
 
 @pytest.fixture

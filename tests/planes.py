@@ -1,11 +1,13 @@
 """Control planes of a file's own: for what is clusterwide, or must not find what others made on the shared one."""
 
+import json
 import secrets
+from collections.abc import Sequence
 from typing import NoReturn
 
 import pytest
 
-from lab.api import Api
+from lab.api import Api, Object
 from lab.controlplane import ControlPlane, EmbeddedControlPlane, Options, start
 from lab.errors import LabError
 
@@ -26,6 +28,14 @@ def give_up(config: pytest.Config, reason: str) -> NoReturn:
     if config.getoption("--cluster-required"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+def serve(plane: ControlPlane, definitions: Sequence[Object]) -> None:
+    """Bring kinds to a control plane by their CustomResourceDefinitions, and wait until it serves them."""
+    listed = {"apiVersion": "v1", "kind": "List", "items": [*definitions]}
+    plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+    names = [f"crd/{definition['metadata']['name']}" for definition in definitions]
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
 
 
 class Namespaces:

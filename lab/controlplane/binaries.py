@@ -33,13 +33,13 @@ class Binaries:
 
     @classmethod
     def built(cls) -> "Binaries":
-        """Build the programs, or take what was built before. The first time takes about 10 minutes on 2 cores."""
+        """Build the programs, or take what was built before. The first time takes 10 to 20 minutes on 2 cores."""
         paths = gotools.build(
             MODULE,
             list(PACKAGES.values()),
             list(PACKAGES),
             ldflags=f"-s -w -X k8s.io/component-base/version.gitVersion={VERSION}",
-            note="this takes about 10 minutes on 2 cores, later starts take seconds",
+            note="this takes 10 to 20 minutes on 2 cores, later starts take seconds",
         )
         return cls(
             etcd=paths["etcd"],

@@ -16,6 +16,7 @@ import yaml
 from lab.controlplane import ControlPlane
 from lab.errors import LabError
 from lab.process import free_port
+from lab.progress import say
 
 _NAMESPACE = "pipesegment-system"
 _ACCOUNT = "pipesegment"
@@ -32,6 +33,11 @@ class Operator:
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
         self._log = tempfile.NamedTemporaryFile(prefix="pipesegment-", suffix=".log", delete=False)  # noqa: SIM115 - for people
+
+    @property
+    def log(self) -> Path:
+        """Where its log is, as long as it runs, and after a failure."""
+        return Path(self._log.name)
 
     def install(self) -> None:
         """Apply the CRDs and the RBAC of manifests/install.yaml."""
@@ -56,7 +62,7 @@ class Operator:
         end = time.monotonic() + _READY_WITHIN
         while not self._ready(port):
             if self._process.poll() is not None or time.monotonic() > end:
-                raise LabError(f"the operator did not become ready; its log is {self._log.name}")
+                raise LabError("the operator did not become ready")
             time.sleep(0.1)
 
     def __enter__(self) -> Self:
@@ -68,6 +74,11 @@ class Operator:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(30)
+        self._log.close()
+        if error is None or isinstance(error, KeyboardInterrupt):
+            self.log.unlink(missing_ok=True)
+        else:
+            say(f"the operator's log is kept: {self.log}")
 
     def _ready(self, port: int) -> bool:
         try:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -70,12 +71,10 @@ def pipesegment(
     *arguments: str,
     only: Callable[[str], str] = str,
     quiet: bool = False,
-    shown: str = "",
     expect: int | None = 0,
 ) -> None:
     """Run the command line and show what it prints; `quiet` leaves its messages out, `expect` is the exit code."""
-    hidden = [part for part in arguments if shown and part.endswith(shown)]
-    command = " ".join(shown if part in hidden else _short(part) for part in arguments)
+    command = " ".join(map(_short, arguments))
     _console.print(f"[green]$ pipesegment {escape(command)}[/]")
     done = subprocess.run(
         [sys.executable, "-m", "pipesegment", *arguments],
@@ -87,10 +86,11 @@ def pipesegment(
     )
     if expect is not None and done.returncode != expect:
         raise LabError(f"`pipesegment {command}` ended with {done.returncode}, not {expect}:\n{done.stderr}")
-    _console.print(escape(only(done.stdout).rstrip()))
+    if done.stdout:
+        _console.print(escape(only(done.stdout).rstrip()))
     told = done.stderr
-    for part in hidden:
-        told = told.replace(part, shown)
+    for part in arguments:
+        told = told.replace(part, _short(part))
     if not quiet or expect:
         _console.print(f"[yellow]{escape(told.rstrip())}[/]")
 
@@ -101,9 +101,10 @@ def kubectl(plane: ControlPlane, *arguments: str, stdin: str | None = None, expe
     try:
         _console.print(escape(plane.kubectl(*arguments, stdin=stdin).rstrip()))
     except LabError as error:
-        if expect == 0:
+        _, refused, told = str(error).partition(f" ended with {expect}: ")
+        if not refused:
             raise
-        _console.print(f"[yellow]{escape(str(error))}[/]")
+        _console.print(f"[yellow]{escape(told)}[/]")
     else:
         if expect:
             raise LabError(f"kubectl {arguments[0]} was expected to be refused")
@@ -132,4 +133,5 @@ def without_accounts(text: str) -> str:
 
 
 def _short(part: str) -> str:
-    return part.replace(f"{ROOT}/", "") if not part.startswith("/tmp") else "…"
+    path = Path(part)
+    return path.name if path.is_relative_to(tempfile.gettempdir()) else part.replace(f"{ROOT}/", "")

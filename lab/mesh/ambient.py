@@ -22,7 +22,10 @@ from lab.mesh.ztunnel import Told
 
 #: Says that ztunnel stands in front of a pod; the agent on its node writes it.
 CAPTURED: Final[Mapping[str, str]] = {"ambient.istio.io/redirection": "enabled"}
+#: What the mark's namespace, its pod and its policies are called.
 _MARK: Final = "lab-mark"
+_MARKED: Final = {"name": _MARK, "namespace": _MARK}
+_MARK_KEY: Final = f"{_MARK}/{_MARK}"
 _STRICT: Final = f"{ROOT_NAMESPACE}/istio_converted_static_strict"
 _POLICY: Final = "security.istio.io/v1", "AuthorizationPolicy"
 _ORDER: Final = {"Namespace": 0, "ServiceAccount": 1, "Pod": 3, "Gateway": 3}
@@ -46,16 +49,15 @@ class AmbientLab:
         try:
             self._addresses = (f"10.244.{1 + number // 250}.{1 + number % 250}" for number in count())
             self._odd = False
-            mark = {"name": _MARK, "namespace": _MARK}
             self._create(
                 [
                     _CLASS,
                     {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _MARK}},
                     pod(_MARK, _MARK, labels={"lab": _MARK}),
-                    {"apiVersion": _POLICY[0], "kind": _POLICY[1], "metadata": mark, "spec": _selecting("nobody")},
+                    {"apiVersion": _POLICY[0], "kind": _POLICY[1], "metadata": _MARKED, "spec": _selecting("nobody")},
                 ]
             )
-            self._await(lambda told: f"{_MARK}/{_MARK}" in told.workloads, "knows the mark's pod")
+            self._await(lambda told: _MARK_KEY in told.workloads, "knows the mark's pod")
         except BaseException:
             self.stop()
             raise
@@ -70,7 +72,7 @@ class AmbientLab:
 
     def stop(self) -> None:
         """End everything that was started."""
-        self._control.__exit__(None, None, None)
+        self._control.stop()
 
     @contextlib.contextmanager
     def told(self, objects: Sequence[Object]) -> Iterator[Told]:
@@ -124,17 +126,16 @@ class AmbientLab:
     def _settled(self, made: Sequence[Object]) -> Told:
         """Wait until istiod has taken in everything that was changed until now; `made` are all objects but the mark's."""
         self._odd = not self._odd
-        mark = {"name": _MARK, "namespace": _MARK}
         mode = "STRICT" if self._odd else "PERMISSIVE"
         whom = _selecting(_MARK if self._odd else "nobody")
         for kind, spec in (("PeerAuthentication", _selecting(_MARK) | {"mtls": {"mode": mode}}), (_POLICY[1], whom)):
-            self._control.apply({"apiVersion": _POLICY[0], "kind": kind, "metadata": mark, "spec": spec})
-        marks = frozenset({f"{_MARK}/{_MARK}", _STRICT}) if self._odd else frozenset()
-        expected = {_key(obj) for obj in made if obj["kind"] == "Pod"} | {f"{_MARK}/{_MARK}"}
+            self._control.apply({"apiVersion": _POLICY[0], "kind": kind, "metadata": _MARKED, "spec": spec})
+        marks = frozenset({_MARK_KEY, _STRICT}) if self._odd else frozenset()
+        expected = {_key(obj) for obj in made if obj["kind"] == "Pod"} | {_MARK_KEY}
 
         def complete(told: Told) -> bool:
             here = told.workloads.keys() == expected
-            return here and told.workloads[f"{_MARK}/{_MARK}"].policies == marks
+            return here and told.workloads[_MARK_KEY].policies == marks
 
         return self._await(complete, "has taken in the change")
 

@@ -29,7 +29,7 @@ class Binaries:
     def built(cls) -> "Binaries":
         """Build istiod and its agent, or take what was built before, and find Envoy. Raises LabError."""
         paths = gotools.build(
-            MODULE, list(PACKAGES.values()), list(PACKAGES), note="about 7 minutes the first time on 2 cores"
+            MODULE, list(PACKAGES.values()), list(PACKAGES), note="from 7 minutes the first time on 2 cores"
         )
         folder = gotools.module_folder(MODULE, _ISTIO)
         return cls(

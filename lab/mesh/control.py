@@ -53,6 +53,10 @@ class Control:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End everything that was started and remove what was made; safe to call again."""
         self._stack.close()
 
     def check(self) -> None:

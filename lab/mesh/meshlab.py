@@ -50,8 +50,6 @@ class MeshLab:
     def _start(self) -> None:
         self._binaries = Binaries.built()
         self._control = self._stack.enter_context(Control(self._binaries, crds.istio()))
-        self.plane = self._control.plane
-        self._api = self._control.api
         self._control.apply(_NEW_CONNECTIONS)
         self._members: dict[str, Member] = {}
         self._services: dict[str, Service] = {}
@@ -172,7 +170,7 @@ class MeshLab:
         assert member.plan
         assert member.sidecar
         plan = member.plan
-        root = self._control.run(self._api.wait("v1", "ConfigMap", "istio-ca-root-cert", plan.namespace))
+        root = self._control.run(self._control.api.wait("v1", "ConfigMap", "istio-ca-root-cert", plan.namespace))
         pod = {"apiVersion": "v1", "kind": "Pod", "name": plan.name}
         asked = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -180,5 +178,5 @@ class MeshLab:
             "spec": {"audiences": [_AUDIENCE], "boundObjectRef": pod},
         }
         path = f"/api/v1/namespaces/{plan.namespace}/serviceaccounts/{plan.account}/token"
-        token = self._control.run(self._api.request("POST", path, asked))
+        token = self._control.run(self._control.api.request("POST", path, asked))
         member.sidecar.start(token["status"]["token"], root["data"]["root-cert.pem"])

@@ -57,9 +57,8 @@ class Policy:
 
 @dataclass(frozen=True)
 class Workload:
-    """A pod as ztunnel knows it: who it is, whether it is called through the tunnel, which policies are its own."""
+    """A pod as ztunnel knows it: whether it is called through the tunnel, which policies are its own."""
 
-    account: str
     captured: bool
     policies: frozenset[str]
 
@@ -97,8 +96,7 @@ def read(dump: Raw) -> Told:
         if "/Pod/" in raw["uid"]:
             policies = frozenset(raw.get("authorizationPolicies") or ())
             captured = raw.get("tunnelProtocol") == _TUNNEL
-            account = raw.get("serviceAccount", "")
-            workloads[f"{raw['namespace']}/{raw['name']}"] = Workload(account, captured, policies)
+            workloads[f"{raw['namespace']}/{raw['name']}"] = Workload(captured, policies)
     read_policies = map(_policy, dump.get("policies") or ())
     return Told(workloads, {f"{policy.namespace}/{policy.name}": policy for policy in read_policies})
 

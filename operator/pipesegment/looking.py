@@ -3,16 +3,17 @@
 Of each kind of key it is said here what there is to do, and when it is due again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pipesegment import names
 from pipesegment.cloudwork import CloudWork
 from pipesegment.enforcing import Enforcer
 from pipesegment.errors import Rejected, Unreachable, is_permanent
+from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.meta import Key
-from pipesegment.facts.snapshot import Segment
+from pipesegment.facts.snapshot import Class, Grant, Segment
 from pipesegment.following import Following
 from pipesegment.plan.changes import Action
 from pipesegment.reconcile import Corridor
@@ -23,6 +24,8 @@ from pipesegment.work import Work
 from pipesegment.world.applying import Results
 from pipesegment.world.aws.endpoints import Endpoints
 from pipesegment.world.queue import NEVER
+
+T = TypeVar("T", Class, Grant, SegmentException, SegmentApproval)
 
 #: A name that somebody else holds may become free without our being told.
 _CONFLICT_RETRY: Final = 60.0
@@ -157,10 +160,9 @@ class Looks:
 
     async def _at_class(self, work: Work) -> float | None:
         self._endpoints.wake()
-        found = self._following.snapshot.classes.get(work.name)
-        if found is None or found.meta.deleting:
+        found = self._staying(work, self._following.snapshot.classes)
+        if found is None:
             # What it closed stays closed until another class decides: that one is looked at, too.
-            self._reporter.forget(names.CLASS, work.key)
             return NEVER
         if found.spec is None:
             await self._reporter.segment_class(found, (), (), self._following.snapshot)
@@ -175,29 +177,32 @@ class Looks:
         if self._unseen:
             # What it covers is not known yet; when it is, every grant is looked at.
             return NEVER
-        found = self._following.snapshot.grants.get(work.namespace, {}).get(work.name)
-        if found is None or found.meta.deleting:
-            self._reporter.forget(names.GRANT, work.key)
+        found = self._staying(work, self._following.snapshot.grants.get(work.namespace, {}))
+        if found is None:
             return NEVER
         await self._reporter.grant(found, self._following.snapshot)
         return None
 
     async def _at_exception(self, work: Work) -> float | None:
         """Report an exception whose segment cannot: with one that can, its look tells."""
-        found = self._following.snapshot.exceptions.get(work.namespace, {}).get(work.name)
-        if found is None or found.meta.deleting:
-            self._reporter.forget(names.EXCEPTION, work.key)
-            return NEVER
-        await self._witness.unplaced(found, self._following.snapshot)
+        found = self._staying(work, self._following.snapshot.exceptions.get(work.namespace, {}))
+        if found is not None:
+            await self._witness.unplaced(found, self._following.snapshot)
         return NEVER
 
     async def _at_approval(self, work: Work) -> float | None:
-        found = self._following.snapshot.approvals.get(work.namespace, {}).get(work.name)
-        if found is None or found.meta.deleting:
-            self._reporter.forget(names.APPROVAL, work.key)
-            return NEVER
-        await self._witness.approval(found, self._following.snapshot)
+        found = self._staying(work, self._following.snapshot.approvals.get(work.namespace, {}))
+        if found is not None:
+            await self._witness.approval(found, self._following.snapshot)
         return NEVER
+
+    def _staying(self, work: Work, held: Mapping[str, T]) -> T | None:
+        """Give what a key means; of what is gone or going it is forgotten what was said."""
+        found = held.get(work.name)
+        if found is not None and not found.meta.deleting:
+            return found
+        self._reporter.forget(work.kind, work.key)
+        return None
 
 
 def _raise(results: Results) -> None:

@@ -27,7 +27,7 @@ from pipesegment.plan.live import Entry
 from pipesegment.reach import governance
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.isolation import is_spared
-from pipesegment.report.audit import Called, audit_line
+from pipesegment.report.audit import Called, Trail
 from pipesegment.report.events import Event, events
 from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Failed, Outcome
@@ -94,20 +94,10 @@ class Reporter:
 
     def audited(self, owner: Key, generation: int, reach: Reach | None = None) -> OnCall:
         """Give who is told of every call that is made for a segment or a class, of the API server or of AWS."""
-        because = _because(reach) if reach else {}
+        trail = Trail(owner, generation, _because(reach) if reach else {}, self.identity)
 
         def tell(step: Called, failed: Failed | None) -> None:
-            _audit.info(
-                audit_line(
-                    step,
-                    failed,
-                    time=_now(),
-                    segment=owner,
-                    generation=generation,
-                    because=because.get(step.change.stage, ()),
-                    user=self.identity,
-                )
-            )
+            _audit.info(trail.line(step, failed, _now()))
             if failed is None:
                 self._count_call(step)
 
@@ -115,7 +105,7 @@ class Reporter:
 
     def _count_call(self, step: Called) -> None:
         kind = step.id.kind
-        (self.metrics.pruned if step.deletes else self.metrics.applied).labels(kind).inc()
+        self.metrics.wrote(kind, deleted=step.deletes)
         if step.change.why is Why.DRIFT:
             self.metrics.drift.labels(kind).inc()
         if SESSIONS_BEFORE in step.details:

@@ -28,6 +28,7 @@ from tests.cluster.attempts import (
     token,
 )
 from tests.cluster.operator import ACCOUNT, NAMESPACE, ROOT, install, segment, stage
+from tests.planes import serve
 
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 TEKTON = ("tekton-pipelines", "controller")
@@ -141,15 +142,11 @@ def settle(plane: EmbeddedControlPlane, folder: Path, *, live: bool = False) -> 
             metadata = {"name": space, "labels": marks}
             admin.does(create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
             plane.kubectl("wait", "--for=create", "--timeout=60s", f"--namespace={space}", "serviceaccount/default")
-    listed = {"apiVersion": "v1", "kind": "List", "items": crds.aws()}
-    plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
-    plane.kubectl(
-        "wait", "--for=condition=Established", "--timeout=60s", "crd", *(c["metadata"]["name"] for c in crds.aws())
-    )
+    serve(plane, crds.aws())
     _bind(plane)
     operator = Person(plane.access(service_account=(NAMESPACE, ACCOUNT)))
-    objects = [obj for obj in compiled(folder) if obj["kind"] in {"NetworkPolicy", "ServiceAccount"}]
-    for obj in (*controlled.MADE.values(), *(() if live else objects)):
+    objects = [] if live else [o for o in compiled(folder) if o["kind"] in {"NetworkPolicy", "ServiceAccount"}]
+    for obj in (*controlled.MADE.values(), *objects):
         operator.does(create(obj))
     for obj in (*_others(), *(declared() if live else running())):
         if not (live and obj["metadata"]["name"] in STRAYS):

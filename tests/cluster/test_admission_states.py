@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from lab import crds
-from lab.controlplane import EmbeddedControlPlane, Options, start
-from lab.errors import LabError
+from lab.controlplane import EmbeddedControlPlane, Options
 from pipesegment import names
 from tests.cluster import admission, test_admission_objects, test_admission_pods, test_admission_roles
 from tests.cluster.admission import STRAYS, Scene
 from tests.cluster.attempts import Answer, Request, create
 from tests.cluster.conftest import Operators
 from tests.cluster.operator import Operator
+from tests.planes import serve, started
 
 #: What the admission policies read.
 READ = {
@@ -39,22 +39,15 @@ ATTEMPTS: dict[str, tuple[str, Request, str]] = {
 @pytest.fixture(scope="module")
 def plane(request: pytest.FixtureRequest) -> Iterator[EmbeddedControlPlane]:
     """A control plane of this file's own: the policies are clusterwide."""
-    try:
-        started = start(Options(oidc=True))
-    except LabError as error:
-        if request.config.getoption("--cluster-required"):
-            pytest.fail(f"no control plane: {error}", pytrace=False)
-        pytest.skip(f"no control plane: {error}")
-    with started:
-        yield started
+    with started(request, Options(oidc=True)) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="module")
 def lived(plane: EmbeddedControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, Operator]]:
     """The scene of the other files as an operator made it, and that operator."""
     folder = tmp_path_factory.mktemp("compiled")
-    listed = {"apiVersion": "v1", "kind": "List", "items": [*crds.istio(), *crds.linkerd(), *crds.gateways()]}
-    plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(listed))
+    serve(plane, [*crds.istio(), *crds.linkerd(), *crds.gateways()])
     scene = admission.settle(plane, folder, live=True)
     operators = Operators(plane, lambda: tmp_path_factory.mktemp("operator"))
     try:

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from lab.api import Api, WaitError
+from pipesegment.facts.moments import moment
 from tests.cluster.operator import POLICY, USER, VERSION, condition, segment, segment_class, settled, stage, to_cidr
 from tests.unit.emergencies import guards as shipped
 
@@ -192,9 +193,7 @@ async def test_it_opens_when_approved_and_closes_at_its_end(operator, emergencie
     after = await api.get(*POLICY, "shop-deploy", namespace)
     assert bare(after) == bare(before)
     assert closed["status"]["opensAt"] == opened["status"]["opensAt"]
-    ended = (
-        time.time() - time.mktime(time.strptime(closed["status"]["expiresAt"], "%Y-%m-%dT%H:%M:%SZ")) + time.timezone
-    )
+    ended = time.time() - moment(closed["status"]["expiresAt"]).timestamp()
     assert -1 < ended < 20, "it closes when its time is over, and not long after"
 
     (opening,) = operator.lines(action="open", uid=asked["metadata"]["uid"])
@@ -319,7 +318,7 @@ async def test_what_ends_while_no_operator_runs_closes_when_one_starts(
     opened = await phase(api, namespace, "Open")
     first.terminate()
     await asyncio.to_thread(first.ended)
-    ends = time.mktime(time.strptime(opened["status"]["expiresAt"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+    ends = moment(opened["status"]["expiresAt"]).timestamp()
     # Its end is no event that anybody could wait for while nobody runs.
     await asyncio.sleep(max(0.0, ends - time.time()) + 1)
     assert blocks(await api.get(*POLICY, "shop-deploy", namespace)) == {OWN, VENDOR}

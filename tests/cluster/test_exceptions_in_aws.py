@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from pipesegment import names
+from pipesegment.facts.moments import moment
 from tests.cluster.operator import ACCOUNT, NAMESPACE, POLICY, condition, segment, segment_class, stage, to_cidr
 from tests.cluster.test_exceptions import NOTICE, OWN, VENDOR, approved, blocks, exception, guards, phase, put
 from tests.cluster.test_exceptions import rights as rights_of_people
@@ -133,10 +134,6 @@ async def shop(api, namespaces, labels, iam):
     return namespace, Role(iam, namespace)
 
 
-def moment(text):
-    return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
-
-
 async def test_network_and_rights_open_together_and_both_are_as_before_at_the_end(
     iam, labels, operators, namespaces, api
 ):
@@ -202,7 +199,7 @@ async def test_what_ends_while_no_operator_runs_ends_in_aws_by_itself_and_goes_w
     await asyncio.to_thread(first.ended)
     ends = opened["status"]["expiresAt"]
     # Its end is no event that anybody could wait for while nobody runs.
-    await asyncio.sleep(max(0.0, moment(ends) - time.time()) + 1)
+    await asyncio.sleep(max(0.0, moment(ends).timestamp() - time.time()) + 1)
     (statement,) = given(role.policies())
     assert statement["Condition"]["DateLessThan"]["aws:CurrentTime"] == [ends], "IAM denies it by now"
 

@@ -11,26 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from lab import yaml
+from lab.api import Object
 from lab.mesh import ambient
 from lab.mesh.ztunnel import Call
+from pipesegment import names
+from tests.enforcement.mesh_world import ISTIO_CRD, OURS
 from tests.golden.walk import compiled
 
 _HERE = Path(__file__).with_name("ambient")
 _GOLDEN = Path(__file__).parents[1] / "golden" / "cases"
-_CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "authorizationpolicies.security.istio.io"},
-}
-_OURS = "pipesegment.dev/"
 _ISTIO = "security.istio.io/"
 #: What a waypoint is bound by; golden cases leave out of listeners what only an API server asks for.
 _FRONTS = ("Namespace", "Service", "Gateway")
 _LISTENERS = [{"name": "mesh", "port": 15008, "protocol": "HBONE"}]
-_MANAGED = {"app.kubernetes.io/managed-by": "pipesegment"}
+_MANAGED = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
 _STRANGER = "cluster.local/ns/elsewhere/sa/stranger"
 _STRANGE_PORTS = frozenset({1, 80})
-Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -137,9 +133,9 @@ def golden() -> Iterator[Case]:
 
 def _scenario(objects: Sequence[Object]) -> list[Object]:
     world = yaml.safe_load((_HERE / "world.yaml").read_text())
-    ours = [obj for obj in objects if obj["apiVersion"].startswith(_OURS)]
+    ours = [obj for obj in objects if obj["apiVersion"].startswith(OURS)]
     others = [obj for obj in objects if obj not in ours]
-    made = _made({"given": ours, "facts": [*world, _CRD, *others]}) if ours else []
+    made = _made({"given": ours, "facts": [*world, ISTIO_CRD, *others]}) if ours else []
     return [*map(_created, world), *others, *made]
 
 

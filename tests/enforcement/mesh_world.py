@@ -12,12 +12,13 @@ from tests.golden.walk import compiled
 FOLDER = Path(__file__).with_name("mesh")
 WORLD: Mapping[str, Any] = yaml.safe_load((FOLDER / "world.yaml").read_text())
 #: How the compiler learns that Istio is there.
-_CRD = {
+ISTIO_CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {"name": "authorizationpolicies.security.istio.io"},
 }
-_OURS = "pipesegment.dev/"
+#: What the apiVersion of our kinds begins with.
+OURS = "pipesegment.dev/"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Scenario:
         Accounts are left to the world, for its pods need them, and no engine for NetworkPolicies is here.
         """
         facts = [obj for obj in WORLD["objects"] if obj["kind"] != "ServiceAccount"]
-        out, messages, code = compiled({"given": self.ours, "facts": [*facts, _CRD, *self.foreign]})
+        out, messages, code = compiled({"given": self.ours, "facts": [*facts, ISTIO_CRD, *self.foreign]})
         assert code == 0, messages
         made = [obj for obj in yaml.safe_load_all(out) if obj and ".istio.io/" in obj["apiVersion"]]
         return [*self.foreign, *made]
@@ -60,7 +61,7 @@ def scenarios() -> Iterator[Scenario]:
     """Read every scenario, by name."""
     for path in sorted((FOLDER / "scenarios").glob("*.yaml")):
         raw = yaml.safe_load(path.read_text())
-        ours = [obj for obj in raw["objects"] if obj["apiVersion"].startswith(_OURS)]
+        ours = [obj for obj in raw["objects"] if obj["apiVersion"].startswith(OURS)]
         foreign = [obj for obj in raw["objects"] if obj not in ours]
         yield Scenario(path.stem, ours, foreign, [_asked(each) for each in raw["asked"]])
 

@@ -107,7 +107,7 @@ MUTANTS: Final = (
         "a binding that only warns counts",
         "facts.guards",
         "_lack",
-        "any(b.denies for b in bound)",
+        "any(not b.flaw for b in bound)",
         "bound",
     ),
     Mutant(

@@ -150,16 +150,16 @@ MUTANTS: Final = (
     Mutant(
         "rights that are refused to an exception are given",
         "reach.aws.lent",
-        "_given",
-        "if not judge.refusals:",
-        "if True:",
+        "_held",
+        "if judge.refusals:",
+        "if False:",
     ),
     Mutant(
         "rights that are refused to an exception open their way",
         "reach.aws.lent",
         "fit",
-        "if not judge.refusals:",
-        "if True:",
+        " if statement is not None",
+        "",
     ),
     Mutant(
         "an exception takes the room of a stage's own rights",

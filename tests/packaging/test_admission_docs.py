@@ -9,7 +9,7 @@ import pytest
 from lab import yaml
 from pipesegment import names
 from tests.packaging.conftest import CHART, ROOT
-from tests.packaging.test_admission_chart import ACTIONS, BINDING, POLICY, SPARED, SPARING_NOBODY, by_name
+from tests.packaging.test_admission_chart import ACTIONS, BINDING, POLICY, SPARED, SPARING_NOBODY, by_name, controllers
 
 DOCS = ROOT / "docs"
 TEXT = (DOCS / "admission.md").read_text()
@@ -97,12 +97,9 @@ def test_the_meshs_own_containers_are_named(install):
 
 
 def test_the_controllers_are_named_with_their_defaults(install):
-    (found,) = (
-        v["expression"] for v in by_name(install, POLICY)["managed-objects"]["variables"] if v["name"] == "controllers"
-    )
     told = {row[0].strip("`"): re.findall(r"`(system:[^`]+)`", row[1]) for row in rows("## Roles of other controllers")}
 
-    assert found == "variables.isACK ? {} : variables.isCrossplane ? {} : []".format(
+    assert controllers(install) == "variables.isACK ? {} : variables.isCrossplane ? {} : []".format(
         *('["' + '","'.join(told[f"admission.controllers.{which}"]) + '"]' for which in ("ack", "crossplane"))
     )
 

@@ -8,10 +8,9 @@ from hypothesis import settings
 PROFILE: Final = "soak"
 _TIMES: Final = 20
 
-#: Whether other examples are drawn each time.
-SOAKING: Final = settings.get_current_profile_name() == PROFILE
+_SOAKING: Final = settings.get_current_profile_name() == PROFILE
 
 
 def examples(number: int) -> int:
     """Give the number of examples of this run."""
-    return number * _TIMES if SOAKING else number
+    return number * _TIMES if _SOAKING else number

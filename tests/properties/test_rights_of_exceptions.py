@@ -13,6 +13,7 @@ from pipesegment.facts.moments import moment
 from pipesegment.facts.parse import snapshot
 from pipesegment.reach.aws.actions import DENIED
 from pipesegment.reach.resolve import resolve
+from tests.properties.soak import examples
 from tests.unit.emergencies import approval, exception, guards
 from tests.unit.iam.authorization import allows
 from tests.unit.iam.roles import CLASS, EVERYTHING
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.thorough
 
 BEFORE, END, LATER = "2030-01-01T10:59:59Z", "2030-01-01T11:00:00Z", "2031-01-01T00:00:00Z"
 ASKED = ["s3:GetObject", "s3:PutObject", "s3:PutBucketPolicy", "iam:PassRole", "ecr:PutImage", "sqs:SendMessage"]
-SPELT = [*ASKED, "*", "s3:*", "s3:Get*", "S3:getobject".lower(), "iam:*", "s3:Put?bject", "ecr:*"]
+SPELT = [*ASKED, "*", "s3:*", "s3:Get*", "s3:getobject", "iam:*", "s3:Put?bject", "ecr:*"]
 RESOURCES = [
     "*",
     "arn:aws:s3:::releases/*",
@@ -91,7 +92,7 @@ def test_they_are_within_the_class_and_over_at_the_end() -> None:
     """Whether anybody takes them away or not: after the end the role of before allows what it allowed without them."""
     met: Counter[str] = Counter()
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=examples(300))
     @given(st.lists(st.lists(permissions, min_size=1, max_size=2), min_size=1, max_size=2), lists, denials)
     def hold(given, allowed, denied):
         with_them, without = role(given, BEFORE, allowed, denied), role([], BEFORE, allowed, denied)

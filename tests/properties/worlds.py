@@ -25,12 +25,9 @@ Document = Mapping[str, Any]
 
 
 def checked(examples: int) -> settings:
-    """Give the settings of a property: the same examples in every run, and no clock. A soak draws others each time."""
+    """Give the settings of a property; whether others are drawn each time says the profile (tests/conftest.py)."""
     return settings(
         max_examples=soak.examples(examples),
-        deadline=None,
-        derandomize=not soak.SOAKING,
-        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
     )
 

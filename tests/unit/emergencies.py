@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from pipesegment import names
-from pipesegment.facts.guards import OPERATOR, SHIPPED
+from pipesegment.facts.guards import GUARDED, OPERATOR, SHIPPED
 from pipesegment.spec.exception import spec_hash
 
 #: When everything here begins.
@@ -18,15 +18,16 @@ def guards(
 ) -> list[dict[str, Any]]:
     """The two admission policies and their bindings, as the chart has them."""
     found = []
-    for plural, shipped in json.loads(json.dumps(SHIPPED).replace(OPERATOR, account)).items():
-        found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", shipped))
+    shipped = json.loads(json.dumps(SHIPPED).replace(OPERATOR, account))
+    for plural in GUARDED:
+        found.append(_admission("ValidatingAdmissionPolicy", f"{prefix}-{plural}", shipped[plural]))
         binding: dict[str, Any] = {"policyName": f"{prefix}-{plural}", "validationActions": ["Deny", "Audit"]}
         if plural == "segmentapprovals":
             binding["paramRef"] = {"parameterNotFoundAction": "Deny", "selector": {}}
         found.append(_admission("ValidatingAdmissionPolicyBinding", f"{prefix}-{plural}", binding))
     for obj in found:
         obj["metadata"]["creationTimestamp"] = created
-    return sorted(found, key=lambda obj: obj["metadata"]["name"], reverse=True)
+    return found
 
 
 def _admission(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

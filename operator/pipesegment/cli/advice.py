@@ -11,7 +11,7 @@ from pipesegment.cli.ends import METADATA
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.snapshot import Service, Snapshot
 from pipesegment.reach import addresses
-from pipesegment.reach.graph import Reach, StageReach
+from pipesegment.reach.graph import Governance, Reach, StageReach
 
 #: The metadata service's addresses, which have a target of their own.
 _IMDS: Final = frozenset({METADATA, "fd00:ec2::254"})
@@ -42,9 +42,9 @@ def nothing(source: End, destination: End, reaches: Sequence[Reach]) -> str:
     mine = stage_of(source, reaches)
     if mine is None or not _is_metadata(destination):
         return "nothing that a segment may declare opens this way"
-    if not _allows_metadata(mine, reaches):
-        governed = any(mine in reach.stages and reach.governance.name for reach in reaches)
-        who = "its SegmentClass does" if governed else "the built-in defaults do"
+    governing = _governing(mine, reaches)
+    if not governing.spec.network.allow_imds:
+        who = "its SegmentClass does" if governing.name else "the built-in defaults do"
         return f"{who} not allow metadata and link-local addresses (network.allowIMDS)"
     return (
         "only the target `imds` opens this way, and gives the node's own credentials to whoever asks: rather give the stage "
@@ -68,7 +68,7 @@ def _additions(
     mine, theirs = stage_of(source, reaches), stage_of(destination, reaches)
     if mine is not None and _is_metadata(destination):
         by_name = isinstance(destination, AddressEnd) and destination.ip in _IMDS
-        if by_name or not _allows_metadata(mine, reaches):
+        if by_name or not _governing(mine, reaches).spec.network.allow_imds:
             return
     ports = [{"port": port.number, **({} if port.protocol == "TCP" else {"protocol": port.protocol})}]
     if mine is not None:
@@ -83,8 +83,8 @@ def _is_metadata(end: End) -> bool:
     return isinstance(end, AddressEnd) and addresses.touching(_block(end.ip), (), addresses.metadata()) is not None
 
 
-def _allows_metadata(mine: StageReach, reaches: Sequence[Reach]) -> bool:
-    return any(mine in r.stages and r.governance.spec.network.allow_imds for r in reaches)
+def _governing(mine: StageReach, reaches: Sequence[Reach]) -> Governance:
+    return next(reach.governance for reach in reaches if mine in reach.stages)
 
 
 def _target(

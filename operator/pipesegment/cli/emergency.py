@@ -55,20 +55,23 @@ def place(given: str, options: Options) -> Place:
         parts = [options.namespace or "default", *parts]
     if len(parts) != 3 or not all(map(is_name, parts)):
         raise misused("SEGMENT/STAGE", "is no stage:", given, "write it as NAMESPACE/SEGMENT/STAGE")
-    if options.namespace and options.namespace != parts[0]:
-        raise misused("-n", f"is not the namespace of {given}:", options.namespace, "give one of the two")
+    _agree(given, parts[0], options)
     return Place(*parts)
 
 
 def target(given: str, options: Options) -> ObjectID:
     """Read `[NAMESPACE/]NAME` of an exception."""
-    namespace, slash, name = given.rpartition("/")
+    namespace, _, name = given.rpartition("/")
     namespace = namespace or options.namespace or "default"
     if not all(map(is_name, (namespace, name))):
         raise misused("NAME", "is no exception:", given, "write it as NAMESPACE/NAME")
-    if slash and options.namespace and options.namespace != namespace:
-        raise misused("-n", f"is not the namespace of {given}:", options.namespace, "give one of the two")
+    _agree(given, namespace, options)
     return ObjectID(names.API_VERSION, names.EXCEPTION, namespace, name)
+
+
+def _agree(given: str, namespace: str, options: Options) -> None:
+    if options.namespace and options.namespace != namespace:
+        raise misused("-n", f"is not the namespace of {given}:", options.namespace, "give one of the two")
 
 
 async def whoami(cluster: Cluster) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pipesegment.lint import actions, asked, declared, endpoints
 from pipesegment.lint import surroundings as around
 from pipesegment.lint.actions import Reference
 from pipesegment.lint.results import Result, of_finding, of_refusal, ordered
+from pipesegment.reach import exceptions
 
 
 @click.command("lint", short_help="Find what is wrong, risky or missing.")
@@ -78,7 +79,7 @@ def _actions(found: Surroundings, reference: Reference) -> Iterator[Result]:
                 yield of_finding(replace(finding, object=str(segment.meta.key)))
     for exception in _exceptions(found):
         if exception.spec is not None and exception.spec.aws is not None:
-            place, given = asked.place_of_rights(exception), exception.spec.aws.permissions
+            place, given = exceptions.rights_path(exception.meta.name), exception.spec.aws.permissions
             for finding in actions.of(place, given, reference):
                 yield of_finding(replace(finding, object=str(exception.meta.key)))
 

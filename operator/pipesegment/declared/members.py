@@ -14,6 +14,7 @@ from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines, exceptions, governance, isolation, mesh
+from pipesegment.reach.aws import lent, services
 from pipesegment.reach.edges import Mode
 from pipesegment.reach.graph import Governance
 from pipesegment.spec.segment import AcceptEntry, PipelineSegmentSpec, ReachEntry, Stage
@@ -75,6 +76,18 @@ class Member:
     def accepts(self) -> tuple["Said[AcceptEntry]", ...]:
         """Give everything that the stage accepts by its own, its segment's or its class's word."""
         return self._every_accept
+
+    @cached_property
+    def needed_services(self) -> tuple[services.Needed, ...]:
+        """The services of AWS that its rights need, and those that exceptions give, where its class lets it reach any."""
+        targets = self.governance.spec.guardrails.targets
+        if self.runner or (targets and "awsService" not in targets):
+            return ()
+        given = (
+            (f"{self.namespace}/{self.segment} {each.because}", each.permission)
+            for each in lent.fit(self.governance, self.stage.aws, self.emergency.lent)
+        )
+        return services.needed(self.path("aws"), self.stage.aws, self.governance.spec.aws, given)
 
     @cached_property
     def _every_reach(self) -> tuple["Said[ReachEntry]", ...]:

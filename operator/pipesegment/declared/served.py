@@ -1,13 +1,11 @@
 """Whether one destination is a service of AWS that a stage declares, or that its rights need."""
 
-from collections.abc import Iterable
-
 from pipesegment.declared.members import Member
 from pipesegment.declared.question import Question
 from pipesegment.facts.ends import End
 from pipesegment.facts.snapshot import Snapshot
 from pipesegment.reach import covering, endpoints
-from pipesegment.reach.aws import lent, services, unfit
+from pipesegment.reach.aws import services, unfit
 from pipesegment.reach.covering import NO_WAY, Ways
 from pipesegment.spec.segment import ReachEntry
 from pipesegment.spec.segmentclass import SegmentClassSpec
@@ -27,49 +25,42 @@ def means(member: Member, entry: ReachEntry, question: Question, snapshot: Snaps
 
 def needed_by(member: Member, question: Question, snapshot: Snapshot) -> str:
     """Say where the rights are declared that need the destination; '' for none."""
-    return next(
-        (n.because for n in _needed(member) if means(member, services.entry(n.service), question, snapshot)), ""
-    )
+    found = (n for n in member.needed_services if means(member, services.entry(n.service), question, snapshot))
+    return next((n.because for n in found), "")
 
 
 def is_let_out(member: Member, snapshot: Snapshot) -> bool:
     """Tell whether a stage's rights lead anywhere at all."""
     rules = member.governance.spec
     region = rules.aws.region
-    parts = (part for needed in _needed(member) for part in services.parts(needed.service))
+    parts = (part for needed in member.needed_services for part in services.parts(needed.service))
     return region is not None and any(_leads(rules, region, part, snapshot) for part in parts)
-
-
-def _needed(member: Member) -> Iterable[services.Needed]:
-    targets = member.governance.spec.guardrails.targets
-    if member.runner or (targets and "awsService" not in targets):
-        return ()
-    given = (
-        (f"{member.namespace}/{member.segment} {each.because}", each.permission)
-        for each in lent.fit(member.governance, member.stage.aws, member.emergency.lent)
-    )
-    return services.needed(member.path("aws"), member.stage.aws, member.governance.spec.aws, given)
 
 
 def _answers(rules: SegmentClassSpec, region: str, part: str, end: End, snapshot: Snapshot) -> bool:
     blocks = _blocks(rules, region, part, snapshot)
     if blocks is None:
         return endpoints.may_be_coarse(rules) and covering.is_internet(end, rules, snapshot)
-    return any(covering.in_block(end, block, ()) for block in blocks)
+    # Which block it is in, if any, is known at once; whether that one may be let through is not.
+    return any(
+        covering.in_block(end, block, ()) and not unfit.why(rules, snapshot, block, gateway=gateway)
+        for block, gateway in blocks
+    )
 
 
 def _leads(rules: SegmentClassSpec, region: str, part: str, snapshot: Snapshot) -> bool:
     blocks = _blocks(rules, region, part, snapshot)
-    return endpoints.may_be_coarse(rules) if blocks is None else bool(blocks)
+    if blocks is None:
+        return endpoints.may_be_coarse(rules)
+    return any(not unfit.why(rules, snapshot, block, gateway=gateway) for block, gateway in blocks)
 
 
-def _blocks(rules: SegmentClassSpec, region: str, part: str, snapshot: Snapshot) -> list[str] | None:
-    """Give the addresses of a service's endpoints that may be let through; None where it has no endpoint."""
+def _blocks(rules: SegmentClassSpec, region: str, part: str, snapshot: Snapshot) -> list[tuple[str, bool]] | None:
+    """Give the addresses of a service's endpoints, and which are a gateway's; None where it has no endpoint."""
     vpc = rules.aws.vpc_id
     if vpc is not None and snapshot.endpoints_of(vpc) is None:
         return []
     mine = [e for e in snapshot.vpc_endpoints or () if (e.vpc, e.region, e.service) == (vpc, region, part)]
     if not mine:
         return None
-    every = ((block, e.gateway) for e in mine for block in e.blocks or ())
-    return [block for block, gateway in every if not unfit.why(rules, snapshot, block, gateway=gateway)]
+    return [(block, e.gateway) for e in mine for block in e.blocks or ()]

@@ -42,11 +42,10 @@ class AdmissionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionBinding:
-    """A ValidatingAdmissionPolicyBinding: which policy it puts in force, and whether that denies, everywhere; why not is its `flaw`."""
+    """A ValidatingAdmissionPolicyBinding: which policy it puts in force; its `flaw` says why that does not deny, everywhere."""
 
     meta: Meta
     policy: str
-    denies: bool
     flaw: str = ""
 
 
@@ -80,7 +79,7 @@ class Guards:
     def _begun(self, name: str) -> datetime | None:
         """Give when a policy and the first of its bindings that deny were there; None where nobody says so."""
         policy = moment(self.policies[name].meta.created) if name in self.policies else None
-        bound = [moment(b.meta.created) for b in self.bindings.values() if b.policy == name and b.denies]
+        bound = [moment(b.meta.created) for b in self.bindings.values() if b.policy == name and not b.flaw]
         times = [time for time in bound if time is not None]
         return max(policy, min(times)) if policy is not None and times else None
 
@@ -95,9 +94,9 @@ class Guards:
         if found.flaw:
             return found.flaw
         bound = [b for _, b in sorted(self.bindings.items()) if b.policy == name and not b.meta.deleting]
-        if any(b.denies for b in bound):
+        if any(not b.flaw for b in bound):
             return None
-        return next((f"the {b.flaw}" for b in bound if b.flaw), "no binding of it denies")
+        return next((f"the {b.flaw}" for b in bound), "no binding of it denies")
 
 
 def prefix(policies: Mapping[str, AdmissionPolicy]) -> str:
@@ -126,7 +125,7 @@ def binding(obj: Raw, meta: Meta) -> AdmissionBinding:
         flaw = "paramRef of its binding does not name every SegmentClass, or lets through what finds none"
     if "Deny" not in (spec.get("validationActions") or ()):
         flaw = "validationActions of its binding do not deny"
-    return AdmissionBinding(meta, name, not flaw, flaw)
+    return AdmissionBinding(meta, name, flaw)
 
 
 def plain(value: Any) -> Any:

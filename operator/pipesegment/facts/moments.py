@@ -22,4 +22,4 @@ def after(when: datetime, time: timedelta) -> datetime:
 
 def written(when: datetime) -> str:
     """Write a time as the API does, and as IAM compares it."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"

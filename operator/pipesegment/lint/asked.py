@@ -39,13 +39,8 @@ def check(exception: SegmentException, snapshot: Snapshot) -> Iterator[Finding]:
 
 def _rights(exception: SegmentException, spec: SegmentExceptionSpec) -> Iterator[Finding]:
     given = spec.aws.permissions if spec.aws is not None else ()
-    for finding in identity.wild(place_of_rights(exception), f"stage {spec.stage}", given):
+    for finding in identity.wild(exceptions.rights_path(exception.meta.name), f"stage {spec.stage}", given):
         yield replace(finding, object=str(exception.meta.key))
-
-
-def place_of_rights(exception: SegmentException) -> str:
-    """Say where the rights stand that an exception gives."""
-    return f"{exceptions.path(exception.meta.name)} spec.aws.permissions"
 
 
 def _entries(exception: SegmentException, segment: Segment, snapshot: Snapshot) -> Iterator[Finding]:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pipesegment import names
 from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.lint.catalogue import entry
 from pipesegment.lint.entry import Severity
+from pipesegment.reach import exceptions
 
 _RANK: Final = {"error": 0, "warning": 1, "info": 2}
 
@@ -45,7 +45,7 @@ def of_refusal(refusal: Refusal, name: str) -> Result:
 def of_finding(finding: Finding) -> Result:
     """Give a finding its code. What an exception asks for and does not get is no error: everything else is as declared."""
     found = entry(finding.reason)
-    asked = finding.path.startswith(f"{names.EXCEPTION}/")
+    asked = exceptions.is_of(finding.path)
     severity: Severity = "warning" if asked and found.severity == "error" else found.severity
     return Result(found.code, severity, finding.path, finding.message, finding.fix, finding.object)
 

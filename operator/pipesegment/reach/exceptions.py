@@ -57,6 +57,16 @@ def path(name: str) -> str:
     return f"{names.EXCEPTION}/{name}"
 
 
+def is_of(path: str) -> bool:
+    """Tell whether a path is one of what an exception declares."""
+    return path.startswith(f"{names.EXCEPTION}/")
+
+
+def rights_path(name: str) -> str:
+    """Say where the rights stand that an exception gives."""
+    return f"{path(name)} spec.aws.permissions"
+
+
 def standings(segment: Segment, snapshot: Snapshot, governing: Governance) -> tuple[Standing, ...]:
     """Judge every exception of a segment, by name; those that are being deleted are gone.
 
@@ -140,7 +150,7 @@ def emergencies(segment: Segment, snapshot: Snapshot, judged: Sequence[Standing]
 
 
 def _lent(standing: Standing, permissions: Sequence[Permission]) -> Iterator[Lent]:
-    place = f"{path(standing.name)} spec.aws.permissions"
+    place = rights_path(standing.name)
     # One that does not exist yet is only asked about: what has no end gives nothing.
     until = standing.ends or _BEFORE
     return (Lent(f"{place}[{i}]", standing.name, each, until) for i, each in enumerate(permissions))

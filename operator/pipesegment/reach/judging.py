@@ -103,11 +103,14 @@ class Judge:
         made, now = moment(created), self.snapshot.now
         return made is not None and now is not None and made > after(now, _CLOCKS)
 
+    @property
+    def _lacking(self) -> str:
+        return f"for these admission policies are not in force here: {', '.join(self.unguarded)}"
+
     def _unbelieved(self) -> str:
         """Say why nobody's word is believed here ('' when it is)."""
         if self.unguarded:
-            lacking = ", ".join(self.unguarded)
-            return f"no approval is believed, for these admission policies are not in force here: {lacking}"
+            return f"no approval is believed, {self._lacking}"
         if self.snapshot.guards.came_before(self.exception.meta.created):
             return "it was asked for before the admission policies denied anything, so nobody knows by whom: ask anew"
         return ""
@@ -142,8 +145,7 @@ class Judge:
             who = each.spec.approved_by
             problem = self._problem(each, who, seen)
             if not problem and self.unguarded:
-                lacking = ", ".join(self.unguarded)
-                problem = f"it is not believed, for these admission policies are not in force here: {lacking}"
+                problem = f"it is not believed, {self._lacking}"
             if not problem:
                 seen.append(who)
             yield Verdict(each.meta.key, each.meta.uid, who.username, problem, each.meta.created)

@@ -82,7 +82,7 @@ class Scene:
 
     def refuse(self, path: str, problem: str, value: str, fix: str) -> None:
         """Tell what the class does not allow. Of an exception it is told beside: the segment itself is not at fault."""
-        if path.startswith(f"{names.EXCEPTION}/"):
+        if exceptions.is_of(path):
             self.note(path, "ExceptionRefused", value, f"{problem} {quoted(value)}, so it stays closed", fix)
             return
         refusal = Refusal(path, problem, value, fix, "Invalid", self.object)

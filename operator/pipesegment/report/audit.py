@@ -41,42 +41,51 @@ class Called(Protocol):
         """What more there is to know of it: which policy, since when sessions are cut."""
 
 
-def audit_line(
-    step: Called,
-    failed: Failed | None,
-    *,
-    time: str,
-    segment: Key,
-    generation: int,
-    because: Iterable[str],
-    user: str,
-) -> dict[str, Any]:
-    """Build the line for one call. `because` are the paths of the declarations behind the object.
+class Trail:
+    """The lines of one look: what they share is written once, for there are as many lines as calls.
 
-    `user` is the operator as the API server knows it; `segment` the segment or class that the call was made for.
+    `because` gives for each stage the paths of the declarations behind its objects, `user` is the operator as the API server
+    knows it; `segment` the segment or class that the calls are made for.
     """
-    change, target = step.change, step.id
-    every = sorted(set(because))
-    line: dict[str, Any] = {
-        "audit": True,
-        "time": time,
-        "action": step.verb,
-        "apiVersion": target.api_version,
-        "kind": target.kind,
-        "namespace": target.namespace,
-        "name": target.name,
-        "segment": clean(segment, LINE),
-        "stage": clean(change.stage, LINE),
-        "generation": generation,
-        "because": [clean(path) for path in every[:_MAX_BECAUSE]],
-        "why": change.why.value,
-        "final": step.final,
-        "result": "failed" if failed else "done",
-        "user": clean(user, LINE),
-    }
-    line |= {key: clean(value, LINE) for key, value in step.details.items()}
-    if len(every) > _MAX_BECAUSE:
-        line["becauseLeftOut"] = len(every) - _MAX_BECAUSE
-    if failed:
-        line |= {"status": failed.status, "error": clean(failed.message, MESSAGE)}
-    return line
+
+    def __init__(self, segment: Key, generation: int, because: Mapping[str, Iterable[str]], user: str) -> None:
+        self._segment = clean(segment, LINE)
+        self._generation = generation
+        self._because = because
+        self._user = clean(user, LINE)
+        self._said: dict[str, tuple[list[str], int]] = {}
+
+    def line(self, step: Called, failed: Failed | None, time: str) -> dict[str, Any]:
+        """Build the line for one call."""
+        change, target = step.change, step.id
+        because, left_out = self._behind(change.stage)
+        line: dict[str, Any] = {
+            "audit": True,
+            "time": time,
+            "action": step.verb,
+            "apiVersion": target.api_version,
+            "kind": target.kind,
+            "namespace": target.namespace,
+            "name": target.name,
+            "segment": self._segment,
+            "stage": clean(change.stage, LINE),
+            "generation": self._generation,
+            "because": because,
+            "why": change.why.value,
+            "final": step.final,
+            "result": "failed" if failed else "done",
+            "user": self._user,
+        }
+        line |= {key: clean(value, LINE) for key, value in step.details.items()}
+        if left_out:
+            line["becauseLeftOut"] = left_out
+        if failed:
+            line |= {"status": failed.status, "error": clean(failed.message, MESSAGE)}
+        return line
+
+    def _behind(self, stage: str) -> tuple[list[str], int]:
+        """Give the first paths behind a stage's objects, and how many are left out."""
+        if stage not in self._said:
+            every = sorted(set(self._because.get(stage, ())))
+            self._said[stage] = [clean(path) for path in every[:_MAX_BECAUSE]], max(0, len(every) - _MAX_BECAUSE)
+        return self._said[stage]

@@ -1,13 +1,14 @@
 """What there is to tell of a segment's roles in AWS."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pipesegment import names
 from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
 from pipesegment.findings import Finding, quoted
 from pipesegment.plan.changes import Action
-from pipesegment.report.findings import failure, is_of_exception, sentence
+from pipesegment.reach import exceptions
+from pipesegment.report.findings import failure, sentence
 from pipesegment.report.outcome import CloudState, Outcome
 from pipesegment.report.text import counted, listing
 from pipesegment.spec.status import Reason
@@ -30,7 +31,7 @@ def verdict(outcome: Outcome) -> tuple[bool, Reason, str]:
     for reason, found in ((Reason.INVALID, refused(outcome)), (Reason.GAP, gaps(outcome))):
         if found:
             return False, reason, listing(map(sentence, found))
-    state, desired = outcome.cloud or CloudState(), outcome.desired.in_cloud.objects if outcome.desired else ()
+    state, desired = outcome.cloud or CloudState(), _wanted(outcome)
     if state.findings:
         return False, Reason.FOREIGN_ROLE, listing(map(sentence, state.findings))
     if state.trouble is not None and (desired or state.changes.changes):
@@ -41,14 +42,23 @@ def verdict(outcome: Outcome) -> tuple[bool, Reason, str]:
         held = "nothing is made or widened until the segment may be: "
         reason = Reason.SUSPENDED if outcome.reach is not None and outcome.reach.suspended else Reason.PROGRESSING
         return False, reason, listing(map(str, state.withheld), held)
-    stands = {c.id: _hash(c.desired) for c in state.changes.of(Action.UNCHANGED) if c.desired is not None}
-    waiting = [ObjectID.of(obj) for obj in desired if stands.get(ObjectID.of(obj)) != _hash(obj)]
+    waiting = _unwritten(state, desired)
     waiting += [change.id for change in state.changes.of(Action.DELETED)]
     if waiting:
         return False, Reason.PROGRESSING, listing(map(str, waiting), "not written yet: ")
     if not desired:
         return True, Reason.NOT_DECLARED, "nothing of it is declared"
     return True, Reason.APPLIED, f"{counted(len(desired), 'object in AWS', 'objects in AWS')} as declared"
+
+
+def _wanted(outcome: Outcome) -> Sequence[Object]:
+    return outcome.desired.in_cloud.objects if outcome.desired else ()
+
+
+def _unwritten(state: CloudState, wanted: Iterable[Object]) -> list[ObjectID]:
+    """Name what does not stand in AWS as it is desired."""
+    stands = {c.id: _hash(c.desired) for c in state.changes.of(Action.UNCHANGED) if c.desired is not None}
+    return [ObjectID.of(obj) for obj in wanted if stands.get(ObjectID.of(obj)) != _hash(obj)]
 
 
 def _hash(obj: Object) -> str:
@@ -64,19 +74,14 @@ def refused(outcome: Outcome) -> list[Finding]:
 def gaps(outcome: Outcome) -> list[Finding]:
     """Give the reasons why a stage has no role, or no groups, though its class allows them."""
     told = (*(outcome.reach.findings if outcome.reach else ()), *(outcome.desired.gaps if outcome.desired else ()))
-    return [finding for finding in told if finding.reason in _GAPS and not is_of_exception(finding)]
+    return [finding for finding in told if finding.reason in _GAPS and not exceptions.is_of(finding.path)]
 
 
 def is_written(outcome: Outcome, stage: str) -> bool:
     """Tell whether a stage's role is as it is desired now; how it is bound to an account is not asked."""
-    state = outcome.cloud or CloudState()
-    stands = {c.id: _hash(c.desired) for c in state.changes.of(Action.UNCHANGED) if c.desired is not None}
-    wanted = [
-        obj
-        for obj in (outcome.desired.in_cloud.objects if outcome.desired else ())
-        if stage_of(obj) == stage and ObjectID.of(obj).kind != names.POD_IDENTITY_ASSOCIATION
-    ]
-    return bool(wanted) and all(stands.get(ObjectID.of(obj)) == _hash(obj) for obj in wanted)
+    of_stage = (obj for obj in _wanted(outcome) if stage_of(obj) == stage)
+    wanted = [obj for obj in of_stage if obj["kind"] != names.POD_IDENTITY_ASSOCIATION]
+    return bool(wanted) and not _unwritten(outcome.cloud or CloudState(), wanted)
 
 
 def stands_otherwise(outcome: Outcome, stage: str) -> bool:
@@ -85,7 +90,7 @@ def stands_otherwise(outcome: Outcome, stage: str) -> bool:
     What is withheld of a role that narrows has been taken already.
     """
     state = outcome.cloud or CloudState()
-    wanted = {ObjectID.of(obj): _hash(obj) for obj in (outcome.desired.in_cloud.objects if outcome.desired else ())}
+    wanted = {ObjectID.of(obj): _hash(obj) for obj in _wanted(outcome)}
     narrowed = set(state.withheld) - {failed.id for failed in state.failed}
     for change in state.changes.changes:
         # Of what a status recorded and nobody desires, only a look tells the stage. What is to be made beside it is a cut.

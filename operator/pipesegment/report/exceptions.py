@@ -37,7 +37,7 @@ from pipesegment.spec.status import (
 _MAX_APPROVERS: Final = 64
 #: How many targets a line of the trail names.
 _MAX_TARGETS: Final = 32
-_UNWRITTEN: Final = ("its rights are not in AWS yet, and the segment's CloudReady tells why",)
+_UNWRITTEN: Final = "its rights are not in AWS yet, and the segment's CloudReady tells why"
 _NOT_TAKEN: Final = "what the stage has in AWS may stand there still, and the segment's CloudReady tells why"
 
 
@@ -70,13 +70,14 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
         why = "the segment is being deleted" if outcome.going else "the segment is refused"
         return Effect(stuck=stuck, untaken=untaken, unknown=why if reach is None else "")
     lead = f"{exceptions.path(standing.name)} "
-    told = [*reach.findings, *(outcome.desired.gaps if outcome.desired else ())]
-    mine = [finding for finding in told if finding.path.startswith(lead)]
-    shut = {finding.path for finding in (outcome.desired.gaps if outcome.desired else ())}
-    edges = [e for e in _stage(reach.stages, standing).egress if e.because.startswith(lead)] if standing.stage else []
+    gaps = outcome.desired.gaps if outcome.desired else ()
+    mine = [finding for finding in (*reach.findings, *gaps) if finding.path.startswith(lead)]
+    shut = {finding.path for finding in gaps}
+    stage = next(stage for stage in reach.stages if stage.key.stage == standing.stage)
+    edges = [e for e in stage.egress if e.because.startswith(lead)]
     opened = {edge.described for edge in edges if edge.open and edge.because not in shut}
     crowded = {finding.path for finding in mine if finding.reason == "RoleTooLarge"}
-    given = [s for s in _lent(reach.stages, standing) if s.because.startswith(lead) and s.because not in crowded]
+    given = [s for s in _lent(stage) if s.because.startswith(lead) and s.because not in crowded]
     unwritten = bool(given) and not cloud.is_written(outcome, standing.stage)
     closed = [sentence(finding) for finding in mine]
     closed += [_NOT_TAKEN] if untaken and not given and any(f.path.startswith(f"{lead}spec.aws") for f in mine) else []
@@ -152,7 +153,7 @@ def _told(standing: Standing, found: Effect, previous: SegmentExceptionStatus) -
         return "Open", Reason.OPEN, clean(f"stands as it did, for {found.unknown}, until {_time(standing.ends)}")
     if standing.phase == "Open":
         opens = _opens(standing.stage, found) or "it opens nothing"
-        lacking = (*_UNWRITTEN[: found.unwritten], *found.closed)
+        lacking = (*([_UNWRITTEN] if found.unwritten else ()), *found.closed)
         but = listing(lacking, "; but ") if lacking else ""
         return "Open", Reason.OPEN, clean(f"{opens} until {_time(standing.ends)}{but}")
     if standing.phase == "Sealed":
@@ -278,13 +279,8 @@ def _opens(stage: str, found: Effect) -> str:
     return f"stage {stage} {' and '.join(parts)}" if parts else ""
 
 
-def _lent(stages: Iterable[StageReach], standing: Standing) -> tuple[Statement, ...]:
-    identity = _stage(stages, standing).cloud if standing.stage else None
-    return identity.rights.lent if identity is not None and identity.rights is not None else ()
-
-
-def _stage(stages: Iterable[StageReach], standing: Standing) -> StageReach:
-    return next(stage for stage in stages if stage.key.stage == standing.stage)
+def _lent(stage: StageReach) -> tuple[Statement, ...]:
+    return stage.cloud.rights.lent if stage.cloud is not None and stage.cloud.rights is not None else ()
 
 
 def _time(when: datetime | None) -> str:

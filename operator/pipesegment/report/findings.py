@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from pipesegment import names
 from pipesegment.findings import Finding, Refusal, quoted
+from pipesegment.reach import exceptions
 from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.spec.status import Reason
 
@@ -117,12 +117,7 @@ def ready_notes(outcome: Outcome) -> list[Finding]:
 
 def _is_ready_note(finding: Finding) -> bool:
     """Tell whether a finding makes nothing False; what an exception cannot have is no fault of the segment's."""
-    return finding.reason in _READY_NOTES or is_of_exception(finding)
-
-
-def is_of_exception(finding: Finding) -> bool:
-    """Tell whether a finding is about what an exception asks for."""
-    return finding.path.startswith(f"{names.EXCEPTION}/")
+    return finding.reason in _READY_NOTES or exceptions.is_of(finding.path)
 
 
 def sentence(finding: Finding) -> str:

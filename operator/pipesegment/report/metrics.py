@@ -15,6 +15,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._calls: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._writes: dict[tuple[str, bool], Counter] = {}
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, namespace=_PREFIX, registry=registry)
@@ -64,6 +65,13 @@ class Metrics:
             self._calls[verb, kind, code] = known
         known[0].inc()
         known[1].observe(seconds)
+
+    def wrote(self, kind: str, *, deleted: bool) -> None:
+        """Count one object that was created or configured, or deleted."""
+        known = self._writes.get((kind, deleted))
+        if known is None:
+            known = self._writes[kind, deleted] = (self.pruned if deleted else self.applied).labels(kind)
+        known.inc()
 
     def aws_called(self, service: str, action: str, code: int, seconds: float) -> None:
         """Count one call of AWS; from any thread."""

@@ -11,7 +11,7 @@ from lab import yaml
 from pipesegment.cli import program
 from tests.unit.iam.roles import CLASS, READ
 
-SAMPLE = str(Path(__file__).parents[3] / "manifests" / "samples" / "aws.yaml")
+SAMPLE = str(Path(__file__).parents[3] / "manifests" / "samples" / "aws" / "artifacts.yaml")
 LIST = {"actions": ["s3:ListBucket"], "resources": ["arn:aws:s3:::your-bucket"]}
 
 

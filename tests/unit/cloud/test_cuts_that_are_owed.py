@@ -6,8 +6,10 @@ import pytest
 
 from pipesegment import names
 from pipesegment.errors import Rejected
+from pipesegment.facts.moments import written
+from pipesegment.plan.aws import revocation
 from pipesegment.world.aws.memory import MemoryAws
-from tests.unit.cloud.scenes import ACCOUNT, CLUSTER, LIST, READ, aws_class, running, segment, stage
+from tests.unit.cloud.scenes import ACCOUNT, CLUSTER, LIST, NOW, READ, aws_class, running, segment, stage
 from tests.unit.cloud.test_exceptions_in_aws import CREATED, WORLD, asked, statements
 from tests.unit.emergencies import approval, seal
 
@@ -127,6 +129,23 @@ async def test_the_mark_is_one_that_the_operators_own_policy_lets_it_write() -> 
         marked, mended = ({t["Key"]: t["Value"] for t in c.parameters["Tags"]} for c in tagging(world))
         assert (marked.keys(), marked[names.CLUSTER_TAG]) == ({names.CLUSTER_TAG, names.OWED_TAG}, CLUSTER)
         assert mended == {names.CLUSTER_TAG: CLUSTER, "kubernetes-namespace": "ci"}
+
+
+@pytest.mark.parametrize("told", ["soon", "2026-11-27T12:00:00", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize("where", ["mark", "cut"])
+async def test_a_moment_that_nobody_can_mean_is_none(where, told) -> None:
+    """Whoever can write a role's tags or policies does not stop the operator with a time before all time, or of no zone."""
+    async with running(aws_class(), WIDE) as world:
+        if where == "mark":
+            world.role().raw["Tags"].append({"Key": names.OWED_TAG, "Value": told})
+        else:
+            cut = revocation.document(NOW, "")
+            cut["Statement"][0]["Condition"] = {"DateLessThan": {"aws:TokenIssueTime": told}}
+            world.role().inline[CUT] = cut
+        await world.change(WIDE, NARROW)
+        assert [s["Action"] for s in world.role().inline["pipesegment"]["Statement"]] == [READ["actions"]]
+        assert cut_before(world) == written(NOW)
+        assert world.condition()[:2] == ("True", "Applied")
 
 
 async def test_rights_that_leave_no_room_for_a_cut_are_told_and_never_written() -> None:

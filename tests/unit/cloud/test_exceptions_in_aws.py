@@ -4,22 +4,19 @@ from datetime import timedelta
 
 import pytest
 
-from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Unreachable
 from pipesegment.world.aws.memory import MemoryAws
 from tests.unit.cloud.scenes import AWS, NOW, READ, running, segment, stage
 from tests.unit.cloud.test_controllers import crds, policies
 from tests.unit.emergencies import approval, exception, guards, seal
 from tests.unit.running import twin as scenes
-from tests.unit.running.twin import target_of
+from tests.unit.running.test_running_exceptions import VENDOR, opened, ready, status
 
 CREATED = "2026-11-27T11:50:00Z"
 ENDS = "2026-11-27T12:50:00Z"
 #: From the beginning of a test until just after the end.
 HOUR = 50 * 60 + 2
-VENDOR = {"cidr": {"block": "198.51.100.7/32"}, "ports": [{"port": 443}]}
 PUT = {"actions": ["s3:PutObject"], "resources": ["arn:aws:s3:::releases/*"]}
-POLICY = ObjectID("networking.k8s.io/v1", "NetworkPolicy", "ci", "shop-a")
 GOVERNING = scenes.segment_class(aws=AWS, breakGlass={"approverGroups": ["sre"], "maxDuration": "4h"})
 WORLD = [GOVERNING, *guards(created="2020-01-01T00:00:00Z")]
 SHOP = segment(stage("a"), stage("b"))
@@ -40,36 +37,23 @@ def statements(world, name="a"):
 
 def told(world, document):
     """What an exception's status says: its phase, and the sentence of its Ready."""
-    status = world.cluster.peek(target_of(document))["status"]
-    (ready,) = (c for c in status["conditions"] if c["type"] == "Ready")
-    return status["phase"], ready["message"]
-
-
-def gives(world, document):
-    """The actions that an exception's status says it gives."""
-    return world.cluster.peek(target_of(document))["status"].get("gives")
-
-
-def opened(world):
-    """The blocks that the stage's policy lets out to."""
-    rules = world.cluster.peek(POLICY)["spec"]["egress"]
-    return {peer["ipBlock"]["cidr"] for rule in rules for peer in rule["to"] if "ipBlock" in peer}
+    return status(world.cluster, document)["phase"], ready(world.cluster, document)[2]
 
 
 async def test_it_gives_rights_when_approved_together_with_the_network_and_none_when_it_is_over():
     hotfix = asked(VENDOR)
     async with running(*WORLD, SHOP, hotfix) as world:
         before, other = dict(world.role().inline), dict(world.role("b").inline)
-        assert (statements(world), opened(world), gives(world, hotfix)) == ([], set(), [])
+        assert (statements(world), opened(world.cluster), status(world.cluster, hotfix).get("gives")) == ([], set(), [])
 
         await world.change(None, approval(hotfix, created=CREATED))
 
-        assert gives(world, hotfix) == ["s3:PutObject"]
+        assert status(world.cluster, hotfix).get("gives") == ["s3:PutObject"]
         (given,) = statements(world)
         assert given["Action"] == ["s3:PutObject"]
         assert given["Condition"] == {"DateLessThan": {"aws:CurrentTime": [ENDS]}}
         assert given["Sid"].startswith("ExceptionHotfix")
-        assert opened(world) == {"198.51.100.7/32"}
+        assert opened(world.cluster) == {"198.51.100.7/32"}
         assert told(world, hotfix) == (
             "Open",
             f"stage a reaches cidr 198.51.100.7/32 and may s3:PutObject in AWS until {ENDS}",
@@ -81,8 +65,8 @@ async def test_it_gives_rights_when_approved_together_with_the_network_and_none_
         # Its time was over before it was taken away: nobody lost anything, and nobody's sessions are cut.
         assert world.role().inline == before
         assert world.role("b").inline == other
-        assert opened(world) == set()
-        assert (told(world, hotfix)[0], gives(world, hotfix)) == ("Expired", [])
+        assert opened(world.cluster) == set()
+        assert (told(world, hotfix)[0], status(world.cluster, hotfix).get("gives")) == ("Expired", [])
 
 
 async def test_time_alone_changes_nothing_of_the_role():
@@ -184,7 +168,7 @@ async def test_while_aws_does_not_answer_the_network_opens_and_the_exception_say
     async with running(*WORLD, SHOP, hotfix) as world:
         world.aws.fail(Unreachable("no answer"))
         await world.change(None, approval(hotfix, created=CREATED))
-        assert opened(world) == {"198.51.100.7/32"}
+        assert opened(world.cluster) == {"198.51.100.7/32"}
         phase, message = told(world, hotfix)
         assert phase == "Open"
         assert message.endswith("; but its rights are not in AWS yet, and the segment's CloudReady tells why")

@@ -5,22 +5,16 @@ import pytest
 from pipesegment.errors import Rejected, Unreachable
 from tests.unit.cloud.scenes import AWS, aws_class, role_name, running, segment, stage
 from tests.unit.cloud.test_controllers import BOTH, REVOKED, policies, says, scene
-from tests.unit.cloud.test_exceptions_in_aws import CREATED, ENDS, GOVERNING, VENDOR, WORLD, asked, told
+from tests.unit.cloud.test_exceptions_in_aws import CREATED, ENDS, GOVERNING, WORLD, asked, told
 from tests.unit.emergencies import approval, seal
 from tests.unit.running import twin as scenes
-from tests.unit.running.twin import target_of
+from tests.unit.running.test_running_exceptions import VENDOR, ready
 
 CUT_OFF = "stage a reaches nothing and accepts nothing"
 STANDS = "what the stage has in AWS may stand there still, and the segment's CloudReady tells why"
 DONE = ("Sealed", "stage a reaches nothing, accepts nothing and has no rights")
 BREAK_GLASS = {"approverGroups": ["sre"], "maxDuration": "4h"}
 SHOP = segment(stage("a"))
-
-
-def ready(world, document):
-    """The status of its Ready condition."""
-    conditions = world.cluster.peek(target_of(document))["status"]["conditions"]
-    return next(c["status"] for c in conditions if c["type"] == "Ready")
 
 
 def writing(call):
@@ -46,13 +40,13 @@ async def test_a_seal_is_not_ready_before_the_rights_are_gone(error, matches, du
         assert phase == "Sealed"
         assert message.startswith(CUT_OFF)
         assert message.endswith(f"; but {STANDS}")
-        assert ready(world, sealing) == "False"
+        assert ready(world.cluster, sealing)[0] == "False"
 
         world.aws.mend()
         await world.rest(600)
         assert set(world.role().inline) == {"pipesegment-revoked"}
         assert told(world, sealing)[1].startswith(DONE[1])
-        assert ready(world, sealing) == "True"
+        assert ready(world.cluster, sealing)[0] == "True"
 
 
 async def test_a_seal_is_not_ready_while_its_cut_is_owed() -> None:
@@ -63,11 +57,11 @@ async def test_a_seal_is_not_ready_while_its_cut_is_owed() -> None:
         for seconds in (0, 600):
             await world.rest(seconds)
             assert world.role().inline == {}
-            assert ready(world, seal()) == "False"
+            assert ready(world.cluster, seal())[0] == "False"
 
         world.aws.mend()
         await world.rest(600)
-        assert (told(world, seal()), ready(world, seal())) == (DONE, "True")
+        assert (told(world, seal()), ready(world.cluster, seal())[0]) == (DONE, "True")
 
 
 @pytest.mark.parametrize("more", [{"suspend": True}, {"mode": "Observe"}], ids=str)
@@ -77,7 +71,7 @@ async def test_a_seal_is_ready_when_nothing_stands(more, has) -> None:
     async with running(aws_class(), shop) as world:
         await world.change(shop, segment(has, **more))
         await world.change(None, seal())
-        assert (told(world, seal()), ready(world, seal())) == (DONE, "True")
+        assert (told(world, seal()), ready(world.cluster, seal())[0]) == (DONE, "True")
 
 
 @pytest.mark.parametrize(
@@ -105,13 +99,13 @@ async def test_where_a_class_has_left_its_account_what_stands_there_is_told(aws,
 
         await world.change(None, seal())
         assert told(world, seal()) == ("Sealed", f"{CUT_OFF}; but {STANDS}")
-        assert ready(world, seal()) == "False"
+        assert ready(world.cluster, seal())[0] == "False"
         cluster, cloud = world.cluster, world.aws
     if restarts:
         async with running(aws=cloud, cluster=cluster, now=world.time.now) as world:
             await world.rest(60)
             assert told(world, seal()) == ("Sealed", f"{CUT_OFF}; but {STANDS}")
-            assert ready(world, seal()) == "False"
+            assert ready(world.cluster, seal())[0] == "False"
 
 
 @BOTH
@@ -125,14 +119,14 @@ async def test_a_seal_is_ready_when_the_controller_says_that_the_rights_are_gone
         world.cluster.fail(Rejected(403, "Forbidden", "no"), matches=lambda target: target.name in mine, times=1000)
         await world.change(None, seal())
         assert told(world, seal()) == ("Sealed", f"{CUT_OFF}; but {STANDS}")
-        assert ready(world, seal()) == "False"
+        assert ready(world.cluster, seal())[0] == "False"
 
         world.cluster.mend()
         await world.rest(400)
         assert set(policies(world, backend)) == {REVOKED}
         await says(world, backend)
         await world.rest(2000)
-        assert (told(world, seal()), ready(world, seal())) == (DONE, "True")
+        assert (told(world, seal()), ready(world.cluster, seal())[0]) == (DONE, "True")
 
 
 async def test_a_seal_is_not_ready_while_the_cut_alone_is_refused() -> None:
@@ -144,4 +138,4 @@ async def test_a_seal_is_not_ready_while_the_cut_alone_is_refused() -> None:
         await world.change(None, seal())
         await says(world, "Crossplane")
         assert policies(world, "Crossplane") == {}
-        assert ready(world, seal()) == "False"
+        assert ready(world.cluster, seal())[0] == "False"

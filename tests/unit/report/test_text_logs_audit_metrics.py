@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipesegment.plan.order import safe_sequence
 from pipesegment.plan.sequence import Step
-from pipesegment.report.audit import audit_line
+from pipesegment.report.audit import Trail
 from pipesegment.report.logs import SafeJsonFormatter, SafeTextFormatter, set_up
 from pipesegment.report.metrics import Metrics
 from pipesegment.report.outcome import Failed
@@ -150,15 +150,16 @@ class TestLogs:
 class TestAudit:
     def line(self, failed: Failed | None = None, **fields: Any) -> dict[str, Any]:
         (step,) = safe_sequence(planned(obj("ServiceAccount")), {}).steps
+        assert isinstance(step, Step)
         made: dict[str, Any] = {
-            "time": NOW,
             "segment": SEGMENT,
             "generation": 3,
             "because": ["spec.stages[0].reaches[0]"],
             "user": "system:serviceaccount:ops:pipesegment",
+            **fields,
         }
-        assert isinstance(step, Step)
-        return audit_line(step, failed, **{**made, **fields})
+        made["because"] = {"build": made["because"]}
+        return Trail(**made).line(step, failed, NOW)
 
     def test_it_says_who_did_what_to_which_object_for_whom_and_why(self) -> None:
         assert self.line() == {

@@ -107,7 +107,7 @@ async def test_it_opens_once_approved_and_closes_at_its_end_without_anybodys_doi
 
         await twin.clock.advance(3500)
         assert opened(cluster) == {"192.0.2.0/24", "198.51.100.7/32"}
-        await twin.clock.advance(3600 + 5 - (twin.clock.now() - 1000))
+        await twin.clock.advance(END - (twin.clock.now() - 1000))
         assert shapes(cluster) == before, "opened and closed, it is as if it had never been open"
         assert status(cluster, HOTFIX)["phase"] == "Expired"
         # Told and done: nothing goes on.

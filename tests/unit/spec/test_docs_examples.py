@@ -1,5 +1,6 @@
 """What the documentation shows is what happens: every object loads, every command prints this, every refusal reads so."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,6 @@ from pipesegment.spec.documents import load
 from tests.unit.spec.docs_pages import DOCS, PAGES, ROOT, Said, blocks, is_offline, run, said, written
 
 README = ROOT / "README.md"
-SAMPLES = ROOT / "manifests" / "samples"
 EVERY_PAGE = sorted([*DOCS.rglob("*.md"), README])
 
 
@@ -82,22 +82,12 @@ def test_dots_stand_for_any_lines(shown, real, agrees):
 
 @pytest.fixture
 def readme(tmp_path, monkeypatch):
-    """README's first segment and the samples' surroundings, in a folder of their own."""
+    """README's first segment in a folder of its own, beside the samples."""
     monkeypatch.chdir(tmp_path)
     segment, *_ = (block for block in blocks(README.read_text()) if block.language == "yaml")
     Path("shop.yaml").write_text(segment.text)
-    platform, _, grant = load_all(SAMPLES / "shop.yaml")
-    facts = [
-        platform,
-        grant,
-        *(d for name in ("surroundings", "apiserver") for d in load_all(SAMPLES / f"{name}.yaml")),
-    ]
-    Path("cluster.yaml").write_text(yaml.safe_dump_all(facts))
+    Path("manifests").symlink_to(ROOT / "manifests")
     return segment.text
-
-
-def load_all(path: Path) -> list[dict]:
-    return list(yaml.safe_load_all(path.read_text()))
 
 
 def test_the_commands_of_readme_run(readme):
@@ -108,7 +98,7 @@ def test_the_commands_of_readme_run(readme):
 
 
 def test_the_first_segment_of_readme_opens_all_that_it_declares(readme):
-    out, code = run("pipesegment compile -f shop.yaml --facts cluster.yaml")
+    out, code = run("pipesegment compile -f shop.yaml --facts manifests/samples")
 
     assert code == 0
     assert out.startswith("---\n"), "nothing is told"
@@ -124,3 +114,11 @@ def test_the_refusal_that_readme_shows_is_what_is_said(readme):
         load(readme.replace("{name: cache}", "{name: cash}"))
 
     assert [str(refusal) for refusal in refused.value.refusals] == [shown]
+
+
+def test_the_one_warning_that_readme_leaves_is_about_who_creates_pipelineruns(readme):
+    line = "pipesegment lint -f shop.yaml --facts manifests/samples"
+    out, code = run(f"{line} -o json")
+
+    assert ([finding["code"] for finding in json.loads(out)["findings"]], code) == (["PS401"], 0)
+    assert run(f"{line} --strict")[1] == 1

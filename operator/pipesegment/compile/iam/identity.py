@@ -5,13 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipesegment import names
-from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Object
 from pipesegment.compile.iam.backends import CONTROLLERS, DIRECT
 from pipesegment.compile.iam.controlled import Held
 from pipesegment.compile.iam.policy import POLICY, allow, inline
 from pipesegment.compile.iam.trust import VERSION, trust
-from pipesegment.compile.iam.values import Association, Document, Role
+from pipesegment.compile.iam.values import Association, Document, Role, text
 from pipesegment.findings import Finding
 from pipesegment.reach.aws.values import INLINE_CHARACTERS, CloudIdentity, Rights, Statement, Way
 from pipesegment.reach.graph import Reach, StageReach
@@ -153,7 +152,7 @@ def _with_room(stage: StageReach, rights: Rights) -> tuple[Rights, list[Finding]
 
 
 def _size(documents: Iterable[Document]) -> int:
-    return sum(len(canonical_bytes(document).decode()) for document in documents)
+    return sum(len(text(document)) for document in documents)
 
 
 def _too_large(stage: StageReach, role: Role) -> Iterator[Finding]:

@@ -12,12 +12,12 @@ from itertools import groupby
 from typing import Any, Final
 
 from pipesegment import names
-from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Desired, Object, ObjectID, stage_of
 from pipesegment.compile.iam.backends import CONTROLLERS, maker
 from pipesegment.compile.iam.controlled import Backend, Held
 from pipesegment.compile.iam.policy import REVOKED
-from pipesegment.compile.iam.values import Role, document
+from pipesegment.compile.iam.trust import VERSION
+from pipesegment.compile.iam.values import Role, document, text
 from pipesegment.facts.moments import written as as_written
 from pipesegment.findings import Finding
 from pipesegment.plan.aws import revocation
@@ -36,9 +36,7 @@ _WAVES: Final[Mapping[str, tuple[Wave, Wave]]] = {
     names.CONTROLLED_ROLE: (Wave.PRUNE_IDENTITY, Wave.NARROW),
 }
 #: What stands in for a policy that somebody added, until it is taken out: to take a field away one has to hold it.
-_NOTHING: Final = canonical_bytes(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-).decode()
+_NOTHING: Final = text({"Version": VERSION, "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 
 
 @dataclass(frozen=True, slots=True)

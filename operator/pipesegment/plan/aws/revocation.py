@@ -6,7 +6,7 @@ the role says from which moment on, so that the role itself tells of it when not
 """
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pipesegment import names
@@ -14,7 +14,7 @@ from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.iam.policy import REVOKED
 from pipesegment.compile.iam.trust import VERSION
 from pipesegment.compile.iam.values import Document, Role
-from pipesegment.facts.moments import written
+from pipesegment.facts.moments import moment, written
 from pipesegment.plan.aws.rights import Rights
 
 #: Moment and cause of a revocation.
@@ -30,7 +30,7 @@ _SID: Final = "Revoked"
 _ATTEMPT: Final = timedelta(minutes=15)
 
 
-def document(moment: datetime, cause: str) -> Document:
+def document(since: datetime, cause: str) -> Document:
     """Deny everything to sessions issued before a moment. `cause` tells apart what it was done for."""
     return {
         "Version": VERSION,
@@ -40,7 +40,7 @@ def document(moment: datetime, cause: str) -> Document:
                 "Effect": "Deny",
                 "Action": "*",
                 "Resource": "*",
-                "Condition": {"DateLessThan": {"aws:TokenIssueTime": written(moment)}},
+                "Condition": {"DateLessThan": {"aws:TokenIssueTime": written(since)}},
             }
         ],
     }
@@ -55,11 +55,11 @@ def read(policy: Document) -> Standing | None:
     """Give moment and cause of a revocation; None for what is not exactly one of ours."""
     try:
         statement = policy["Statement"][0]
-        moment = datetime.fromisoformat(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
-        found = moment.astimezone(UTC), str(statement["Sid"]).removeprefix(_SID)
-    except (KeyError, IndexError, TypeError, ValueError):
+        since = moment(statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"])
+        why = str(statement["Sid"]).removeprefix(_SID)
+    except (KeyError, IndexError, TypeError):
         return None
-    return found if policy == document(*found) else None
+    return (since, why) if since is not None and policy == document(since, why) else None
 
 
 def is_begun(standing: Standing | None, cause: str, now: datetime) -> bool:
@@ -67,18 +67,15 @@ def is_begun(standing: Standing | None, cause: str, now: datetime) -> bool:
     return standing is not None and standing[1] == cause and now - _ATTEMPT < standing[0] <= now + _AHEAD
 
 
-def is_over(moment: datetime, now: datetime) -> bool:
+def is_over(since: datetime, now: datetime) -> bool:
     """Tell whether a revocation has nothing to deny any more, or lies ahead, where it would deny everything."""
-    return not now - _ALIVE < moment <= now + _AHEAD
+    return not now - _ALIVE < since <= now + _AHEAD
 
 
 def owed(live: Role, now: datetime) -> datetime | None:
     """Give the moment before which a role's sessions are still to be cut by its own word; None when none can be alive."""
-    try:
-        moment = datetime.fromisoformat(live.tags.get(names.OWED_TAG, "")).astimezone(UTC)
-    except ValueError:
-        return None
-    return None if is_over(moment, now) else moment
+    late = moment(live.tags.get(names.OWED_TAG, ""))
+    return None if late is None or is_over(late, now) else late
 
 
 def is_due(live: Role, desired: Role, now: datetime) -> bool:

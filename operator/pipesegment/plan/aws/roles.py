@@ -34,12 +34,15 @@ def steps(change: Change, desired: Role, found: Found | None, moment: Moment) ->
                 yield replace(step, wave=Wave.WIDEN)
         return
     live = found.role
+    if revocation.POLICY in live.inline:
+        # Somebody else's under this name goes before the cut is put, or it would take the cut with it.
+        yield _delete_policy(Wave.NARROW, change, desired.name, revocation.POLICY)
     yield from _revoked(change, found, desired, moment)
     if live.boundary != desired.boundary and (moment.widens or not live.boundary):
         yield _put_boundary(change, desired)
     for arn in sorted(set(live.managed) - set(desired.managed)):
         yield _step(Wave.NARROW, change, "DetachRolePolicy", desired.name, {"PolicyArn": arn})
-    for policy in sorted(live.inline.keys() - desired.inline.keys()):
+    for policy in sorted(live.inline.keys() - desired.inline.keys() - {revocation.POLICY}):
         yield _delete_policy(Wave.NARROW, change, desired.name, policy)
     if not moment.widens:
         yield from _stripped(change, desired, live)

@@ -4,12 +4,12 @@ What of them cannot be given is told beside the segment, which is not at fault, 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 
 from pipesegment.facts.moments import written
-from pipesegment.findings import quoted
+from pipesegment.findings import Refusal, quoted
 from pipesegment.reach.aws import rights
 from pipesegment.reach.aws.judge import Judge
 from pipesegment.reach.aws.values import INLINE_CHARACTERS, NOW, UNTIL, CloudIdentity, Statement
@@ -40,16 +40,8 @@ def added(scene: Scene, view: View, identity: CloudIdentity | None) -> CloudIden
 
 def fit(governing: Governance, aws: StageAws, lent: Iterable[Lent]) -> Iterator[Lent]:
     """Give what the class allows of what exceptions give a stage with a role of its own: only that needs ways."""
-    room = INLINE_CHARACTERS
-    for each in lent if aws.role_arn is None and aws.asks else ():
-        told = _told(each)
-        if told > room:
-            continue
-        judge = Judge("", governing)
-        _judged(judge, each, aws)
-        if not judge.refusals:
-            room -= told
-            yield each
+    if aws.role_arn is None and aws.asks:
+        yield from (each for each, statement, _ in _held("", governing, aws, lent) if statement is not None)
 
 
 def _nowhere(governing: Governance, view: View, identity: CloudIdentity | None) -> str:
@@ -69,29 +61,38 @@ def _nowhere(governing: Governance, view: View, identity: CloudIdentity | None) 
 
 
 def _given(scene: Scene, view: View) -> Iterator[Statement]:
-    room = INLINE_CHARACTERS
-    for each in view.lent:
-        told = _told(each)
-        if told > room:
+    for each, statement, refusals in _held(scene.object, scene.governance, view.stage.aws, view.lent):
+        if statement is not None:
+            yield statement
+        elif not refusals:
             message = (
                 f"a role's policies hold {INLINE_CHARACTERS} characters, and there is no room for this; it is not given"
             )
             fix = "use wildcards where they say the same, or ask for fewer rights"
             scene.note(each.because, "RoleTooLarge", f"stage {view.key.stage}", message, fix)
-            continue
-        judge = Judge(scene.object, scene.governance)
-        statement = _judged(judge, each, view.stage.aws)
-        for refusal in judge.refusals:
+        for refusal in refusals:
             message = f"{refusal.problem} {quoted(refusal.value)}, so it is not given"
             scene.note(refusal.path, "ExceptionRefused", refusal.value, message, refusal.fix)
-        if not judge.refusals:
-            room -= told
-            yield statement
 
 
-def _told(lent: Lent) -> int:
-    """Count the least that a statement takes of a role's room; how much it is `compile.iam` finds."""
-    return sum(len(text) for text in (*lent.permission.actions, *lent.permission.resources))
+def _held(
+    about: str, governing: Governance, aws: StageAws, lent: Iterable[Lent]
+) -> Iterator[tuple[Lent, Statement | None, Sequence[Refusal]]]:
+    """Give the statement for each that is given; for each other one why it is not, nothing where it finds no room."""
+    room = INLINE_CHARACTERS
+    for each in lent:
+        # The least that it takes; how much it is `compile.iam` finds.
+        told = rights.told((each.permission,))
+        if told > room:
+            yield each, None, ()
+            continue
+        judge = Judge(about, governing)
+        statement = _judged(judge, each, aws)
+        if judge.refusals:
+            yield each, None, judge.refusals
+            continue
+        room -= told
+        yield each, statement, ()
 
 
 def _judged(judge: Judge, lent: Lent, aws: StageAws) -> Statement:

@@ -124,7 +124,7 @@ def _foreign(judge: Judge, path: str, way: Way, aws: StageAws) -> str:
 
 def _rights(scene: Scene, judge: Judge, view: View, aws: StageAws) -> Rights | None:
     path = f"{view.path}.aws"
-    told = sum(len(text) for p in aws.permissions for text in (*p.actions, *p.resources))
+    told = rights.told(aws.permissions)
     if told > INLINE_CHARACTERS:
         _too_large(scene, view, told)
         return None
