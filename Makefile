@@ -46,7 +46,7 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 .PHONY: test
 test: check tools ## Run everything: the checks, the tests of many examples, those on a real control plane and with the judges
 	@$(PYTEST) -q -n auto --dist worksteal -m "thorough and not oracle" tests
-	@$(PYTEST) --cluster-required -n 2 --dist loadgroup -m "cluster or oracle or tools or enforcement" tests
+	@$(PYTEST) --cluster-required -n 2 --dist loadfile -m "cluster or oracle or tools or enforcement" tests
 
 .PHONY: proof
 proof: tools ## See what a sample declares beside what engines, the kernel and Envoy enforce (ARGS=--all, ARGS="-o json"; root for all)

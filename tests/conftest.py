@@ -6,7 +6,6 @@
 import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,9 +27,6 @@ settings.load_profile("untimed")
 os.environ.setdefault("GOGC", "400")
 os.environ.setdefault("GOMEMLIMIT", "1500MiB")
 
-_HERE = Path(__file__).parent
-_ENFORCEMENT = _HERE / "enforcement"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("cluster", "the control plane of tests with the marker 'cluster'")
@@ -49,17 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail instead of skipping when no control plane, helm or judge can be had",
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares something together where several processes run the tests: a file, and all that judges in a lab."""
-    groups: dict[Path, pytest.MarkDecorator] = {}
-    for item in items:
-        if item.path not in groups:
-            shared = _ENFORCEMENT if _ENFORCEMENT in item.path.parents else item.path
-            groups[item.path] = pytest.mark.xdist_group(str(shared.relative_to(_HERE)))
-        item.add_marker(groups[item.path])
 
 
 @pytest.fixture(scope="session")
