@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+# Tests start Python hundreds of times: compiling everything each time would cost more than the operator's own start.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,8 +45,8 @@ demo: $(STAMP) ## See a pipeline fenced in on a real control plane (ARGS=--once 
 
 .PHONY: test
 test: check tools ## Run everything: the checks, the tests of many examples, those on a real control plane and with the judges
-	@$(PYTEST) -q -n auto -m "thorough and not oracle" tests
-	@$(PYTEST) --cluster-required -m "cluster or oracle or tools or enforcement" tests
+	@$(PYTEST) -q -n auto --dist worksteal -m "thorough and not oracle" tests
+	@$(PYTEST) --cluster-required -n 2 --dist loadfile -m "cluster or oracle or tools or enforcement" tests
 
 .PHONY: proof
 proof: tools ## See what a sample declares beside what engines, the kernel and Envoy enforce (ARGS=--all, ARGS="-o json"; root for all)
@@ -64,7 +66,7 @@ mutate: $(STAMP) ## Put deliberate faults into the compilers; each must be notic
 
 .PHONY: check
 check: lint type ## Format, lint, types, import contracts, generated files in step, unit and golden tests (about 2 minutes on 2 cores)
-	@$(PYTEST) -q -n auto -m "not cluster and not oracle and not tools and not enforcement and not thorough" tests
+	@$(PYTEST) -q -n auto --dist worksteal -m "not cluster and not oracle and not tools and not enforcement and not thorough" tests
 
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code

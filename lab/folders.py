@@ -16,14 +16,23 @@ class Folder:
 
     def __init__(self) -> None:
         _sweep()
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._lock = (self.path / _LOCK).open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path, self._lock = _locked()
+        # Between its making and its locking somebody else may have swept it.
+        while not self.path.exists():
+            self._lock.close()
+            self.path, self._lock = _locked()
 
     def remove(self) -> None:
         """Remove the folder and what is in it; safe to call again."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
+
+
+def _locked() -> tuple[Path, IO[str]]:
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    lock = (path / _LOCK).open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return path, lock
 
 
 def _sweep() -> None:

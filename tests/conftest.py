@@ -4,12 +4,13 @@
 """
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lab import cluster, crds
+from lab import cluster, crds, skipped
 from lab.api import Api
 from lab.controlplane import ControlPlane, Options
 from lab.errors import LabError, UnsupportedError
@@ -22,7 +23,9 @@ settings.register_profile("untimed", deadline=None, derandomize=True, suppress_h
 settings.register_profile("soak", settings.get_profile("untimed"), derandomize=False)
 settings.load_profile("untimed")
 
-_REASON = pytest.StashKey[str]()
+# Control planes, engines and kubectl live shortly here: they leave their garbage longer, within this memory each.
+os.environ.setdefault("GOGC", "400")
+os.environ.setdefault("GOMEMLIMIT", "1500MiB")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,8 +61,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             )
             plane = cluster.open_cluster(choice, Options(pods=True))
     except LabError as error:
-        config.stash[_REASON] = str(error)
-        planes.give_up(config, f"no control plane: {error}")
+        planes.give_up(config, f"{planes.NO_PLANE}{error}")
     with plane:
         yield plane
 
@@ -103,8 +105,7 @@ async def namespaces(control_plane: ControlPlane, api: Api) -> AsyncIterator[pla
         await api.delete("v1", "Namespace", name)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    reason = config.stash.get(_REASON, None)
-    if reason:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if reason := skipped.because(terminalreporter, planes.NO_PLANE):
         terminalreporter.section("the cluster tests did NOT run", red=True)
         terminalreporter.line(f"No control plane could be had: {reason}")

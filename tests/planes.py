@@ -11,13 +11,16 @@ from lab.api import Api, Object
 from lab.controlplane import ControlPlane, EmbeddedControlPlane, Options, start
 from lab.errors import LabError
 
+#: How the reason begins why tests of a control plane did not run.
+NO_PLANE = "no control plane: "
+
 
 def started(request: pytest.FixtureRequest, options: Options | None = None) -> EmbeddedControlPlane:
     """Start one, for a `with`. Skips where none can be had, or fails if one is required."""
     try:
         return start(options)
     except LabError as error:
-        give_up(request.config, f"no control plane: {error}")
+        give_up(request.config, f"{NO_PLANE}{error}")
 
 
 def give_up(config: pytest.Config, reason: str) -> NoReturn:

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lab import gotools
+from lab import gotools, yaml
 from lab.errors import LabError, UnsupportedError
 
 MODULE = Path(__file__).parent
@@ -29,9 +27,8 @@ def felix() -> Path:
 @functools.cache
 def crds() -> list[dict[str, Any]]:
     """Return the CustomResourceDefinitions that Felix reads, in the version of go.mod. The same list each time."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     files = sorted((gotools.module_folder(MODULE, _CALICO) / _CRDS).glob("*.yaml"))
-    found = [document for file in files for document in yaml.load_all(file.read_text(), Loader=loader) if document]
+    found = [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
     if not found:
         raise LabError(f"{_CALICO} holds no CRDs in {_CRDS}: look where its version keeps them")
     return found

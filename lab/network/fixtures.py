@@ -6,12 +6,13 @@ from typing import Final, NoReturn
 
 import pytest
 
+from lab import skipped
 from lab.errors import LabError, UnsupportedError
 from lab.network.lab import NetworkLab, with_control_plane
 from lab.network.world import World
 
-#: Why nothing was enforced in this run, for the end of its report.
-_REASON: Final = pytest.StashKey[str]()
+#: How the reason begins why nothing was enforced in a run; it is told again at the end of the report.
+_NOTHING: Final = "no policy was enforced: "
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +50,11 @@ def _give_up(request: pytest.FixtureRequest, error: Exception) -> NoReturn:
     # What the machine lacks is nobody's mistake: it is said, in red, and the run goes on.
     if request.config.getoption("--cluster-required") and not isinstance(error, UnsupportedError):
         pytest.fail(f"no network lab: {error}", pytrace=False)
-    request.config.stash[_REASON] = str(error)
-    pytest.skip(f"no policy was enforced: {error}")
+    pytest.skip(f"{_NOTHING}{error}")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end of the report, in red, when nothing was enforced."""
-    reason = config.stash.get(_REASON, None)
-    if reason:
+    if reason := skipped.because(terminalreporter, _NOTHING):
         terminalreporter.section("the enforcement tests did NOT run", red=True)
         terminalreporter.line(f"No network lab could be had: {reason}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import yaml
 
+from lab import yaml
 from lab.errors import LabError
 from lab.network import matrix
 from lab.network.matrix import Matrix, Way

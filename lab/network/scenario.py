@@ -27,8 +27,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from lab import yaml
 from lab.errors import LabError
 from lab.network import matrix, objects
 from lab.network.matrix import Matrix, Member, Way

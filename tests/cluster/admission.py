@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from click.testing import CliRunner
 
-from lab import crds
+from lab import crds, yaml
 from lab.controlplane import ControlPlane, EmbeddedControlPlane
 from pipesegment.cli import program
 from tests.cluster import controlled, emergencies

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lab import yaml
 from lab.api import Api, ApiError, WaitError
 from lab.controlplane import ControlPlane
 from lab.controlplane.audit import AuditEvent

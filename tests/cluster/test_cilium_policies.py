@@ -8,9 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
-from lab import crds
+from lab import crds, yaml
 from tests.cluster.operator import (
     CILIUM_KIND,
     condition,

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import yaml
 
+from lab import yaml
 from lab.api import ApiError
 from pipesegment.errors import Refused
 from pipesegment.spec.crd import MODELS, crds

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from contextlib import suppress
 from pathlib import Path
@@ -277,9 +278,18 @@ def test_stopping_leaves_no_process_and_no_folder(control_plane):
     assert len(pids) == 3
 
 
+@pytest.fixture
+def nobody_else_sweeps(monkeypatch):
+    """A folder for the folders of control planes that no other test run looks into; its path is short, for sockets."""
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
 @pytest.mark.cluster("restart")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children with their parent")
-def test_no_process_outlives_a_killed_python_and_the_next_start_sweeps_its_folder(control_plane):
+def test_no_process_outlives_a_killed_python_and_the_next_start_sweeps_its_folder(nobody_else_sweeps):
     program = """
         import signal
         from lab.controlplane import start

@@ -8,9 +8,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-import yaml
 
-from lab import crds
+from lab import crds, yaml
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
 GROUPS = ("policy.linkerd.io/", "security.istio.io/")

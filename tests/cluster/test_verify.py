@@ -10,8 +10,8 @@ import os
 import sys
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.lint.catalogue import CATALOGUE
 from tests.cluster.operator import POLICY, ROOT, network_policy, segment, settled, stage, to_stage

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from lab.oracle.judges import POLICY_KINDS, Engine
 from lab.oracle.world import External, World
 from pipesegment.evaluate.endpoints import PodEnd, Port

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from lab.oracle import comparison
 from lab.oracle.judges import CILIUM_POLICY, NETWORK_POLICY, POLICY_KINDS, Engine
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, live, representative

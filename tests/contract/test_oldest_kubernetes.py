@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from lab import oldest
+from lab import oldest, yaml
 from lab.errors import LabError
 
 pytestmark = pytest.mark.oracle

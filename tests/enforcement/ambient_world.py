@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lab import yaml
 from lab.api import Object
 from lab.mesh import ambient
 from lab.mesh.ztunnel import Call

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lab import yaml
 from lab.mesh import Listening, MeshLab, Probe
 from tests.golden.walk import compiled
 

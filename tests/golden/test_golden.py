@@ -7,8 +7,8 @@ the walk is taken for each. The output holds the lines that people see as well: 
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from tests.golden.walk import walk
 from tests.golden.written import written
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 from click.testing import CliRunner, Result
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.cli import program
 from pipesegment.cli.options import Options

@@ -4,11 +4,13 @@ from typing import Any
 
 import yaml
 
+from lab.yaml import Dumper
+
 _LINE = 120
 _SHORT = 112
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(Dumper):
     """Writes in one line what fits into it."""
 
     def ignore_aliases(self, data: object) -> bool:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
 from tests.planes import give_up, started

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from charts import render as charts_render
+from lab import yaml
 from pipesegment import names
 from pipesegment.facts.parse import snapshot
 from pipesegment.world.kinds import CONTROLLED

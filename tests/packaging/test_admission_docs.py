@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import names
 from tests.packaging.conftest import CHART, ROOT
 from tests.packaging.test_admission_chart import ACTIONS, BINDING, POLICY, SPARED, SPARING_NOBODY, by_name, controllers

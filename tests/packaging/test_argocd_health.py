@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 import lupa.lua51
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.facts.meta import Key
 from pipesegment.facts.moments import moment

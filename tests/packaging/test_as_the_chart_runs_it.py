@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import lupa.lua51
 import pytest
-import yaml
 
-from lab import crds
+from lab import crds, yaml
 from lab.controlplane import ControlPlane
 from pipesegment import names
 from tests.cluster.operator import (

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from lab.api import Api, ApiError
 from lab.controlplane import ControlPlane
 from pipesegment import names

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import pipesegment
 from charts import render as charts_render
+from lab import yaml
 from pipesegment.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

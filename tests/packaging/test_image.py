@@ -10,9 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 import pipesegment
+from lab import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

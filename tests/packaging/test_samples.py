@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import yaml
-
+from lab import yaml
 from pipesegment import names
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab import yaml
 from pipesegment.cli import program
 from pipesegment.errors import Refused
 from pipesegment.findings import Refusal

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected

@@ -164,7 +164,7 @@ def render(crd: Mapping[str, Any]) -> str:
     return f"# Generated from the models by `python -m pipesegment.spec.crd`; do not edit.\n{text}"
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(yaml.CSafeDumper):
     """YAML without anchors: they are legal, and nobody likes to read them."""
 
     def ignore_aliases(self, _: Any) -> bool:

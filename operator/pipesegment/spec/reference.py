@@ -5,6 +5,7 @@ A page asks for a table by a pair of comments: `<!-- fields PipelineSegment spec
 `python -m pipesegment.spec.reference DIR`; a test fails when pages and models differ.
 """
 
+import functools
 import re
 import sys
 import typing
@@ -95,7 +96,7 @@ def slug(heading: str) -> str:
 
 def fields(model: type[Model], known: Mapping[type[Model], Section], prefix: str = "") -> Iterator[Field]:
     """Give a model's fields and those of the objects in them, down to objects that have a table of their own."""
-    schema = structural(model)
+    schema = _schema(model)
     for name, info in model.model_fields.items():
         api = api_name(name)
         node = schema["properties"][api]
@@ -105,6 +106,10 @@ def fields(model: type[Model], known: Mapping[type[Model], Section], prefix: str
         yield Field(path, model, info, node, inner, section)
         if inner and not section:
             yield from fields(inner, known, f"{path}.")
+
+
+#: A model's schema costs more than the rest of its table, and its fields are asked for from many places.
+_schema = functools.cache(structural)
 
 
 def _block(found: re.Match[str], page: str, known: Mapping[type[Model], Section]) -> str:

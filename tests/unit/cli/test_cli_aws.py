@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment.cli import program
 from tests.unit.iam.roles import CLASS, READ
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+
+from lab import yaml
 
 
 def names(text: str) -> set[str]:

@@ -4,8 +4,8 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected

@@ -4,8 +4,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.cli.advice import additions
 from pipesegment.cli.ends import METADATA, Ends, ends, example, named_ports, ports
 from pipesegment.facts.ends import AddressEnd, PodEnd, Port

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.spec.exception import spec_hash
 from tests.golden.walk import facts_of
 from tests.unit.emergencies import approval, exception, guards, seal

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.cli import inputs
 
 VERBS = [["compile"], ["lint"], ["reach"], ["graph"], ["wire"], ["plan", "--live", "empty.yaml"]]

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.cli.gather import listed
 from pipesegment.errors import Rejected
 from pipesegment.world.memory import MemoryCluster

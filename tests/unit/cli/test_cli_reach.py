@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+
+from lab import yaml
 
 CASES = Path(__file__).parents[2] / "golden" / "cases"
 
@@ -348,7 +349,7 @@ def test_json_and_yaml_are_what_a_library_would_write(run, segment: str, facts: 
         text = run("reach", *args, "-o", "json").stdout
         assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
         as_yaml = run("reach", *args, "-o", "yaml").stdout
-        assert yaml.load(as_yaml, Loader=yaml.CSafeLoader) == json.loads(text)
+        assert yaml.safe_load(as_yaml) == json.loads(text)
 
 
 def test_a_namespace_that_only_its_objects_tell_of_is_isolated_alike(run, segment: str, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+
+from lab import yaml
 
 CLASSES = """\
 apiVersion: pipesegment.dev/v1alpha1

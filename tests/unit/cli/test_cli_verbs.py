@@ -7,9 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
 
 import pipesegment
+from lab import yaml
 from pipesegment import names
 from pipesegment.settings import Settings
 

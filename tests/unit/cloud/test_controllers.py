@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.cli import program
 from pipesegment.compile.desired import ObjectID

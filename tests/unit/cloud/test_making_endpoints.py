@@ -5,9 +5,9 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.cli import program
 from pipesegment.compile.iam.endpoints import Need

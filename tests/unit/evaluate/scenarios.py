@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from lab import yaml
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.snapshot import ContainerPort
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.declared.declaration import Declaration
 from pipesegment.declared.question import Answer, Request
 from pipesegment.evaluate.endpoints import AddressEnd, End, PodEnd, Port, live

@@ -1,8 +1,8 @@
 """What a fact has to look like: everything that is read has a type, and what differs is named by its path."""
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.facts import kinds
 from pipesegment.facts.others import others
 from pipesegment.facts.parse import PARSERS

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,12 @@ def filled(text, context):
 
 
 def matches(text, pattern) -> bool:
-    return (
-        re.fullmatch("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern), text, re.DOTALL) is not None
-    )
+    return _meaning(pattern).fullmatch(text) is not None
+
+
+@cache
+def _meaning(pattern):
+    return re.compile("".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern), re.DOTALL)
 
 
 def _list(value):

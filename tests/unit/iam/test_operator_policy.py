@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.cli import program
 from pipesegment.cli.actions import reference

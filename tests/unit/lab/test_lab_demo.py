@@ -4,10 +4,9 @@ import json
 import tempfile
 
 import pytest
-import yaml
 from rich.console import Console
 
-from lab import progress
+from lab import progress, yaml
 from lab.demo import stage
 from lab.demo.__main__ import APPLICATION, PODS, SURROUNDINGS
 from lab.demo.matrix import picture

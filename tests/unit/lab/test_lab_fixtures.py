@@ -23,8 +23,9 @@ def run(*options):
 
 
 @pytest.mark.thorough
-def test_a_run_that_needs_no_cluster_test_says_loudly_that_they_did_not_run():
-    code, said = run()
+@pytest.mark.parametrize("processes", [(), ("-n1",)], ids=("in-one-process", "in-several"))
+def test_a_run_that_needs_no_cluster_test_says_loudly_that_they_did_not_run(processes):
+    code, said = run(*processes)
 
     assert code == 0
     assert "the cluster tests did NOT run" in said

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.facts.parse import snapshot
 from pipesegment.findings import Finding, Refusal
 from pipesegment.lint import declared, surroundings

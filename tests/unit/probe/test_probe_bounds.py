@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment import __version__
 from pipesegment.cli import program
 from pipesegment.cli.examine import examined

@@ -21,9 +21,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.cli import program
 from pipesegment.errors import Refused

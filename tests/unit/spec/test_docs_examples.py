@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.errors import Refused
 from pipesegment.spec.documents import load

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import cloudcontrol, cloudwork, names
 from pipesegment.reach import judging
 from pipesegment.report import cloud, conditions, owners

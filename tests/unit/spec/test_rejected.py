@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.errors import Refused
 from pipesegment.spec.base import Model
 from pipesegment.spec.crd import crds

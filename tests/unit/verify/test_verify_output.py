@@ -4,8 +4,8 @@ import json
 import xml.etree.ElementTree as ET
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.errors import Rejected
 from pipesegment.world.memory import MemoryCluster
 from tests.unit.verify.conftest import PAY, POLICY, allow_all, enforced

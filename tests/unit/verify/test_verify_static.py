@@ -4,9 +4,9 @@ import json
 from collections import Counter
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from lab import yaml
 from pipesegment.cli import program
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected

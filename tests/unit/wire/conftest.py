@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment import names
 from pipesegment.facts.meta import Key
 from pipesegment.findings import Refusal

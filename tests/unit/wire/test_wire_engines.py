@@ -4,8 +4,8 @@ import tomllib
 from collections.abc import Callable
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.errors import Refused
 from pipesegment.wire.engines import lacks, pieces
 from pipesegment.wire.given import Given
