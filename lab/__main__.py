@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lab import cluster, crds, progress
+from lab import cluster, crds, oldest, progress
 from lab.controlplane import Binaries, ControlPlane, Options
 from lab.errors import LabError
 from lab.mesh import binaries as mesh
@@ -56,6 +56,7 @@ def _build() -> None:
     print(Binaries.built().etcd.parent)
     for judge in PROGRAMS:
         print(judge.built().parent)
+    print(oldest.program().parent)
     if sys.platform == "linux":
         print(network.felix().parent)
         print(mesh.Binaries.built().istiod.parent)

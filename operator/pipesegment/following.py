@@ -19,9 +19,10 @@ from pipesegment.facts.vpc import Known as KnownEndpoints
 from pipesegment.reach import hostnames
 from pipesegment.reach.aws import groups
 from pipesegment.reach.conformance.engine import Agent, agent
+from pipesegment.reach.governance import is_isolated
 from pipesegment.reach.graph import Reach
-from pipesegment.reach.isolation import isolates
 from pipesegment.reach.overlap import selectors
+from pipesegment.reach.stages import ACCOUNT, accounts
 from pipesegment.settings import Settings
 from pipesegment.work import Add, Work
 from pipesegment.world import kinds
@@ -117,7 +118,7 @@ class Following:
         if not reach.governance.stalled and reach.governance.name in self.snapshot.classes:
             self.surroundings.governs(reach.segment.namespace, self.snapshot.classes[reach.governance.name])
         reads = {(target.kind, target.namespace, target.name) for target in taken} | reach.reads
-        if not isolates(reach.governance.spec, reach.segment.namespace):
+        if not is_isolated(reach.governance, reach.segment.namespace, self.snapshot):
             # Any pod there may be one that nobody fences in.
             reads.add(("Pod", reach.segment.namespace, "*"))
         self._dependents.record(reach.segment, frozenset(reads), reach.watches)
@@ -236,6 +237,8 @@ class Following:
         concerned = {s for segment in (old, new) if segment is not None for s in selectors(segment)}
         pods = (pod.labels for selector in concerned for pod in self.snapshot.pods_of(key.namespace, selector))
         due = self._dependents.related(key.namespace, concerned) | self._dependents.selecting(key.namespace, pods)
+        for account in {a for segment in (old, new) if segment is not None for a in accounts(segment)}:
+            due |= self._dependents.due(ACCOUNT, key.namespace, account, exactly=True)
         self._add_segments(due - {key}, Priority.RESYNC)
         if old is None or new is None:
             # Classes count their segments: once for many that come together.

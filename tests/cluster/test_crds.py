@@ -79,9 +79,12 @@ async def test_cel_refuses_with_the_message_of_the_model(kinds, api, case):
     status, _, causes = await refused_by_the_server(api, case)
 
     assert status == 422
+    told = {text.removeprefix("Invalid value: ") for texts in causes.values() for text in texts}
+    assert set(case.get("says", ())) <= told
     for refusal in refusals(case):
-        message = f"{refusal.problem}: {refusal.fix}"
-        fields = [field for field, messages in causes.items() if any(text.endswith(message) for text in messages)]
+        # Where it names who or what it means: tests/unit/spec holds `says` to the model's lines.
+        messages = (f"{refusal.problem}: {refusal.fix}", f"{refusal.problem} '{refusal.value}': {refusal.fix}")
+        fields = [field for field, texts in causes.items() if any(text.endswith(messages) for text in texts)]
         # CEL can name a field, but not an item of a list below it.
         assert any(refusal.path.startswith(field) or field == "spec.stages" for field in fields), causes
 
@@ -266,7 +269,11 @@ async def test_the_columns_show_the_status(kinds, api, namespaces, kubectl):
     status = {
         "class": {"name": "default", "uid": "u"},
         "summary": {"stages": 1, "edges": 14, "open": "12/14", "gaps": 2, "sealed": 0},
-        "conditions": [ready | {"message": "two edges are closed"}],
+        "conditions": [
+            ready | {"message": "two edges are closed"},
+            ready | {"type": "Conforming", "status": "True", "message": ""},
+            ready | {"type": "CloudReady", "message": ""},
+        ],
     }
     await api.patch(VERSION, "PipelineSegment", "shop", {"status": status}, namespace, subresource="status")
 
@@ -274,11 +281,12 @@ async def test_the_columns_show_the_status(kinds, api, namespaces, kubectl):
     heading, row = (line.split("   ") for line in wide.splitlines())
 
     assert [cell.strip() for cell in heading if cell.strip()] == [
-        *("NAME", "READY", "STATUS", "MODE", "STAGES", "OPEN", "SEALED", "GAPS", "AGE", "CLASS", "ENGINE", "MESSAGE")
+        *("NAME", "READY", "STATUS", "MODE", "STAGES", "OPEN", "SEALED", "GAPS", "AGE"),
+        *("CLASS", "ENGINE", "CONFORMING", "CLOUD", "MESSAGE"),
     ]
     cells = [cell.strip() for cell in row if cell.strip()]
     assert cells[:7] == ["shop", "False", "Gap", "1", "12/14", "0", "2"]
-    assert cells[-2:] == ["default", "two edges are closed"]
+    assert cells[-4:] == ["default", "True", "False", "two edges are closed"]
     assert "pipelinesegment.pipesegment.dev/shop" in kubectl("get", "pipesegment", "-n", namespace, "-o", "name")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import yaml
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected, Unreachable
 from pipesegment.facts.meta import Key
@@ -49,6 +50,27 @@ def own_kinds(control_plane):
 @by_name
 async def test_the_door(door, scenario):
     await scenario(door)
+
+
+async def test_a_kubeconfig_that_says_as_acts_as_that_user(control_plane, tmp_path):
+    config = yaml.safe_load(control_plane.kubeconfig.read_text())
+    (user,) = config["users"]
+    user["user"] |= {
+        "as": "jane",
+        "as-groups": ["developers", "on-call"],
+        "as-user-extra": {"example.com/amr": ["mfa"]},
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    review = {"apiVersion": kinds.SELF_REVIEW.api_version, "kind": kinds.SELF_REVIEW.kind, "metadata": {}}
+
+    async with Api(Access(str(tmp_path / "kubeconfig")), Settings()) as api:
+        me = (await api.create(review))["status"]["userInfo"]
+        with pytest.raises(Rejected) as caught:
+            await api.list(kinds.NODE)
+
+    assert (me["username"], me["extra"]) == ("jane", {"example.com/amr": ["mfa"]})
+    assert {"developers", "on-call"} <= set(me["groups"])
+    assert caught.value.status == 403
 
 
 async def test_an_unknown_field_is_refused_and_nothing_is_written(door):

@@ -10,7 +10,7 @@ from pipesegment.cli import output
 from pipesegment.cli.gather import connected
 from pipesegment.cli.options import Options, is_name, misused
 from pipesegment.compile.desired import ObjectID
-from pipesegment.errors import Refused, Rejected
+from pipesegment.errors import Refused, Rejected, Unreachable
 from pipesegment.findings import Refusal
 from pipesegment.spec.documents import parse_exception
 from pipesegment.world import kinds
@@ -23,6 +23,9 @@ T = TypeVar("T")
 _BEGINNING: Final = names.MAX_NAME - 6
 #: Answers that say nothing of what was asked: who asks may try again.
 _PASSING: Final = frozenset({401, 408, 429})
+#: How often who asks looks for the operator's word, and how many seconds lie between: five in all.
+_LOOKS: Final = 20
+PAUSE: Final = 0.25
 
 
 class Place(NamedTuple):
@@ -114,6 +117,23 @@ async def make(cluster: Cluster, obj: Mapping[str, Any], beginning: str, name: s
     what = f"{obj['kind']} {metadata['namespace']}/{name or beginning}"
     with refusing(what):
         return await cluster.create({**obj, "metadata": metadata})
+
+
+async def looked_at(cluster: Cluster, made: Json) -> Json:
+    """Give an exception as the operator told of it first; as it was made where nobody does within a few seconds.
+
+    It is read again and again: a call that is given up in its middle leaves its connection to the garbage collector.
+    """
+    found: Json | None = made
+    try:
+        for _ in range(_LOOKS):
+            found = await cluster.get(ObjectID.of(made))
+            if found is None or (found.get("status") or {}).get("phase"):
+                break
+            await asyncio.sleep(PAUSE)
+    except (Rejected, Unreachable):
+        pass  # it stands, whoever may look at it
+    return found or made
 
 
 def document(wanted: Place, spec: Mapping[str, Any], name: str | None) -> dict[str, Any]:

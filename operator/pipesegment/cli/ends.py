@@ -3,7 +3,7 @@
 What is asked comes from the Reach's edges; the answers never do.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -30,6 +30,8 @@ class Ends:
 
     own: tuple[PodEnd, ...]
     others: tuple[End, ...]
+    #: The pods of each stage, of neighbours too, by the name that stands for it: `namespace/segment-stage`.
+    stages: Mapping[str, tuple[PodEnd, ...]]
 
     def pairs(self) -> Iterator[tuple[End, End]]:
         """Give every ordered pair with a stage's pod at one end, sources first."""
@@ -45,30 +47,40 @@ class Ends:
         """Find a pod by `namespace/name`, a host by its name, an address."""
         return next((e for e in (*self.own, *self.others) if str(e) == name), None)
 
+    def meeting(self, peer: PodPeer) -> tuple[PodEnd, ...]:
+        """Give the pods that a peer selects."""
+        return tuple(e for e in (*self.own, *self.others) if isinstance(e, PodEnd) and _meets(peer, e))
+
 
 def ends(reaches: Sequence[Reach], neighbours: Sequence[Reach], snapshot: Snapshot) -> Ends:
     """Collect the ends of a matrix over segments; `neighbours` are asked about where an edge meets them."""
     pods = list(live(snapshot))
+    taken = frozenset(map(str, pods))
     own: dict[str, PodEnd] = {}
+    stages: dict[str, tuple[PodEnd, ...]] = {}
     for reach in reaches:
-        own |= {str(pod): pod for pod in _stage_pods(reach, pods, snapshot)}
+        for name, found in _stage_pods(reach, pods, taken, snapshot):
+            own |= {str(pod): pod for pod in found}
+            stages.setdefault(name, found)
     others: dict[str, End] = {str(pod): pod for pod in pods if str(pod) not in own}
     every = [edge for reach in reaches for edge in _edges(reach)]
     peers = [peer for edge in every for peer in edge.peers if isinstance(peer, PodPeer)]
     for reach in neighbours:
-        for pod in _stage_pods(reach, pods, snapshot):
-            if any(_meets(peer, pod) for peer in peers):
+        for name, found in _stage_pods(reach, pods, taken, snapshot):
+            met = [pod for pod in found if str(pod) in taken or any(_meets(peer, pod) for peer in peers)]
+            for pod in met:
                 others.setdefault(str(pod), pod)
+            stages.setdefault(name, tuple(met))
     for edge in every:
         for peer in edge.peers:
             if isinstance(peer, PodPeer):
                 if not any(isinstance(e, PodEnd) and _meets(peer, e) for e in (*own.values(), *others.values())):
                     _add(others, _made_up(peer, edge, snapshot))
             else:
-                end = _outside(peer, edge)
+                end = outside(peer, edge)
                 others.setdefault(str(end), end)
     others.setdefault(METADATA, AddressEnd(METADATA))
-    return Ends(tuple(own.values()), tuple(others.values()))
+    return Ends(tuple(own.values()), tuple(others.values()), stages)
 
 
 def ports(reaches: Iterable[Reach]) -> tuple[Port, ...]:
@@ -84,12 +96,17 @@ def named_ports(reaches: Iterable[Reach], found: Ends) -> tuple[Port, ...]:
     return tuple(sorted({Port(p.protocol, p.port) for pod in pods for p in pod.ports if (p.protocol, p.name) in names}))
 
 
-def _outside(peer: AddressPeer | NamePeer, edge: Edge) -> AddressEnd:
+def outside(peer: AddressPeer | NamePeer, edge: Edge) -> AddressEnd:
     """Represent what is outside: a host by its name, an address of a block, the API server as what it is."""
     if isinstance(peer, NamePeer):
-        return AddressEnd(_RESOLVED, (peer.name.replace("*.", "www.", 1),))
+        return host(peer.name)
     api = edge.target is Target.KUBERNETES_API and not edge.virtual
     return AddressEnd(example(peer), entities=("kube-apiserver",) if api else ())
+
+
+def host(name: str) -> AddressEnd:
+    """Represent a host name, or the names below one (`*.`), by an address that is nobody's."""
+    return AddressEnd(_RESOLVED, (name.replace("*.", "www.", 1),))
 
 
 def example(peer: AddressPeer) -> str:
@@ -104,33 +121,42 @@ def example(peer: AddressPeer) -> str:
     return str(block.network_address)
 
 
-def _stage_pods(reach: Reach, pods: Sequence[PodEnd], snapshot: Snapshot) -> Iterator[PodEnd]:
-    """Give a segment's pods, stage by stage; a stage without any is represented by one called `<segment>-<stage>`."""
+def _stage_pods(
+    reach: Reach, pods: Sequence[PodEnd], taken: Collection[str], snapshot: Snapshot
+) -> Iterator[tuple[str, tuple[PodEnd, ...]]]:
+    """Give a segment's pods, stage by stage, under the name that stands for them; a stage without any is represented."""
     for stage in reach.stages:
-        yield from _pods_or(stage.selector, "", stage, pods, snapshot)
+        name = f"{stage.key.segment}-{stage.key.stage}"
+        yield _pods_or(stage.selector, name, stage, pods, taken, snapshot)
         if stage.runner is not None:
-            yield from _pods_or(stage.runner.selector, "-runner", stage, pods, snapshot)
+            yield _pods_or(stage.runner.selector, f"{name}-runner", stage, pods, taken, snapshot)
 
 
 def _pods_or(
-    selector: Selector, suffix: str, stage: StageReach, pods: Sequence[PodEnd], snapshot: Snapshot
-) -> Iterator[PodEnd]:
+    selector: Selector,
+    name: str,
+    stage: StageReach,
+    pods: Sequence[PodEnd],
+    taken: Collection[str],
+    snapshot: Snapshot,
+) -> tuple[str, tuple[PodEnd, ...]]:
     namespace = stage.key.namespace
-    found = [pod for pod in pods if pod.namespace == namespace and selector.matches(pod.labels)]
-    yield from found
-    if not found:
-        made = representative(
-            namespace,
-            f"{stage.key.segment}-{stage.key.stage}{suffix}",
-            selector,
-            namespace_labels=_labels(namespace, snapshot),
-            service_account=stage.account.name,
-            meshed=stage.mesh is Mesh.ISTIO,
-            ambient=stage.mesh is Mesh.AMBIENT,
-            linkerd=_default(namespace, snapshot) if stage.mesh is Mesh.LINKERD else "",
-        )
-        if made is not None:
-            yield made
+    place = f"{namespace}/{name}"
+    found = tuple(pod for pod in pods if pod.namespace == namespace and selector.matches(pod.labels))
+    if found:
+        return place, found
+    made = representative(
+        namespace,
+        # A pod of that name that is not the stage's keeps it.
+        f"{name}-stage" if place in taken else name,
+        selector,
+        namespace_labels=_labels(namespace, snapshot),
+        service_account=stage.account.name,
+        meshed=stage.mesh is Mesh.ISTIO,
+        ambient=stage.mesh is Mesh.AMBIENT,
+        linkerd=_default(namespace, snapshot) if stage.mesh is Mesh.LINKERD else "",
+    )
+    return place, (made,) if made is not None else ()
 
 
 def _made_up(peer: PodPeer, edge: Edge, snapshot: Snapshot) -> PodEnd | None:

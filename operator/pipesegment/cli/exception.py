@@ -14,6 +14,7 @@ from pipesegment.cli.emergency import (
     document,
     every,
     existing,
+    looked_at,
     make,
     place,
     refuse,
@@ -70,7 +71,9 @@ def command() -> None:
 @click.option("--name", metavar="NAME", help="The SegmentException's name.  [default: after the stage]")
 @of_cluster()
 @printed_as("text", "json", "yaml")
+@click.pass_context
 def request(
+    ctx: click.Context,
     options: Options,
     stage: str,
     reason: str,
@@ -84,12 +87,30 @@ def request(
     name: str | None,
     style: str,
 ) -> None:
-    """Ask that a stage reaches more for a while. It does once enough people have approved, until its time is over."""
+    """Ask that a stage reaches more for a while. It does once enough people have approved, until its time is over.
+
+    Exit 1 also when it is made and the operator refuses it at once, for the class does not allow it.
+    """
     wanted = place(stage, options)
     asked = what(file, cidrs, fqdns, services, ports)
     spec = {"effect": "Open", **asked, "reason": reason, "ticket": ticket, "duration": duration}
     made = run(options, "asking", lambda cluster: _request(cluster, wanted, spec, name))
-    _tell(made, style, f"stage {wanted} waits for approval: pipesegment exception approve {_place(made)}")
+    _tell(made, style, f"stage {wanted} {_asked(made)}")
+    ctx.exit(1 if (made.get("status") or {}).get("phase") == "Refused" else 0)
+
+
+def _asked(made: Json) -> str:
+    """Say what became of what was asked for, by the operator's first word."""
+    told, place = _told(made), _place(made)
+    approve = f"pipesegment exception approve {place}"
+    if not told["reason"]:
+        return f"waits for the operator to look at it, then for approval: {approve}"
+    if told["phase"] == "Pending" and told["reason"] == "AwaitingApproval":
+        return f"waits for approval: {approve}"
+    if told["phase"] == "Pending":
+        return f"waits, and not for approval alone ({told['reason']}): {told['message']}"
+    gone = f": take it back with `pipesegment exception revoke {place}`" if told["phase"] == "Refused" else ""
+    return f"is not opened ({told['phase']}): {told['message']}{gone}"
 
 
 @command.command("approve", short_help="Approve what somebody else asked for.")
@@ -159,7 +180,7 @@ async def _request(cluster: Cluster, wanted: Place, spec: Mapping[str, Any], nam
             "ask when it is there again",
         )
     obj["spec"]["requestedBy"] = await whoami(cluster)
-    return await make(cluster, obj, f"{wanted.segment}-{wanted.stage}", name)
+    return await looked_at(cluster, await make(cluster, obj, f"{wanted.segment}-{wanted.stage}", name))
 
 
 def _approvable(found: Json) -> dict[str, Any]:
@@ -232,9 +253,16 @@ def _row(obj: Json) -> list[str]:
     counted = f"{told['approvals']}/{told['approvalsNeeded']}" if told["effect"] == "Open" else "-"
     until = told["expiresAt"] or "-"
     stage = f"{told['segment']}/{told['stage']}"
-    few = told["rights"][:_FEW]
-    given = ",".join(few) + (",…" if len(told["rights"]) > _FEW else "") or "-"
-    return [_place(obj), told["effect"], stage, given, told["phase"], counted, until, told["requestedBy"], told["why"]]
+    given = _few(told["rights"])
+    if not given and told["phase"] == "Pending":
+        asked = _few(sorted({action for each in _permissions(obj["spec"]) for action in each.get("actions") or ()}))
+        given = f"asks {asked}" if asked else ""
+    who = told["requestedBy"]
+    return [_place(obj), told["effect"], stage, given or "-", told["phase"], counted, until, who, told["why"]]
+
+
+def _few(actions: Sequence[str]) -> str:
+    return ",".join(actions[:_FEW]) + (",…" if len(actions) > _FEW else "")
 
 
 def _told(obj: Json) -> dict[str, Any]:

@@ -5,17 +5,19 @@ Everything that is wrong is collected, document by document, so that one run tel
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from pipesegment import names
+from pipesegment.cli.places import Place
 from pipesegment.errors import Refused, Usage
 from pipesegment.evaluate import networkpolicy
 from pipesegment.facts import kinds, vpc
 from pipesegment.findings import Refusal
 from pipesegment.spec import documents, yamlfile
 from pipesegment.spec.base import shown
+from pipesegment.spec.yamllines import Lines
 
 Object = Mapping[str, Any]
 
@@ -36,6 +38,11 @@ class Problem:
     place: str
     title: str
     refusals: tuple[Refusal, ...]
+    begins: Place | None = None
+
+    def told(self) -> Iterator[tuple[str, Refusal]]:
+        """Give every reason with the place of its field."""
+        return ((self.begins.of(r.path) if self.begins else self.place, r) for r in self.refusals)
 
     @property
     def object(self) -> str:
@@ -51,11 +58,16 @@ class Given:
     place: str
     kind: str
     raw: Object
+    begins: Place | None = None
 
     @property
     def title(self) -> str:
         """Name it as `PipelineSegment ci-shop/shop`."""
         return title(self.raw)
+
+    def refused(self, refusals: Iterable[Refusal]) -> Problem:
+        """Refuse it."""
+        return Problem(self.place, self.title, tuple(refusals), self.begins)
 
 
 @dataclass(slots=True)
@@ -81,13 +93,13 @@ def read(files: Sequence[str], facts: Sequence[str], namespace: str) -> Read:
     once(*files, *facts)
     given = list(_values(files, MOST_DECLARED, found.problems))
     stdin = _name(_STDIN)
-    if _STDIN in files and not found.problems and not any(place.partition(":")[0] == stdin for place, _ in given):
+    if _STDIN in files and not found.problems and not any(place.file == stdin for place, _ in given):
         raise Usage("stdin holds no document: whatever writes it wrote nothing")
     for place, obj in _objects(given):
         _take_document(place, _placed(obj, namespace), found)
     before = len(found.problems)
     for place, obj in _objects(_values(facts, MOST_FACTS, found.problems)):
-        _take_fact(place, _placed(obj, namespace), found)
+        _take_fact(str(place), _placed(obj, namespace), found)
     found.lacking = any(problem.title == _TEXT for problem in found.problems[before:])
     if not found.problems:
         _meet(found)
@@ -145,23 +157,25 @@ def _bytes_of(path: str, most: int) -> bytes:
         return file.read(most)
 
 
-def _take_document(place: str, obj: Any, found: Read) -> None:
+def _take_document(begins: Place, obj: Any, found: Read) -> None:
+    place = str(begins)
     try:
         loaded = documents.load([obj], place)
     except Refused as error:
         name = title(obj) if isinstance(obj, Mapping) and obj.get("kind") else "the document"
-        found.problems.append(Problem(place, name, error.refusals))
+        found.problems.append(Problem(place, name, error.refusals, begins))
         return
+    given = Given(place, str(obj["kind"]), obj, begins)
     if loaded.others:
         fix = "give it with --facts, which takes the surroundings"
         refusal = Refusal("kind", "is not a kind of pipesegment.dev", str(obj["kind"]), fix, object=title(obj))
-        found.problems.append(Problem(place, title(obj), (refusal,)))
+        found.problems.append(given.refused((refusal,)))
         return
     wrong = tuple(kinds.wrong_status(obj))
     if wrong:
-        found.problems.append(Problem(place, title(obj), wrong))
+        found.problems.append(given.refused(wrong))
         return
-    found.documents.append(Given(place, str(obj["kind"]), obj))
+    found.documents.append(given)
 
 
 def _take_fact(place: str, obj: Any, found: Read) -> None:
@@ -212,26 +226,30 @@ def _meet(found: Read) -> None:
         for given in found.documents:
             here = tuple(r for r in error.refusals if given.title.endswith(f" {r.object}"))
             if here:
-                found.problems.append(Problem(given.place, given.title, here))
+                found.problems.append(given.refused(here))
 
 
-def _objects(values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _objects(values: Iterable[tuple[Place, Any]]) -> Iterator[tuple[Place, Any]]:
     for place, value in values:
-        for obj in _unfold(value):
-            yield place, obj
+        for inside, obj in _unfold(value):
+            yield replace(place, inside=inside) if inside else place, obj
 
 
-def _values(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterator[tuple[str, Any]]:
+def _values(paths: Sequence[str], most: int, problems: list[Problem]) -> Iterator[tuple[Place, Any]]:
     """Give what each document holds, with its place; comments alone are none."""
     for path in _expanded(paths):
         name = _name(path)
         try:
             # A text that breaks off in its middle counts as a whole: half of it would be something else.
-            values = list(yamlfile.read(text_of(path, most), name))
+            text = text_of(path, most)
+            values = list(yamlfile.read(text, name))
         except Refused as error:
             problems.append(Problem(name, _TEXT, error.refusals))
             continue
-        yield from ((place, value) for place, value in values if value is not None)
+        # Facts are many and hardly ever wrong: their texts are not kept for it.
+        lines = Lines(text) if most == MOST_DECLARED else None
+        begins = ((Place(name, int(place.rpartition(":")[2]), lines=lines), value) for place, value in values)
+        yield from ((place, value) for place, value in begins if value is not None)
 
 
 def _expanded(paths: Sequence[str]) -> Iterator[str]:
@@ -266,7 +284,8 @@ def _files(folder: Path, seen: frozenset[Path] = frozenset()) -> Iterator[Path]:
             yield entry
 
 
-def _unfold(value: Any) -> Iterator[Any]:
+def _unfold(value: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Give the objects of a List, each with the path that leads to it; what is none, as it is."""
     if value is None:
         return
     items = value.get("items") if isinstance(value, Mapping) else None
@@ -274,10 +293,11 @@ def _unfold(value: Any) -> Iterator[Any]:
     if kind.endswith("List") and isinstance(items, list):
         # The API prints the items of a typed list without their kind.
         typed = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
-        for item in items:
-            yield from _unfold({**typed, **item} if isinstance(item, Mapping) else item)
+        for number, item in enumerate(items):
+            placed = {**typed, **item} if isinstance(item, Mapping) else item
+            yield from _unfold(placed, f"{inside}items[{number}].")
     else:
-        yield value
+        yield inside, value
 
 
 def _placed(obj: Any, namespace: str) -> Any:

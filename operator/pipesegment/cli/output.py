@@ -43,9 +43,9 @@ def say(message: str) -> None:
     click.echo(plain(message), err=True)
 
 
-def nothing(doing: str) -> None:
+def nothing(doing: str, where: str = "the input") -> None:
     """Say that there is no segment to do something with: that is no failure (docs/cli.md)."""
-    say(f"nothing to {doing}: the input holds no PipelineSegment")
+    say(f"nothing to {doing}: {where} holds no PipelineSegment")
 
 
 def complain(message: str) -> None:

@@ -1,12 +1,11 @@
 """`pipesegment reach`."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address
 from typing import Any, Final
 
 import click
 
-from pipesegment.cli import output
+from pipesegment.cli import asked, output
 from pipesegment.cli.advice import additions, nothing
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.verdicts import Matrix, Verdict
@@ -14,7 +13,7 @@ from pipesegment.cli.walk import Walk, refuse, walk
 from pipesegment.cli.walk import surroundings as read
 from pipesegment.declared.members import STALLED
 from pipesegment.errors import Refused, Usage
-from pipesegment.facts.ends import AddressEnd, End, Port
+from pipesegment.facts.ends import Port
 from pipesegment.findings import Finding
 
 #: A matrix with more columns than this no terminal shows in one piece; a list of its cells is easier to read.
@@ -23,8 +22,15 @@ _MOST_COLUMNS: Final = 6
 
 @click.command("reach", short_help="Show who reaches whom, declared and enforced.")
 @surroundings()
-@click.option("--from", "source", metavar="NS/POD|ADDRESS", help="Ask one question: from this pod or address…")
-@click.option("--to", "destination", metavar="NS/POD|ADDRESS", help="…to this pod or address…")
+@click.option(
+    "--from",
+    "source",
+    metavar="NS/POD|ADDRESS",
+    help="Ask one question: from this pod, stage (NS/SEGMENT-STAGE), Service or address…",
+)
+@click.option(
+    "--to", "destination", metavar="NS/POD|ADDRESS", help="…to this one, or to a destination of the class by its name…"
+)
 @click.option("--port", "port", metavar="PORT", help="…at this port: TCP/443, UDP/53; 443 alone is TCP.")
 @printed_as("text", "json", "yaml")
 @click.pass_context
@@ -36,8 +42,8 @@ def command(
     With --from, --to and --port together one question is answered, with the reason or with what to add. Pods that the
     facts lack are made up: a stage's is called <segment>-<stage>, in the segment's namespace.
     """
-    asked = (source, destination, port)
-    if any(asked) and not all(asked):
+    question = (source, destination, port)
+    if any(question) and not all(question):
         raise Usage("one question needs all of --from, --to and --port")
     walked = walk(read(options, optional=True))
     if walked.problems:
@@ -47,11 +53,12 @@ def command(
     with output.progress("collecting who is there"):
         matrix = Matrix(walked)
     if source and destination and port:
-        verdict = matrix.ask(_end(source, matrix), _end(destination, matrix), _port(port))
+        verdicts = _asked(source, destination, _port(port), matrix)
         if style == "text":
-            _explain(verdict, matrix, walked)
-            ctx.exit(1 if verdict.differs else 0)
-        found: Iterable[Verdict] = [verdict]
+            for number, verdict in enumerate(verdicts):
+                output.write_lines(*[""][: number > 0], *_explained(verdict, matrix, walked))
+            ctx.exit(1 if any(verdict.differs for verdict in verdicts) else 0)
+        found: Iterable[Verdict] = verdicts
     elif style == "text" and not walked.walked:
         output.nothing("ask")
         return
@@ -85,15 +92,13 @@ def _stalled(walked: Walk) -> Iterator[Finding]:
         yield from (f for f in each.findings if f.reason == each.reach.governance.stalled)
 
 
-def _end(name: str, matrix: Matrix) -> End:
-    known_end = matrix.ends.find(name)
-    if known_end is not None:
-        return known_end
-    try:
-        return AddressEnd(str(ip_address("" if "%" in name else name)))  # a zone means something on one host alone
-    except ValueError:
-        known = ", ".join(str(end) for end in matrix.ends.own)
-        raise Usage(f"there is no pod or address '{name}': the stages' pods are {known or 'none'}") from None
+def _asked(source: str, destination: str, port: Port, matrix: Matrix) -> Sequence[Verdict]:
+    """Answer one question; a name that stands for several ends may have several answers."""
+    sources = asked.source(source, matrix)
+    destinations = asked.destination(destination, matrix, sources)
+    for note in filter(None, (sources.note, destinations.note)):
+        output.say(note)
+    return [matrix.ask(one, other, port) for one in sources.ends for other in destinations.ends]
 
 
 def _port(text: str) -> Port:
@@ -103,27 +108,22 @@ def _port(text: str) -> Port:
         raise Usage(str(refused)) from refused
 
 
-def _explain(verdict: Verdict, matrix: Matrix, walked: Walk) -> None:
-    def answer(yes: bool) -> str:
-        return "yes" if yes else "no"
-
-    output.write_lines(f"{verdict.source} → {verdict.destination} at {verdict.port}")
-    output.write_lines(f"declared: {answer(verdict.declared)}: {verdict.declared_because}")
-    output.write_lines(f"enforced: {answer(verdict.enforced)}: {verdict.enforced_because}")
+def _explained(verdict: Verdict, matrix: Matrix, walked: Walk) -> Iterator[str]:
+    yield f"{verdict.source} → {verdict.destination} at {verdict.port}"
+    yield f"declared: {_yes(verdict.declared)}: {verdict.declared_because}"
+    yield f"enforced: {_yes(verdict.enforced)}: {verdict.enforced_because}"
     if not verdict.declared and STALLED in verdict.declared_because:
-        output.write_lines("nothing opens until the class is known")
+        yield "nothing opens until the class is known"
     elif not verdict.declared:
         every = (*matrix.reaches, *matrix.neighbours)
         found = additions(verdict.source, verdict.destination, verdict.port, every, matrix.snapshot)
         for addition in found:
-            output.write_lines(*str(addition).splitlines())
+            yield from str(addition).splitlines()
         if not found:
-            output.write_lines(nothing(verdict.source, verdict.destination, every))
+            yield nothing(verdict.source, verdict.destination, every)
     elif not verdict.enforced:
         for each in walked.walked:
-            for finding in each.findings:
-                if finding.path in verdict.declared_because:
-                    output.write_lines(str(finding))
+            yield from (str(finding) for finding in each.findings if finding.path in verdict.declared_because)
 
 
 def _print(found: Sequence[Verdict], asked: int) -> None:

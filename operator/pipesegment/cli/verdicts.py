@@ -98,19 +98,28 @@ class Matrix:
 
         Pods that are alike for everybody, such as a stage's replicas, are asked about once; the order is that of `verdicts`.
         """
-        asked = self._declaration.labels() | set(labels_asked(self._raw))
-        kin: dict[object, list[End]] = {}
-        for end in (*self.ends.own, *self.ends.others):
-            kin.setdefault((end in self._own, self._objects.kin(end, asked)), []).append(end)
+        kin = self._kin((*self.ends.own, *self.ends.others))
         found = [
             (source, destination, port)
-            for sources in kin.values()
-            for destinations in kin.values()
+            for sources in kin
+            for destinations in kin
             for port in self._telling(sources, destinations)
             for source, destination in self._pairs(sources, destinations)
         ]
         found.sort(key=lambda question: (self._order[question[0]], self._order[question[1]], question[2]))
         return (self.ask(*question) for question in found)
+
+    def unlike(self, ends: Sequence[End]) -> tuple[End, ...]:
+        """Give one end of each kind that may be judged in a way of its own."""
+        return tuple(alike[0] for alike in self._kin(ends))
+
+    def _kin(self, ends: Sequence[End]) -> Sequence[list[End]]:
+        """Put together what is alike for everybody."""
+        asked = self._declaration.labels() | set(labels_asked(self._raw))
+        kin: dict[object, list[End]] = {}
+        for end in ends:
+            kin.setdefault((end in self._own, self._objects.kin(end, asked)), []).append(end)
+        return tuple(kin.values())
 
     def _telling(self, sources: Sequence[End], destinations: Sequence[End]) -> Iterator[Port]:
         """Give the ports at which the first pair of two kinds is open or differs."""

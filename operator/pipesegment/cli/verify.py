@@ -13,8 +13,8 @@ from pipesegment.cli.inputs import Problem
 from pipesegment.cli.options import Options, printed_as, surroundings
 from pipesegment.cli.walk import CLUSTER, Surroundings, Walk, Walked, isolations, refuse, walk
 from pipesegment.cli.walk import surroundings as read
-from pipesegment.errors import Usage
-from pipesegment.findings import Finding, quoted
+from pipesegment.errors import Refused, Usage
+from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.plan.changes import ChangeSet
 from pipesegment.report.cloud import unread
 from pipesegment.verify import junit, moment, objects, results
@@ -75,7 +75,9 @@ def command(
     pods with the stages' labels and accounts, and takes them away again.
     """
     options = options.in_cluster()
-    found = narrowed(read(options, optional=True, whole=True), segments)
+    found = read(options, optional=True, whole=True)
+    _require_segments(found, options)
+    found = narrowed(found, segments)
     walked = walk(found, taken=False)
     wrong = [problem for problem in walked.problems if problem.place != CLUSTER]
     if wrong:
@@ -88,7 +90,25 @@ def command(
     # One author's mistake hides nothing of the others'.
     verified = (*verified, *map(_refused, walked.problems))
     show(verified, style)
+    if not verified:
+        output.nothing("verify", _where(options))
     ctx.exit(1 if results.differences(verified) else 0)
+
+
+def _require_segments(found: Surroundings, options: Options) -> None:
+    """Raise Refused where the segments that are meant are the cluster's, and nobody may say which there are."""
+    unread = (found.seen or Seen()).unread
+    if not options.files and names.SEGMENT in unread:
+        fix = "let whoever runs verify list them, in every namespace"
+        raise Refused(
+            [Refusal(names.SEGMENT, "could not be listed, so nothing is verified:", unread[names.SEGMENT], fix)]
+        )
+
+
+def _where(options: Options) -> str:
+    if options.files:
+        return "the input"
+    return f"namespace {options.namespace}" if options.namespace else "the cluster"
 
 
 def narrowed(found: Surroundings, segments: Sequence[str]) -> Surroundings:
@@ -142,7 +162,7 @@ def show(verified: Sequence[Verified], style: str) -> None:
         output.write(junit.render(verified))
     elif style != "text":
         output.write_data(results.data(verified), style)
-    else:
+    elif verified:
         _print(verified)
 
 

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final, NoReturn
 
 import click
@@ -15,7 +16,7 @@ from pipesegment import names
 from pipesegment.cli import inputs, output
 from pipesegment.cli.inputs import Given, Object, Problem
 from pipesegment.cli.known import gathered_from, merged
-from pipesegment.cli.options import Options
+from pipesegment.cli.options import Options, misused
 from pipesegment.compile.desired import Desired, ObjectID, stage_of
 from pipesegment.compile.isolation import isolation
 from pipesegment.compile.segment import compile_segment
@@ -30,6 +31,7 @@ from pipesegment.reach.governance import govern
 from pipesegment.reach.graph import Reach
 from pipesegment.reach.resolve import resolve
 from pipesegment.reach.withheld import withheld
+from pipesegment.spec.phrases import nearest
 from pipesegment.verify.moment import Seen
 from pipesegment.world import kinds
 from pipesegment.world.clock import utc
@@ -128,6 +130,8 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
     seen = None
     if options.cluster:
         gathered, seen = gathered_from(options, whole=whole)
+        if not options.files:
+            _require_namespace(options.namespace, gathered)
         told = [(obj, inputs.refused(obj, CLUSTER) or inputs.unreadable(obj, CLUSTER)) for obj in gathered]
         # Of ours even what is refused says that it is there: a class that cannot be read stalls its namespaces.
         read.facts[:0] = [obj for obj, problem in told if problem is None or obj["kind"] in names.KINDS]
@@ -148,6 +152,15 @@ def surroundings(options: Options, *, optional: bool = False, whole: bool = Fals
     if seen is not None and kinds.DAEMON_SET.kind not in seen.unread:
         found = replace(found, others=replace(found.others, daemon_sets=found.others.daemon_sets or {}))
     return Surroundings(documents, tuple(read.facts), found, tuple(read.problems), seen, read.lacking)
+
+
+def _require_namespace(namespace: str, gathered: Sequence[Object]) -> None:
+    """Raise Usage for a namespace that the cluster does not have; who may not list namespaces is not held up."""
+    there = [obj["metadata"]["name"] for obj in gathered if obj["kind"] == kinds.NAMESPACE.kind]
+    if namespace and there and namespace not in there:
+        meant = nearest(namespace, there)
+        fix = f"did you mean {meant}?" if meant else "correct the name, or choose another --context"
+        raise misused("-n", "is no namespace of the cluster:", namespace, fix)
 
 
 @_keeping()
@@ -174,10 +187,10 @@ def _walked(found: Surroundings) -> tuple[list[Walked], list[Problem]]:
             reach = withheld(resolve(segment, found.snapshot))
             desired = compile_segment(reach)
         except Refused as refused:
-            problems.append(Problem(given.place, given.title, refused.refusals))
+            problems.append(given.refused(refused.refusals))
             continue
         if reach.every_refusal:
-            problems.append(Problem(given.place, given.title, reach.every_refusal))
+            problems.append(given.refused(reach.every_refusal))
         else:
             walked.append(Walked(given, segment, reach, desired))
     return walked, problems
@@ -202,9 +215,12 @@ def isolations(found: Surroundings, *, own: bool) -> Iterator[Desired]:
 def refuse(problems: Sequence[Problem]) -> NoReturn:
     """Tell why documents are refused, on stderr, and end with exit code 1."""
     for problem in problems:
-        output.say(f"{problem.place}: {problem.title} is refused:")
-        for refusal in problem.refusals[:_MOST_TOLD]:
+        before = ""
+        for place, refusal in islice(problem.told(), _MOST_TOLD):
+            if place != before:
+                output.say(f"{place}: {problem.title} is refused:")
             output.say(str(refusal))
+            before = place
         if len(problem.refusals) > _MOST_TOLD:
             output.say(f"… and {len(problem.refusals) - _MOST_TOLD} more")
     click.get_current_context().exit(1)
@@ -244,7 +260,7 @@ def _taken(found: Surroundings, walked: Sequence[Walked], neighbours: Sequence[N
         # Of documents given together the names are compared as they are read.
         refusals = [*(_by_segments(each, owners) if each.given.title not in told else ()), *_by_objects(each, existing)]
         if refusals:
-            yield Problem(each.given.place, each.given.title, tuple(dict.fromkeys(refusals)))
+            yield each.given.refused(dict.fromkeys(refusals))
 
 
 def _by_segments(walked: Walked, owners: Mapping[ObjectID, set[Key]]) -> Iterator[Refusal]:

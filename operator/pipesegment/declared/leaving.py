@@ -247,7 +247,7 @@ class Leaving:
         less = [addresses.network(hole) for hole in holes]
         return (
             (rules.allow_internet or not addresses.is_public(block, holes))
-            and (rules.allow_imds or not addresses.touching(block, holes, addresses.metadata()))
+            and (rules.allow_imds or not addresses.touching(block, holes, addresses.metadata_of_blocks()))
             and not addresses.touching(block, holes, mine)
             and self._snapshot.seen.first_in(addresses.network(block), less) is None
             and (not allowed or any(within(block, outer) for outer in allowed))

@@ -13,7 +13,7 @@ from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import engines, exceptions, governance, isolation, mesh
+from pipesegment.reach import engines, exceptions, governance, isolation, mesh, stages
 from pipesegment.reach.aws import lent, services
 from pipesegment.reach.edges import Mode
 from pipesegment.reach.graph import Governance
@@ -215,9 +215,19 @@ class Members:
         found = self._yields.get(member)
         if found is None:
             union = member.governance.spec.guardrails.overlap == "Union"
-            found = not union and any(self._gives_way(member, other) for other in self.within(member.namespace))
+            others = self.within(member.namespace)
+            found = not union and (any(self._gives_way(member, o) for o in others) or self._is_beneath(member))
             self._yields[member] = found
         return found
+
+    def _is_beneath(self, member: Member) -> bool:
+        """Tell whether a policy that stands of an older segment, which is refused or goes away, has the same pods."""
+        pods = [pod.labels for pod in self._snapshot.pods_of(member.namespace, member.selector)]
+        return any(
+            policy.selector.overlaps(member.selector) or any(policy.selector.matches(labels) for labels in pods)
+            for owner, policy in stages.standing(self._snapshot, member.namespace)
+            if owner.meta.name != member.segment and member.age >= _age(owner)
+        )
 
     def _gives_way(self, member: Member, other: Member) -> bool:
         if other.segment == member.segment:
@@ -232,6 +242,10 @@ class Members:
         return any(two.matches(pod.labels) for pod in self._snapshot.pods_of(member.namespace, one))
 
 
+def _age(segment: Segment) -> tuple[bool, str, str]:
+    return (not segment.meta.created, segment.meta.created, segment.meta.uid)
+
+
 def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
     if segment.spec is None:
         return
@@ -239,7 +253,7 @@ def _place(segment: Segment, snapshot: Snapshot) -> Iterator[Member]:
     governing = governance.of_segment(segment, snapshot)
     emergencies = exceptions.of_segment(segment, snapshot, governing)
     provider = mesh.provider(meta.namespace, governing, snapshot)
-    age = (not meta.created, meta.created, meta.uid)
+    age = _age(segment)
     for index, stage in enumerate(segment.spec.stages):
         placed = engines.place(meta.name, index, segment.spec)
         if isinstance(placed, Refusal):

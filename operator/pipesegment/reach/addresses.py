@@ -87,6 +87,15 @@ def metadata() -> tuple[Network, ...]:
     return tuple(network(block) for block in _METADATA)
 
 
+@lru_cache(maxsize=1)
+def metadata_of_blocks() -> tuple[Network, ...]:
+    """Give those of them that a block can be kept clear of.
+
+    IPv4-mapped addresses are on no wire, and neither we nor the API server take a block of them, as an exception either.
+    """
+    return tuple(network(block) for block in _METADATA if block != "::ffff:0:0/96")
+
+
 def touching(block: str, excepts: Sequence[str], ranges: Iterable[Network]) -> Network | None:
     """Find the first range that `block` less `excepts` still has an address in common with."""
     mine = network(block)

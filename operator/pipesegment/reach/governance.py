@@ -189,6 +189,18 @@ def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:
     return found if ours else None
 
 
+def is_isolated(governance: Governance, namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether the class that governs a segment closes the other pods of its namespace.
+
+    What is declared counts before it is in place, but not where somebody else's policy has the name. While nobody can be
+    said to govern, what stands counts.
+    """
+    if governance.stalled:
+        return standing(namespace, snapshot) is not None
+    held = snapshot.policies.get(namespace, {}).get(names.DEFAULT_DENY)
+    return isolates(governance.spec, namespace) and (held is None or held.owned)
+
+
 def isolation_exceptions(governance: Governance) -> tuple[Selector, ...]:
     """Give the pods that the class's isolation leaves out.
 

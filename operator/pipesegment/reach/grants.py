@@ -217,11 +217,14 @@ def _is_held(scene: Scene, view: View, peer: PodPeer) -> bool:
 
 def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *, closed: bool, fix: str = "") -> None:
     """Say that nobody there granted the edge; the words are the same whether the target exists or not."""
+    if closed:
+        scene.ungranted.add(because)
+    then = "it stays closed" if closed else "only the stage's own side is open"
     scene.note(
         because,
         "Ungranted",
         described,
-        f"no SegmentGrant in namespace {namespace} covers {described}{', so it stays closed' if closed else ''}",
+        f"no SegmentGrant in namespace {namespace} covers {described}, so {then}",
         fix or f"have the owners of {namespace} create a SegmentGrant there",
     )
 

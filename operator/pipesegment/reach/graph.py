@@ -155,6 +155,8 @@ class Reach:
     #: What holds its calls to pods in other namespaces, in Istio's mesh.
     calls: tuple[GrantedCalls, ...] = ()
     covered: tuple[CoveredEdge, ...] = ()
+    #: Where edges are declared of which nobody granted some part, so that it stays closed on this side, too.
+    ungranted: frozenset[str] = frozenset()
     suspended: bool = False
     findings: tuple[Finding, ...] = ()
     #: What the class does not allow. The entries concerned are closed, and nothing else may be widened either.

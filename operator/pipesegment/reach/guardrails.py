@@ -204,7 +204,7 @@ def _of_the_cluster(scene: Scene, block: str, excepts: Sequence[str] = ()) -> st
 
 def _cidr_allowed(scene: Scene, path: str, cidr: CidrBlock, *, source: bool = False) -> bool:
     rules = scene.governance.spec.network
-    held = [m for m in addresses.metadata() if touching(cidr.block, cidr.except_, (m,))]
+    held = [m for m in addresses.metadata_of_blocks() if touching(cidr.block, cidr.except_, (m,))]
     if held and not rules.allow_imds:
         inside = all(within(str(m), cidr.block) and str(m) != cidr.block for m in held)
         otherwise = "" if source else "; the metadata service is the target `imds`, where the class allows it"

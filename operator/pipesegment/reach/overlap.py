@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Segment
+from pipesegment.facts.snapshot import NetworkPolicy, Segment
 from pipesegment.findings import Finding, Refusal
 from pipesegment.reach.scene import Scene
-from pipesegment.reach.stages import Part, accounts, placements
+from pipesegment.reach.stages import ACCOUNT, Part, accounts, placements, standing
 from pipesegment.reach.view import View
 
 #: The most stages that are named to one that overlaps with them.
@@ -46,7 +46,7 @@ def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
     union = scene.governance.spec.guardrails.overlap == "Union"
     scene.watches.update((scene.namespace, selector) for view in views for selector in _pods(view))
     sharing = _sharing_accounts(scene, views)
-    closed = set()
+    closed = set() if union else _beneath(scene, views)
     for view in views:
         overlapping = _overlapping_with(scene, view)
         told: list[Finding] = []
@@ -67,6 +67,31 @@ def between(scene: Scene, views: tuple[View, ...]) -> frozenset[str]:
     return frozenset(closed)
 
 
+def _beneath(scene: Scene, views: tuple[View, ...]) -> set[str]:
+    """Give the stages whose pods an older segment's policy selects, though its segment is refused, or goes away.
+
+    What it opened stays open until then, and this stage's reach would come on top of it.
+    """
+    closed = set()
+    for owner, policy in standing(scene.snapshot, scene.namespace):
+        if owner.meta.name == scene.segment.meta.name or not _gives_way(scene.segment, owner):
+            continue
+        scene.reads.add(("NetworkPolicy", scene.namespace, policy.meta.name))
+        for view in views:
+            if any(_meet(scene, mine, policy.selector) for mine in _pods(view)):
+                closed.add(view.key.stage)
+                scene.tell(_overlapping_policy(scene, view, owner, policy))
+    return closed
+
+
+def _meet(scene: Scene, mine: Selector, other: Selector) -> bool:
+    if mine.overlaps(other):
+        return True
+    pods = scene.snapshot.among(scene.namespace, mine)
+    scene.spend(len(pods))
+    return any(pod.live and mine.matches(pod.labels) and other.matches(pod.labels) for pod in pods)
+
+
 def _overlapping_with(scene: Scene, view: View) -> frozenset[Part]:
     """Give the stages of other segments that provably have pods of this one, or are seen to have."""
     found: set[Part] = set()
@@ -79,6 +104,7 @@ def _overlapping_with(scene: Scene, view: View) -> frozenset[Part]:
 def _sharing_accounts(scene: Scene, views: tuple[View, ...]) -> dict[str, frozenset[Part]]:
     """Give the stages of other segments that have an account of ours, by that account."""
     mine = {view.account for view in views}
+    scene.reads.update((ACCOUNT, scene.namespace, account) for account in mine)
     found: defaultdict[str, set[Part]] = defaultdict(set)
     for name, segment in scene.snapshot.segments.get(scene.namespace, {}).items():
         if name != scene.segment.meta.name:
@@ -128,6 +154,18 @@ def _shared_account(scene: Scene, view: View, other: View) -> Finding:
         _owner(other),
         f"service account {view.account} is the account of {_owner(other)} too",
         "give the stage an account of its own",
+        scene.object,
+    )
+
+
+def _overlapping_policy(scene: Scene, view: View, owner: Segment, policy: NetworkPolicy) -> Finding:
+    standing_there = f"NetworkPolicy {policy.meta.key} of segment {owner.meta.key}"
+    return Finding(
+        f"{view.path}.podSelector",
+        "Overlapping",
+        standing_there,
+        f"its pods are selected by {standing_there} too, so nothing that it declares is opened",
+        "correct or remove that segment, or give this stage labels of its own",
         scene.object,
     )
 

@@ -98,6 +98,7 @@ def _resolve(segment: Segment, snapshot: Snapshot) -> Reach:
         granted=tuple(dict.fromkeys(granted)),
         calls=tuple(dict.fromkeys(held)),
         covered=tuple(dict.fromkeys(scene.covered)),
+        ungranted=frozenset(scene.ungranted),
         suspended=governance.is_suspended(spec, governing),
         findings=tuple(scene.findings),
         refusals=tuple(scene.refusals),

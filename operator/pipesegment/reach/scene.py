@@ -40,6 +40,7 @@ class Scene:
     watches: set[tuple[str, Selector]] = field(default_factory=set)
     findings: dict[Finding, None] = field(default_factory=dict)
     covered: list[CoveredEdge] = field(default_factory=list)
+    ungranted: set[str] = field(default_factory=set)
     refusals: dict[Refusal, None] = field(default_factory=dict)
     #: Host names that were looked up, with those of their addresses that are open.
     followed: dict[str, Known] = field(default_factory=dict)

@@ -1,12 +1,12 @@
 """The stages of a namespace by the pods that they select: whom a selector or a pod concerns, without asking each."""
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from pipesegment import names
 from pipesegment.facts.byselector import BySelector
 from pipesegment.facts.selectors import Selector
-from pipesegment.facts.snapshot import Segment, Snapshot
+from pipesegment.facts.snapshot import NetworkPolicy, Segment, Snapshot
 from pipesegment.findings import Refusal
 from pipesegment.reach import engines
 from pipesegment.reach.engines import Placed
@@ -34,6 +34,10 @@ def placements(segment: Segment) -> tuple[Placed | Refusal, ...]:
     return cast("tuple[Placed | Refusal, ...]", found)
 
 
+#: What a segment reads of the others of its namespace: whose stages have an account too.
+ACCOUNT: Final = "account"
+
+
 def accounts(segment: Segment) -> Mapping[str, tuple[int, ...]]:
     """Give the accounts of a segment's stages, and which stages have each; empty when it counts for nothing."""
     if segment.spec is None or segment.meta.deleting:
@@ -46,6 +50,19 @@ def accounts(segment: Segment) -> Mapping[str, tuple[int, ...]]:
             found[account] = (*found.get(account, ()), index)
         segment.memo["accounts"] = found
     return cast("Mapping[str, tuple[int, ...]]", found)
+
+
+def standing(snapshot: Snapshot, namespace: str) -> Iterator[tuple[Segment, NetworkPolicy]]:
+    """Give what stands of the stages of segments that count for nothing: they are refused, or go away, and are enforced still."""
+    silent = {
+        names.label_value(name): segment
+        for name, segment in snapshot.segments.get(namespace, {}).items()
+        if segment.spec is None or segment.meta.deleting
+    }
+    for _, policy in sorted(snapshot.policies.get(namespace, {}).items()) if silent else ():
+        segment = silent.get(policy.meta.labels.get(names.SEGMENT_LABEL, ""))
+        if segment is not None and policy.owned and names.STAGE_LABEL in policy.meta.labels:
+            yield segment, policy
 
 
 def stages_of(snapshot: Snapshot, namespace: str, segment: Segment | None = None) -> Stages:

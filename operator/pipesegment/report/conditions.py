@@ -61,6 +61,9 @@ _BESIDE: Final = {
 #: What is told beside objects that hold for pods of later alone.
 _LATER: Final = "; pods get security groups when they are scheduled"
 
+#: Findings that say that nobody reads the objects at all, as far as is known.
+_UNENFORCED: Final = frozenset({"NotEnforced", "EngineUnknown"})
+
 _PERSON: Final = "waits for a person: "
 
 Verdict = tuple[ConditionType, bool, Reason, str]
@@ -142,10 +145,18 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
         if isolates(reach.governance.spec, reach.segment.namespace):
             would += f", but the SegmentClass isolates namespace {reach.segment.namespace}, which closes their pods"
         return ConditionType.READY, True, Reason.OBSERVING, would
-    for reason in (Reason.COARSE, Reason.UNGRANTED):
-        if by.get(reason):
-            return ConditionType.READY, True, reason, listing(map(sentence, by[reason]))
-    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed"
+    if by.get(Reason.COARSE):
+        return ConditionType.READY, True, Reason.COARSE, listing(map(sentence, by[Reason.COARSE]))
+    if by.get(Reason.UNGRANTED):
+        own_side = f"{edges} open on the stages' own side; "
+        return ConditionType.READY, True, Reason.UNGRANTED, listing(map(sentence, by[Reason.UNGRANTED]), own_side)
+    return ConditionType.READY, True, Reason.ENFORCED, f"{edges} open, everything else closed{_doubt(by)}"
+
+
+def _doubt(by: By) -> str:
+    """Say where nobody is known to read the objects: that they say so closes nothing then, and Conforming tells the rest."""
+    known = {f.reason for reason in (Reason.NOT_ENFORCED, Reason.CONFORMS) for f in by.get(reason, ())}
+    return "; but nobody is known to enforce that: see Conforming" if _UNENFORCED & known else ""
 
 
 def _exact(by: By) -> Verdict:

@@ -104,7 +104,7 @@ def _edges(reach: Reach, closed: set[str]) -> Mapping[_EdgeKey, bool]:
         declared = [edge for edge in (*stage.egress, *stage.ingress) if _ENTRIES[edge.direction] in edge.because]
         for edge in declared:
             key = (stage.path, edge.because)
-            is_open = edge.open and not stage.closed and edge.because not in closed
+            is_open = edge.open and not stage.closed and edge.because not in closed | reach.ungranted
             found[key] = found.get(key, True) and is_open
     return found
 

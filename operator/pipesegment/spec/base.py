@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from pipesegment.spec.naming import Naming
+
 #: Where inside the judged value, and what stands there.
 Offence = tuple[tuple[str | int, ...], Any]
 
@@ -38,6 +40,7 @@ class Rule:
     `field` is the CEL fieldPath (`.endPort`), empty for the object itself. `offences` gives every place that breaks the
     rule; its places may be finer than CEL can say. Models list their rules in `rules`; a rule over one plain value is
     put into its `Annotated`. An empty `cel` leaves the rule to the model: its cost would not fit the API server's budget.
+    `naming` has the API server name what it does not show by itself.
     """
 
     cel: str
@@ -45,16 +48,19 @@ class Rule:
     fix: str
     offences: Callable[[Any], Iterable[Offence]]
     field: str = ""
+    naming: Naming | None = None
 
     @property
     def message(self) -> str:
-        """Give what the API server says."""
+        """Give what the API server says where it names nothing."""
         return f"{self.problem}: {self.fix}"
 
     @property
     def validation(self) -> dict[str, str]:
         """Give the item of `x-kubernetes-validations`."""
         found = {"rule": self.cel, "message": self.message}
+        if self.naming:
+            found["messageExpression"] = self.naming.message(self.problem, self.fix)
         return {**found, "fieldPath": self.field} if self.field else found
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

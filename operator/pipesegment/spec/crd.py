@@ -18,6 +18,7 @@ from pipesegment import names
 from pipesegment.spec.base import Model
 from pipesegment.spec.exception import SegmentApprovalSpec, SegmentExceptionSpec
 from pipesegment.spec.grant import SegmentGrantSpec
+from pipesegment.spec.naming import value
 from pipesegment.spec.segment import PipelineSegmentSpec
 from pipesegment.spec.segmentclass import SegmentClassSpec
 from pipesegment.spec.status import (
@@ -34,7 +35,9 @@ Schema = dict[str, Any]
 _DROPPED: Final = frozenset(
     {"title", "default", "$defs", "propertyNames", "patternProperties", "additionalProperties", "const"}
 )
-_READY: Final = '.status.conditions[?(@.type=="Ready")]'
+_READY, _CONFORMING, _CLOUD_READY = (
+    f'.status.conditions[?(@.type=="{type_}")]' for type_ in ("Ready", "Conforming", "CloudReady")
+)
 
 
 class Models(NamedTuple):
@@ -86,6 +89,8 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, str, str, bool], ...]]] = {
         ("Age", "date", ".metadata.creationTimestamp", False),
         ("Class", "string", ".status.class.name", True),
         ("Engine", "string", ".spec.engine.type", True),
+        ("Conforming", "string", f"{_CONFORMING}.status", True),
+        ("Cloud", "string", f"{_CLOUD_READY}.status", True),
         ("Message", "string", f"{_READY}.message", True),
     ),
     names.GRANT: (
@@ -218,6 +223,7 @@ def _root(kind: str) -> Schema:
             {
                 "rule": f"self.metadata.name.matches('^{LABEL_PATTERN}$')",
                 "message": f"{LABEL_PROBLEM}: {LABEL_FIX}",
+                "messageExpression": value("self.metadata.name").message(LABEL_PROBLEM, LABEL_FIX),
                 "fieldPath": ".metadata.name",
             }
         ],

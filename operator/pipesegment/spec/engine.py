@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Offence, Rule, Unique, api_name, unless
+from pipesegment.spec.naming import stages
 from pipesegment.spec.units import Bool, Label, LabelKey, LabelText, LabelValue, NumericID, size
 
 EngineType = Literal[
@@ -210,6 +211,7 @@ def _belongs(name: str, kind: EngineType) -> Rule:
         fix=f"set spec.engine.type: {kind}, or remove the field",
         offences=offences,
         field=".stages",
+        naming=stages(f"has(s.engine) && has(s.engine.{api})"),
     )
 
 
@@ -241,13 +243,14 @@ def _selected(kind: EngineType, name: str = "") -> Rule:
             if stage.pod_selector is None and not own:
                 yield ("stages", index, *(("engine", api) if name else ("podSelector",))), stage.name
 
+    is_said = f"has(s.podSelector) || (has(s.engine) && ({by_engine}))"
     return Rule(
-        cel=f"!has(self.engine) || !({when})"
-        f" || self.stages.all(s, has(s.podSelector) || (has(s.engine) && ({by_engine})))",
+        cel=f"!has(self.engine) || !({when}) || self.stages.all(s, {is_said})",
         problem=f"is missing, and nothing else tells which pods of {kind} the stage is",
         fix=f"give each stage engine.{api} or a podSelector" if name else "give each stage a podSelector",
         offences=offences,
         field=".stages",
+        naming=stages(f"!({is_said})", "s.name", ""),
     )
 
 
@@ -280,6 +283,7 @@ ENGINE_RULES: Final = (
         fix="set actionsRunnerController.containerMode: Kubernetes, or remove jobPods",
         offences=_job_pods_in_vain,
         field=".stages",
+        naming=stages("has(s.engine) && has(s.engine.jobPods)"),
     ),
     Rule(
         cel="!has(self.engine) || self.engine.type != 'Drone' || size(self.stages) <= 1",

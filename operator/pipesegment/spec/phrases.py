@@ -28,9 +28,12 @@ _FIXED: Final = {
 
 
 def refusals(error: ValidationError, root: type[Model], prefix: str, name: str) -> tuple[Refusal, ...]:
-    """Translate a validation error of `root`, whose place in the document is `prefix` (`spec`); `name` is the object."""
+    """Translate a validation error of `root`, whose place in the document is `prefix` (`spec`); `name` is the object.
+
+    Unknown fields come first: what else is wrong may only follow from a field that is misspelt, as one that is missing does.
+    """
     found: list[Refusal] = []
-    for detail in error.errors(include_url=False):
+    for detail in sorted(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden"):
         if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
             continue  # pydantic counts the items that are right; the wrong ones have been told
         place = tuple(step for step in detail["loc"] if step != _KEY)

@@ -1,12 +1,14 @@
 """Ports, HTTP matches and blocks of addresses: what stands beside a target or a source."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pipesegment.spec.base import Model, Offence, Rule, Unique, unless
-from pipesegment.spec.units import Cidr, Cidrs, Grammar, PortNumber, PortValue, network, size, text
+from pipesegment.spec.naming import items, value
+from pipesegment.spec.units import HOST_BITS, Cidr, Excepts, Grammar, PortNumber, PortValue, network, size, text
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 _EVERY_METHOD = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"]
@@ -112,15 +114,24 @@ class CidrBlock(Model):
     """A block of addresses, less some of its parts."""
 
     block: Cidr = Field(description="The addresses, IPv4 or IPv6, as `10.0.0.0/8`.")
-    except_: Cidrs = Field((), description="Parts of the block that are not meant.")
+    except_: Excepts = Field((), description="Parts of the block that are not meant.")
 
     rules = (
+        replace(
+            HOST_BITS,
+            # `exists_one` costs less than `all` and fits the budget: beside a block that breaks the rule none else may break it.
+            cel="!has(self.except) || (self.except + ['0.0.0.1/8']).map(e, cidr(e)).exists_one(e, e.masked() != e)",
+            offences=lambda _: (),  # each item has told its own
+            field=".except",
+            naming=items("except", "[cidr(e)].exists(b, b.masked() != b)"),
+        ),
         Rule(
             cel="!has(self.except) || [self.block.contains(':')].all(v6, self.except.all(e, e.contains(':') == v6))",
             problem="is of another address family than its block",
             fix="give IPv4 exceptions to an IPv4 block and IPv6 ones to an IPv6 block",
             offences=_other_family,
             field=".except",
+            naming=items("except", "e.contains(':') != self.block.contains(':')"),
         ),
         Rule(
             cel="!has(self.except) || !isCIDR(self.block)"
@@ -129,6 +140,7 @@ class CidrBlock(Model):
             fix="give a smaller block within it, or remove the exception",
             offences=_outside,
             field=".except",
+            naming=items("except", "!cidr(self.block).containsCIDR(e)"),
         ),
         Rule(
             cel="!has(self.except) || !(self.block in self.except)",
@@ -136,5 +148,6 @@ class CidrBlock(Model):
             fix="remove the entry, or nothing of the block is left",
             offences=_whole,
             field=".except",
+            naming=value("self.block"),
         ),
     )

@@ -1,6 +1,6 @@
 """PipelineSegment: stages of a pipeline and all that each of them reaches and accepts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pipesegment.spec.cloud import StageAws
 from pipesegment.spec.engine import ENGINE_RULES, Engine, StageEngine
 from pipesegment.spec.entries import AcceptEntry, Accepts, Additions, ReachEntry, Reaches
 from pipesegment.spec.gates import Gate, Gates
+from pipesegment.spec.naming import Naming, items
 from pipesegment.spec.ports import CidrBlock, HttpMatch, Port
 from pipesegment.spec.selector import PodSelector
 from pipesegment.spec.units import AccountName, Annotations, Bool, Label, RoleName, Subdomain, size
@@ -61,6 +62,11 @@ def _changes_to_foreign(account: "ServiceAccount") -> Iterable[Offence]:
                 yield (api,), account.wire()[api]
 
 
+def _first_change(told: Callable[..., str]) -> str:
+    field = "(has(self.automountToken) ? 'automountToken' : has(self.annotations) ? 'annotations' : 'imagePullSecrets')"
+    return f"[{told('', field)}]"
+
+
 class ServiceAccount(Model):
     """The account that the stage's pods run as."""
 
@@ -90,6 +96,7 @@ class ServiceAccount(Model):
             fix="declare it under the stage's aws",
             offences=_identity_annotations,
             field=".annotations",
+            naming=items("annotations", f"e.startsWith('{_IDENTITY_PREFIX}')"),
         ),
         Rule(
             cel="!has(self.create) || self.create"
@@ -97,6 +104,7 @@ class ServiceAccount(Model):
             problem="would change an account that is only used (create: false)",
             fix="remove it, or create: false",
             offences=_changes_to_foreign,
+            naming=Naming(_first_change),
         ),
     )
 
@@ -196,16 +204,43 @@ def _circles(spec: "PipelineSegmentSpec") -> Iterable[Offence]:
 
 _UNDECLARED: Final = "is not a stage of this segment"
 _DECLARE: Final = "declare the stage, or name the segment that has it"
-_LOCAL_REACH: Final = "!has(r.stage) || has(r.stage.segment) || has(r.stage.__namespace__) || r.stage.name in names"
+_LOCAL_REACH: Final = "!has(e.stage) || has(e.stage.segment) || has(e.stage.__namespace__) || e.stage.name in names"
 _LOCAL_ACCEPT: Final = (
-    "!has(a.stage) || !has(a.stage.name) || has(a.stage.segment) || (has(a.stage.anySegment) && a.stage.anySegment)"
-    " || has(a.stage.__namespace__) || a.stage.name in names"
+    "!has(e.stage) || !has(e.stage.name) || has(e.stage.segment) || (has(e.stage.anySegment) && e.stage.anySegment)"
+    " || has(e.stage.__namespace__) || e.stage.name in names"
+)
+_LOCAL_GATE: Final = "!has(e.stage) || e.stage.name in names"
+#: How the API server's messages lead to an entry.
+_STAGE: Final = "'stage ' + s.name"
+_COMMON: Final = "'common'"
+_ACCOUNTS: Final = (
+    "self.stages.filter(s, has(s.serviceAccount) && has(s.serviceAccount.name)).map(s, s.serviceAccount.name)"
 )
 
 
 def _with_names(rule: str) -> str:
     """Bind `names` once: looking through the stages again for each entry costs the API server seconds."""
     return f"[self.stages.map(t, t.name)].all(names, {rule})"
+
+
+def _twice(told: Callable[..., str]) -> str:
+    named = "has(s.serviceAccount) && has(s.serviceAccount.name) && !names.exists_one(n, n == s.serviceAccount.name)"
+    found = f"self.stages.map(s, {named}, {told('s.serviceAccount.name', _STAGE)})"
+    return f"[{_ACCOUNTS}].map(names, {found})[0]"
+
+
+def _undeclared(field: str, local: str, *, shared: bool) -> Naming:
+    """Name who means a stage that is not declared, and that stage, by the condition that holds of all other entries."""
+
+    def texts(told: Callable[..., str]) -> str:
+        mine = f"s.{field}.map(e, !({local}), {told('e.stage.name', _STAGE)})[0]"
+        found = f"self.stages.map(s, has(s.{field}) && !s.{field}.all(e, {local}), {mine})"
+        if shared:
+            common = f"self.common.{field}.map(e, !({local}), {told('e.stage.name', _COMMON)})"
+            found += f" + (has(self.common) && has(self.common.{field}) ? {common} : [])"
+        return f"[self.stages.map(t, t.name)].map(names, {found})[0]"
+
+    return Naming(texts)
 
 
 class PipelineSegmentSpec(Model):
@@ -230,40 +265,41 @@ class PipelineSegmentSpec(Model):
     rules = (
         Rule(
             cel=_with_names(
-                f"self.stages.all(s, !has(s.reaches) || s.reaches.all(r, {_LOCAL_REACH}))"
-                f" && (!has(self.common) || !has(self.common.reaches) || self.common.reaches.all(r, {_LOCAL_REACH}))"
+                f"self.stages.all(s, !has(s.reaches) || s.reaches.all(e, {_LOCAL_REACH}))"
+                f" && (!has(self.common) || !has(self.common.reaches) || self.common.reaches.all(e, {_LOCAL_REACH}))"
             ),
             problem=_UNDECLARED,
             fix=_DECLARE,
             offences=_undeclared_reach,
             field=".stages",
+            naming=_undeclared("reaches", _LOCAL_REACH, shared=True),
         ),
         Rule(
             cel=_with_names(
-                f"self.stages.all(s, !has(s.accepts) || s.accepts.all(a, {_LOCAL_ACCEPT}))"
-                f" && (!has(self.common) || !has(self.common.accepts) || self.common.accepts.all(a, {_LOCAL_ACCEPT}))"
+                f"self.stages.all(s, !has(s.accepts) || s.accepts.all(e, {_LOCAL_ACCEPT}))"
+                f" && (!has(self.common) || !has(self.common.accepts) || self.common.accepts.all(e, {_LOCAL_ACCEPT}))"
             ),
             problem=_UNDECLARED,
             fix=_DECLARE,
             offences=_undeclared_accept,
             field=".stages",
+            naming=_undeclared("accepts", _LOCAL_ACCEPT, shared=True),
         ),
         Rule(
-            cel=_with_names(
-                "self.stages.all(s, !has(s.gates) || s.gates.all(g, !has(g.stage) || g.stage.name in names))"
-            ),
+            cel=_with_names(f"self.stages.all(s, !has(s.gates) || s.gates.all(e, {_LOCAL_GATE}))"),
             problem=_UNDECLARED,
             fix="declare the stage, or remove the gate",
             offences=_undeclared_gate,
             field=".stages",
+            naming=_undeclared("gates", _LOCAL_GATE, shared=False),
         ),
         Rule(
-            cel="[self.stages.filter(s, has(s.serviceAccount) && has(s.serviceAccount.name))"
-            ".map(s, s.serviceAccount.name)].all(names, names.all(n, names.exists_one(m, m == n)))",
+            cel=f"[{_ACCOUNTS}].all(names, names.all(n, names.exists_one(m, m == n)))",
             problem="is the account of another stage too",
             fix="give each stage an account of its own",
             offences=_account_twice,
             field=".stages",
+            naming=Naming(_twice),
         ),
         Rule(
             cel="",  # CEL has no recursion

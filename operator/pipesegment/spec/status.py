@@ -129,7 +129,10 @@ class Summary(Model):
 
     stages: Count = Field(description="How many stages there are.")
     edges: Count = Field(description="How many edges are declared.")
-    open: Line = Field(description="How many of them are open, as `12/14`.")
+    open: Line = Field(
+        description="How many of them are open on the stages' own side, as `12/14`: one that nobody in another namespace"
+        " granted counts as open as far as this side does not wait for a grant; the reason Ungranted tells it."
+    )
     gaps: Count = Field(description="How many gaps there are.")
     sealed: Count = Field(description="How many stages are sealed.")
 

@@ -14,6 +14,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from pipesegment.errors import NoKubeconfig, Unreachable, Usage
 from pipesegment.world.clock import Clock, LoopClock
+from pipesegment.world.impersonation import Headers, impersonation
 
 IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 DEFAULT_KUBECONFIG: Final = "~/.kube/config"
@@ -36,6 +37,8 @@ class Access:
         self._configuration = Configuration()
         self._loaded_at: float | None = None
         self.tls: ssl.SSLContext | bool = True
+        #: Headers that say as whom we act, where the kubeconfig says `as`.
+        self.impersonation: Headers = ()
 
     async def load(self) -> None:
         """Read the configuration; Usage when it makes no sense."""
@@ -58,12 +61,13 @@ class Access:
         paths = self._kubeconfig or DEFAULT_KUBECONFIG
         if not _any_exists(paths):
             raise NoKubeconfig(f"{paths}: there is no such kubeconfig: give one with --kubeconfig or KUBECONFIG")
-        await load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
+        loader = await load_kube_config(  # type: ignore[no-untyped-call]  # the client has no types here
             config_file=paths,
             context=self._context or None,
             client_configuration=configuration,
             persist_config=False,
         )
+        self.impersonation = impersonation(paths, loader.current_context["context"].get("user", ""))
 
     @property
     def host(self) -> str:

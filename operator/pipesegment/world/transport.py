@@ -139,7 +139,7 @@ class Transport:
                 response = await self._session.request(
                     request.method,
                     URL(text, encoded=True),
-                    headers=headers,
+                    headers=[*headers.items(), *access.impersonation],
                     data=data,
                     timeout=limits,
                     ssl=access.tls,

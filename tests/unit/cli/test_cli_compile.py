@@ -153,7 +153,7 @@ def test_one_refused_document_prints_nothing_of_the_others(run, segment: str, tm
     result = run("compile", "-f", segment)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "shop.yaml:10: PipelineSegment ci/pay is refused:" in result.stderr
+    assert "shop.yaml:16: PipelineSegment ci/pay is refused:" in result.stderr
     assert "ci/shop is refused" not in result.stderr
 
 

@@ -35,6 +35,8 @@ class Signed(MemoryCluster):
         self.user = {"username": "ada", "uid": "u-1"}
         self.refusal: Rejected | None = None
         self.made: list[dict] = []
+        #: What the operator tells of an exception that is made; None while none runs.
+        self.word: dict | None = {"phase": "Pending", "reason": "AwaitingApproval"}
 
     async def create(self, obj):
         if obj["kind"] == "SelfSubjectReview":
@@ -45,7 +47,10 @@ class Signed(MemoryCluster):
         beginning = meta.pop("generateName", "")
         meta.setdefault("name", f"{beginning}x7k2p")
         self.made.append({**obj, "metadata": meta})
-        return await super().create({**obj, "metadata": meta})
+        made = await super().create({**obj, "metadata": meta})
+        if self.word is not None and obj["kind"] == names.EXCEPTION:
+            await self.patch_status({**obj, "metadata": meta, "status": self.word})
+        return made
 
 
 @pytest.fixture
@@ -59,6 +64,7 @@ def cluster(monkeypatch):
         yield found
 
     monkeypatch.setattr("pipesegment.cli.emergency.connected", connected)
+    monkeypatch.setattr("pipesegment.cli.emergency.PAUSE", 0.0)
     return found
 
 
@@ -128,6 +134,59 @@ class TestRequest:
             "duration": "1h",
             "requestedBy": {"username": "ada", "uid": "u-1"},
         }
+
+    @pytest.mark.parametrize(
+        ("word", "code", "said"),
+        [
+            (
+                {
+                    "phase": "Refused",
+                    "reason": "NotAllowed",
+                    "conditions": [
+                        {"type": "Ready", "message": "it is to last 9h, and SegmentClass default allows 4h"}
+                    ],
+                },
+                1,
+                (
+                    "is not opened (Refused): it is to last 9h, and SegmentClass default allows 4h: "
+                    "take it back with `pipesegment exception revoke ci/shop-deploy-x7k2p`"
+                ),
+            ),
+            (
+                {
+                    "phase": "Pending",
+                    "reason": "Unguarded",
+                    "conditions": [{"type": "Ready", "message": "no approval is believed"}],
+                },
+                0,
+                "waits, and not for approval alone (Unguarded): no approval is believed",
+            ),
+            (
+                None,
+                0,
+                "waits for the operator to look at it, then for approval: pipesegment exception approve ci/shop-deploy-x7k2p",
+            ),
+        ],
+        ids=["refused", "pending", "no word"],
+    )
+    def test_what_the_operator_says_of_it_is_told(self, run, cluster, word, code, said):
+        cluster.word = word
+
+        result = run(*ASKED)
+
+        assert (result.exit_code, result.stdout) == (
+            code,
+            f"SegmentException ci/shop-deploy-x7k2p: stage ci/shop/deploy {said}\n",
+        )
+
+    def test_who_may_not_read_it_is_told_what_was_made(self, run, cluster):
+        cluster.fail(
+            Rejected(403, "Forbidden", "no"), verbs=frozenset({"get"}), matches=lambda t: t.kind == names.EXCEPTION
+        )
+
+        result = run(*ASKED, "-o", "json")
+
+        assert (result.exit_code, json.loads(result.stdout)["metadata"]["name"]) == (0, "shop-deploy-x7k2p")
 
     def test_without_a_uid_none_is_said(self, run, cluster):
         cluster.user = {"username": "ada", "uid": ""}
@@ -368,12 +427,15 @@ class TestListAndRevoke:
         ]
         assert lines[2].split()[:7] == ["ci/incident", "Seal", "shop/deploy", "-", "Pending", "-", "-"]
 
-    def test_rights_that_are_asked_for_and_not_given_are_not_shown(self, run, cluster):
-        hotfix(cluster, aws=PUT)
+    @pytest.mark.parametrize(
+        ("phase", "shown"), [("Pending", ["asks", "s3:PutObject", "Pending"]), ("Expired", ["-", "Expired"])]
+    )
+    def test_rights_that_are_not_given_are_shown_as_asked_for_while_they_may_be(self, run, cluster, phase, shown):
+        hotfix(cluster, aws=PUT, phase=phase)
 
         (_, row) = run("exception", "list").stdout.splitlines()
 
-        assert row.split()[3:5] == ["-", "Pending"]
+        assert row.split()[3 : 3 + len(shown)] == shown
 
     def test_json_has_what_programs_ask_for(self, run, cluster):
         hotfix(cluster)

@@ -426,3 +426,142 @@ def test_who_narrows_inside_a_segment_is_declared_as_it_is_compiled(
         if source == "ci/shop-build" and to.startswith("ci/"):
             found.setdefault(to.removeprefix("ci/shop-"), []).append(port.removeprefix("TCP/"))
     assert {f"{to} TCP/{','.join(sorted(ports))}" for to, ports in found.items()} == opened_ways
+
+
+def pods(**labels_by_name: str) -> str:
+    """Write pods of the namespace ci: each by its name and the stage whose labels it carries ('' for none)."""
+    found = []
+    for name, stage in labels_by_name.items():
+        labels = {"pipesegment.dev/segment": "shop", "pipesegment.dev/stage": stage} if stage else {"app": "other"}
+        meta = {"name": name.replace("_", "-"), "namespace": "ci", "labels": labels}
+        found.append({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [{"name": "c"}]}})
+    return yaml.safe_dump_all(found)
+
+
+ONE = ("--to", "ci/shop-cache", "--port", "8080")
+
+
+def test_a_stage_is_asked_by_its_name_also_where_the_facts_hold_its_pods(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / "pods.yaml").write_text(pods(run_1="build", run_2="build", run_3="cache"))
+
+    result = run("reach", "-f", segment, "--facts", "pods.yaml", "--from", "ci/shop-build", *ONE)
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == "ci/run-1 → ci/run-3 at TCP/8080"
+    assert result.stderr.splitlines() == [
+        "'ci/shop-build' is a stage: asked is ci/run-1, to which the others of its 2 pods are alike",
+        "'ci/shop-cache' is a stage: asked is ci/run-3",
+    ]
+
+
+def test_pods_of_a_stage_that_are_judged_differently_are_all_asked(run, segment: str, tmp_path: Path) -> None:
+    host = yaml.safe_load(pods(run_2="build"))
+    host["spec"]["hostNetwork"] = True
+    (tmp_path / "pods.yaml").write_text(f"{pods(run_1='build')}---\n{yaml.safe_dump(host)}")
+    ask = (
+        "reach",
+        "-f",
+        segment,
+        "--facts",
+        "pods.yaml",
+        "--from",
+        "ci/shop-build",
+        "--to",
+        "192.0.2.1",
+        "--port",
+        "9",
+    )
+
+    result = run(*ask, "-o", "json")
+
+    assert opened(result) == set()
+    assert {source: enforced for (source, _, _), (_, enforced) in verdicts(result).items()} == {
+        "ci/run-1": False,
+        "ci/run-2": True,
+    }
+    text = run(*ask)
+    assert (result.exit_code, text.exit_code) == (1, 1)
+    assert "asked are ci/run-1, ci/run-2" in text.stderr
+    assert [line for line in text.stdout.splitlines() if "→" in line] == [
+        "ci/run-1 → 192.0.2.1 at TCP/9",
+        "ci/run-2 → 192.0.2.1 at TCP/9",
+    ]
+
+
+def test_a_pod_that_has_a_stages_name_is_that_pod_and_stays_in_the_matrix(run, segment: str, tmp_path: Path) -> None:
+    (tmp_path / "pods.yaml").write_text(pods(shop_build=""))
+
+    result = run("reach", "-f", segment, "--facts", "pods.yaml", "--from", "ci/shop-build", *ONE)
+    matrix = run("reach", "-f", segment, "--facts", "pods.yaml", "-o", "json")
+
+    assert result.stdout.splitlines()[:2] == [
+        "ci/shop-build → ci/shop-cache at TCP/8080",
+        "declared: no: ci/shop-cache is closed by stage cache of ci/shop, and nothing that it accepts means it",
+    ]
+    assert "asked as the pod of that name, not as the stage, whose pods are ci/shop-build-stage" in result.stderr
+    assert verdicts(matrix)["ci/shop-build", "ci/shop-cache", "TCP/8080"] == (False, False)
+    assert verdicts(matrix)["ci/shop-build-stage", "ci/shop-cache", "TCP/8080"] == (True, True)
+
+
+def test_a_service_is_asked_by_its_name_also_where_the_facts_hold_its_pods(
+    run, segment: str, facts: str, tmp_path: Path
+) -> None:
+    reaching_api(tmp_path, segment)
+    pod = {"name": "api-1", "namespace": "prod", "labels": {"app": "api"}}
+    (tmp_path / "pods.yaml").write_text(
+        yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": pod, "spec": {}})
+    )
+    ask = ("--from", "ci/shop-cache", "--to", "prod/api", "--port", "8080")
+
+    result = run("reach", "-f", segment, "--facts", facts, "--facts", "pods.yaml", *ask)
+
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "ci/shop-cache → prod/api-1 at TCP/8080")
+
+
+REGISTRY = """\
+apiVersion: pipesegment.dev/v1alpha1
+kind: SegmentClass
+metadata: {name: default}
+spec:
+  destinations:
+    - {name: registry, cidrs: [203.0.113.8/29, 198.51.100.7/32], except: [203.0.113.8/31]}
+    - {name: forge, fqdns: [git.example.com]}
+    - {name: api, service: {name: api, namespace: prod}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [("registry", ["203.0.113.10", "198.51.100.7"]), ("forge", ["git.example.com"]), ("api", ["prod/api-1"])],
+)
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_a_destination_is_asked_by_its_name(
+    run, segment: str, facts: str, tmp_path: Path, name: str, ends: list[str], is_reached: bool
+) -> None:
+    (tmp_path / "class.yaml").write_text(REGISTRY)
+    pod = {"name": "api-1", "namespace": "prod", "labels": {"app": "api"}}
+    (tmp_path / "pods.yaml").write_text(
+        yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": pod, "spec": {}})
+    )
+    if is_reached:
+        text = (tmp_path / segment).read_text()
+        reaches = f"- name: cache\n      reaches: [{{destination: {{name: {name}}}}}]\n"
+        (tmp_path / segment).write_text(text.replace("- name: cache\n", reaches))
+    given = ("-f", segment, "-f", "class.yaml", "--facts", facts, "--facts", "pods.yaml")
+
+    result = run("reach", *given, "--from", "ci/shop-cache", "--to", name, "--port", "443", "-o", "json")
+
+    assert sorted({to for _, to, _ in verdicts(result)}) == sorted(ends)
+    assert f"'{name}' is a destination: asked " in result.stderr
+    if name == "registry":
+        assert set(verdicts(result).values()) == {(is_reached, is_reached)}
+
+
+def test_a_name_that_is_nothing_is_told_the_forms_and_the_stages(run, segment: str) -> None:
+    result = run("reach", "-f", segment, "--from", "ci/shop-build", "--to", "registry", "--port", "443")
+
+    assert result.exit_code == 2
+    assert (
+        "there is no pod or address 'registry': write NAMESPACE/POD, NAMESPACE/SEGMENT-STAGE, NAMESPACE/SERVICE, an address"
+        " or a destination's name; the stages are ci/shop-build, ci/shop-cache"
+    ) in result.stderr

@@ -229,3 +229,42 @@ async def test_what_a_grant_opens_stays_open_while_nobody_governs_its_namespace(
 
         assert THERE in shapes(cluster)
         assert shapes(cluster)[half] == before
+
+
+def conforming(cluster, document):
+    found = cluster.peek(target_of(document))
+    return next(c["reason"] for c in found["status"]["conditions"] if c["type"] == "Conforming")
+
+
+async def test_a_namespace_whose_isolation_somebody_elses_policy_keeps_out_is_told_as_open():
+    shop = segment(stage("a", app="a", serviceAccount={"name": "shop-a"}))
+    taken = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"namespace": "ci", "name": "pipesegment-default-deny", "uid": "u-taken"},
+        "spec": {"podSelector": {"matchLabels": {"app": "nobody"}}, "policyTypes": ["Ingress"]},
+    }
+    cluster = seeded([*surroundings(), segment_class(network={"isolation": {"mode": "Namespace"}}), shop, taken])
+    async with leading(cluster) as twin:
+        assert conforming(cluster, shop) == "NamespaceOpen"
+        change(twin, taken, None)
+        await twin.quiet()
+        assert conforming(cluster, shop) == "Conforms"
+
+
+async def test_a_namespace_that_its_class_lets_go_is_told_as_open():
+    shop = segment(stage("a", app="a", serviceAccount={"name": "shop-a"}))
+    isolating = segment_class(network={"isolation": {"mode": "Namespace"}})
+    elsewhere = segment_class(
+        network={"isolation": {"mode": "Namespace"}},
+        namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": "prod"}},
+    )
+    cluster = seeded([*surroundings(), isolating, shop])
+    async with leading(cluster) as twin:
+        assert conforming(cluster, shop) == "Conforms"
+        change(twin, isolating, elsewhere)
+        await twin.quiet()
+        assert conforming(cluster, shop) == "NamespaceOpen"
+        change(twin, elsewhere, isolating)
+        await twin.quiet()
+        assert conforming(cluster, shop) == "Conforms"

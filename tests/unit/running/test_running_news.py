@@ -301,3 +301,56 @@ async def test_cilium_that_comes_and_goes_changes_who_opens_and_never_who_closes
         change(twin, kind, None)
         await twin.quiet()
         assert shapes(cluster) == before
+
+
+async def test_who_shares_an_account_hears_at_once_when_the_other_takes_it_and_when_it_lets_it_go():
+    """Though nobody's object is concerned: the account is there already, and none of them makes it."""
+    shared = {"serviceAccount": {"name": "bot", "create": False}}
+    older = segment(stage("build", app="a"), name="shop")
+    younger = segment(
+        stage("test", {"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 80}]}, app="b", **shared), name="pay"
+    )
+    older["metadata"]["creationTimestamp"], younger["metadata"]["creationTimestamp"] = (
+        "2030-01-01T00:00:00Z",
+        "2030-01-02T00:00:00Z",
+    )
+    taking = {**older, "spec": {"stages": [stage("build", app="a", **shared)]}}
+    bot = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "ci", "name": "bot"}}
+    cluster = seeded([*surroundings(), segment_class(), bot, older, younger])
+    async with leading(cluster) as twin:
+        assert ready(cluster, younger) == "Enforced"
+        change(twin, older, taking)
+        await twin.quiet()
+        assert ready(cluster, younger) == "Conflict"
+        change(twin, taking, older)
+        await twin.quiet()
+        assert ready(cluster, younger) == "Enforced"
+
+
+@pytest.mark.parametrize("way", ["refused", "going"])
+async def test_what_stands_of_an_older_segment_holds_a_younger_one_though_its_own_words_count_for_nothing(way):
+    older = segment(stage("a", {"cidr": {"block": "192.0.2.0/24"}, "ports": [{"port": 80}]}, app="a"))
+    younger = segment(stage("b", {"cidr": {"block": "8.8.8.0/24"}, "ports": [{"port": 80}]}, app="a"), name="pay")
+    older["metadata"] |= {"creationTimestamp": "2030-01-01T00:00:00Z", "finalizers": ["example.com/hold"]}
+    younger["metadata"]["creationTimestamp"] = "2030-01-02T00:00:00Z"
+    broken = {**older, "spec": {"stages": [stage("a", to("nobody", 80), app="a")]}}
+    cluster = seeded([*surroundings(), segment_class(), older, younger])
+    policy = POLICY._replace(name="pay-b")
+
+    def opened():
+        return bool(cluster.peek(policy)["spec"]["egress"])
+
+    async with leading(cluster) as twin:
+        assert (ready(cluster, younger), opened()) == ("Overlapping", False)
+        if way == "refused":
+            change(twin, older, broken)
+        else:
+            cluster.edit(target_of(older), lambda obj: obj["metadata"].update(deletionTimestamp="2030-01-03T00:00:00Z"))
+            twin.put(older)
+        await twin.quiet()
+        assert (ready(cluster, younger), opened()) == ("Overlapping", False)
+    async with leading(cluster) as twin:
+        assert (ready(cluster, younger), opened()) == ("Overlapping", False)
+        cluster.drop(cluster.existing(POLICY), orphan=True)
+        await twin.quiet()
+        assert (ready(cluster, younger), opened()) == ("Enforced", True)

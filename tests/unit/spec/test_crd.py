@@ -217,4 +217,10 @@ def test_the_columns_of_a_segment():
         "Gaps",
         "Age",
     ]
-    assert [c["name"] for c in columns if c.get("priority") == 1] == ["Class", "Engine", "Message"]
+    assert [c["name"] for c in columns if c.get("priority") == 1] == [
+        "Class",
+        "Engine",
+        "Conforming",
+        "Cloud",
+        "Message",
+    ]

@@ -72,6 +72,29 @@ def test_every_cel_rule_has_a_case_that_the_api_server_refuses_in_the_same_words
     assert rules - shown == set()
 
 
+def named(rules):
+    """What the API server says of each rule where it names somebody: (its words, the CEL that it says them by)."""
+    return {rule["message"]: rule["messageExpression"] for rule in rules if "messageExpression" in rule}
+
+
+def test_what_the_api_server_names_it_names_in_the_words_of_a_line():
+    expressions = named(validations(crds()))
+    shown = set()
+    for case in CASES:
+        for said_by_server in case.get("says", ()):
+            words = [line.split(": ", 1)[1] for line in case["lines"]]
+            plain = [f"{problem}: {fix}" for problem, fix in said(case)]
+            told, rule = next(
+                (t, r) for t, r in zip([*words, *plain], plain * 2, strict=True) if said_by_server.endswith(t)
+            )
+            where = said_by_server.removesuffix(told).removesuffix(": ")
+            assert not where or f"'{where.split()[0]}" in expressions[rule]
+            assert where or "'" in told
+            shown.add(rule)
+
+    assert set(expressions) - shown == set()
+
+
 def test_every_rule_that_only_the_model_knows_has_a_case():
     shown = {pair for case in CASES if case["server"] == "accepts" for pair in said(case)}
     rules = {(rule.problem, rule.fix) for model in models() for rule in model.rules if not rule.cel}

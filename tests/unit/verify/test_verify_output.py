@@ -3,7 +3,11 @@
 import json
 import xml.etree.ElementTree as ET
 
+import pytest
+
 from lab import yaml
+from pipesegment.errors import Rejected
+from pipesegment.world.memory import MemoryCluster
 from tests.unit.verify.conftest import PAY, POLICY, allow_all, enforced
 
 
@@ -47,3 +51,38 @@ async def test_yaml_is_the_same_as_json(verify):
     shown = [await verify(cluster, "-o", style) for style in ("json", "yaml")]
 
     assert json.loads(shown[0].stdout) == yaml.safe_load(shown[1].stdout)
+
+
+async def test_a_namespace_that_does_not_exist_is_bad_usage_and_no_success(verify):
+    result = await verify(await enforced(), "-n", "cii")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "-n: is no namespace of the cluster: 'cii': did you mean ci?" in result.stderr
+
+
+@pytest.mark.parametrize("style", ["text", "json", "junit"])
+async def test_a_namespace_without_a_segment_is_told_as_nothing_to_verify(verify, style):
+    result = await verify(await enforced(), "-n", "prod", "-o", style)
+
+    assert result.exit_code == 0
+    assert result.stderr == "nothing to verify: namespace prod holds no PipelineSegment\n"
+    assert "as declared" not in result.stdout
+
+
+async def test_a_cluster_without_a_segment_is_told_as_nothing_to_verify(verify):
+    result = await verify(MemoryCluster())
+
+    assert (result.exit_code, result.stderr) == (0, "nothing to verify: the cluster holds no PipelineSegment\n")
+
+
+async def test_segments_that_may_not_be_listed_are_no_success(verify):
+    cluster = await enforced()
+    no = Rejected(403, "Forbidden", "pipelinesegments is forbidden")
+    cluster.fail(no, verbs=frozenset({"list"}), matches=lambda t: t.kind == "PipelineSegment")
+
+    result = await verify(cluster, "-o", "json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (
+        "PipelineSegment: could not be listed, so nothing is verified: 'pipelinesegments is forbidden'" in result.stderr
+    )

@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 import sys
+from contextlib import aclosing
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,7 +14,7 @@ from lab.controlplane.pki import Authority
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected, Unreachable, Usage
 from pipesegment.settings import Settings
-from pipesegment.world import access
+from pipesegment.world import access, kinds
 from pipesegment.world.access import Access
 from pipesegment.world.api import Api
 from pipesegment.world.clock import ManualClock
@@ -196,3 +198,75 @@ async def test_a_kubeconfig_that_breaks_while_we_run_is_no_reason_to_end(tmp_pat
         await clock.advance(access.RENEW_PAUSE)
         with pytest.raises(Unreachable, match="unusable"):
             await api.get(POD)
+
+
+AS = {
+    "token": "first",
+    "as": "jane@example.com",
+    "as-uid": "42",
+    "as-groups": ["developers", "on-call"],
+    "as-user-extra": {"example.com/amr": ["mfa", "hwk"]},
+}
+
+
+async def test_who_acts_as_somebody_else_says_so_in_every_call(tmp_path):
+    seen = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append([pair for pair in request.headers.items() if pair[0].startswith(("Impersonate-", "Authorization"))])
+        return ok({"kind": "Pod"}) if len(seen) != 1 else no(401, "Unauthorized")
+
+    async with serving(tmp_path, answer, user=AS) as script, Api(Access(script.kubeconfig)) as api:
+        await api.get(POD)
+        async with aclosing(api.watch(kinds.POD, "1")) as events:
+            assert (await anext(events)).type == "OPENED"
+    assert len(seen) == 3
+    assert {tuple(headers) for headers in seen} == {
+        (
+            ("Authorization", "Bearer first"),
+            ("Impersonate-User", "jane@example.com"),
+            ("Impersonate-Uid", "42"),
+            ("Impersonate-Group", "developers"),
+            ("Impersonate-Group", "on-call"),
+            ("Impersonate-Extra-example.com%2Famr", "mfa"),
+            ("Impersonate-Extra-example.com%2Famr", "hwk"),
+        )
+    }
+
+
+def renamed(path):
+    """Give what a kubeconfig names another name."""
+    Path(path).write_text(Path(path).read_text().replace('"test"', '"other"'))
+    return path
+
+
+async def test_the_user_of_the_context_that_is_asked_for_counts_among_merged_kubeconfigs(tmp_path):
+    first, second = tmp_path / "1", tmp_path / "2"
+    for folder in (first, second):
+        folder.mkdir()
+    one = kubeconfig(first, "http://127.0.0.1:1", {"token": "t", "as": "jane"})
+    other = renamed(kubeconfig(second, "http://127.0.0.1:2", {"token": "t", "as": "joe"}))
+
+    for context, user in (("test", "jane"), ("other", "joe")):
+        access = Access(f"{one}:{tmp_path}/none:{other}", context)
+        await access.load()
+        assert access.impersonation == (("Impersonate-User", user),)
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        ({"as-groups": ["developers"]}, "as-groups is given without `as`"),
+        ({"as": ["jane"]}, "as is not text on one line"),
+        ({"as": "jane\r\nX-Remote-User: root"}, "as is not text on one line"),
+        ({"as": "jane", "as-groups": [7]}, "as-groups is not text on one line"),
+        ({"as": "jane", "as-user-extra": ["amr"]}, "as-user-extra is no object"),
+        ({"as": "jane", "as-user-extra": {"amr": [True]}}, "as-user-extra.amr is not text on one line"),
+    ],
+    ids=["no user", "a list", "two lines", "a number", "no object", "no text"],
+)
+async def test_acting_as_somebody_who_is_not_said_well_is_bad_usage(tmp_path, user, told):
+    path = kubeconfig(tmp_path, "http://127.0.0.1:1", {"token": "t", **user})
+
+    with pytest.raises(Usage, match=f"the kubeconfig is unusable: {told}"):
+        await Access(path).load()

@@ -18,6 +18,7 @@ from pipesegment.reach.edges import Edge, Mode, PodPeer, PortRange
 from pipesegment.reach.graph import GrantedIngress, StageReach
 from pipesegment.reach.ports import intersect_ports
 from pipesegment.reach.scene import Scene
+from pipesegment.reach.stages import Part
 from pipesegment.reach.view import View
 
 Direction = Literal["Ingress", "Egress"]
@@ -39,7 +40,7 @@ def check(scene: Scene, view: View, stage: StageReach, granted: Collection[Grant
 
 
 def check_observing(scene: Scene, view: View) -> Iterator[Finding]:
-    """Find foreign policies that isolate the pods of a stage that only observes."""
+    """Find policies that isolate the pods of a stage that only observes: foreign ones, and those of other segments."""
     namespace = view.key.namespace
     scene.reads.add(("NetworkPolicy", namespace, "*"))
     pods = tuple(scene.snapshot.pods_of(namespace, view.selector))
@@ -53,6 +54,22 @@ def check_observing(scene: Scene, view: View) -> Iterator[Finding]:
         message = f"stage {view.key.stage} only observes, and its pods are blocked all the same: {by} isolates them"
         fix = "let it leave these pods out while the stage observes"
         yield of_stage(scene, view, "BlockedByOthers", f"{namespace}/{found[0].meta.name}", message, fix)
+    for part in sorted(scene.meeting(namespace, view.selector)):
+        if part.segment != view.key.segment and _enforces(scene, namespace, part):
+            by = f"segment {namespace}/{part.segment}"
+            message = f"stage {view.key.stage} only observes, and its pods are blocked all the same: {by} closes them"
+            fix = "have that segment leave these pods out, or let this stage enforce"
+            yield of_stage(scene, view, "BlockedByOthers", by, message, fix)
+            return
+
+
+def _enforces(scene: Scene, namespace: str, part: Part) -> bool:
+    """Tell whether another segment closes pods: a stage of it that enforces, or its pipeline unless a stage of it observes them."""
+    views = scene.views_of(namespace, part.segment)
+    if part.kind != "closing":
+        return any(view.index == part.stage and view.mode is Mode.ENFORCE for view in views)
+    selector = scene.selector_of(namespace, part)
+    return all(view.mode is Mode.ENFORCE or selector.disjoint(view.selector) for view in views)
 
 
 def _told(scene: Scene, view: View, edge: Edge, peer: PodPeer, by: str) -> Finding:

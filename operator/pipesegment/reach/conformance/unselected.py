@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from pipesegment import names
 from pipesegment.facts.byselector import BySelector
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Pod
 from pipesegment.findings import Finding
 from pipesegment.reach.conformance.told import of_namespace
 from pipesegment.reach.conformance.told import pods as some
+from pipesegment.reach.governance import is_isolated
 from pipesegment.reach.isolation import isolates
 from pipesegment.reach.scene import Scene
 
@@ -15,7 +17,8 @@ from pipesegment.reach.scene import Scene
 def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
     """Find pods that no policy selects, unless the class isolates the namespace."""
     namespace = scene.namespace
-    if isolates(scene.governance.spec, namespace):
+    scene.reads.add(("NetworkPolicy", namespace, names.DEFAULT_DENY))
+    if is_isolated(scene.governance, namespace, scene.snapshot):
         return
     pods = scene.snapshot.pods.get(namespace, {})
     if not pods:
@@ -31,8 +34,17 @@ def check(scene: Scene, closing: tuple[Selector, ...]) -> Iterator[Finding]:
             scene,
             "NamespaceOpen",
             f"{some(open_pods, f'of namespace {namespace}')} selected by no NetworkPolicy, so anybody who may label a pod steps outside",
-            "have the platform team set network.isolation.mode: Namespace in the SegmentClass",
+            _fix(scene),
         )
+
+
+def _fix(scene: Scene) -> str:
+    held = f"NetworkPolicy {scene.namespace}/{names.DEFAULT_DENY}"
+    if scene.governance.stalled:
+        return "see to it that a class governs the namespace"
+    if isolates(scene.governance.spec, scene.namespace):
+        return f"delete {held}, which is not the SegmentClass's, so that the class can make its own"
+    return "have the platform team set network.isolation.mode: Namespace in the SegmentClass"
 
 
 def _is_closed(scene: Scene, pod: Pod, closing: tuple[Selector, ...], policies: BySelector[None]) -> bool:
