@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
+from lab import yaml
 from pipesegment.compile.desired import ObjectID
 from pipesegment.errors import Rejected, Unreachable
 from pipesegment.facts.meta import Key
