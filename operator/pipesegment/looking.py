@@ -10,14 +10,14 @@ from typing import Final, TypeVar
 from pipesegment import names
 from pipesegment.cloudwork import CloudWork
 from pipesegment.enforcing import Enforcer
-from pipesegment.errors import Rejected, Unreachable, is_permanent
+from pipesegment.errors import PipesegmentError, Rejected, Unreachable, is_permanent
 from pipesegment.facts.emergency import SegmentApproval, SegmentException
 from pipesegment.facts.meta import Key
 from pipesegment.facts.snapshot import Class, Grant, Segment
 from pipesegment.following import Following
 from pipesegment.plan.changes import Action
 from pipesegment.reconcile import Corridor
-from pipesegment.report.outcome import Failed
+from pipesegment.report.outcome import Failed, Outcome
 from pipesegment.reporting import Reporter
 from pipesegment.witness import Witness
 from pipesegment.work import Work
@@ -101,13 +101,20 @@ class Looks:
         class_uid, unfit = self._reporter.recorded(found)
         found = self._following.surroundings.record(found, class_uid, unfit=unfit)
         inventory = self._reporter.inventory(found)
-        outcome = await self._corridor.segment(
-            found,
-            inventory,
-            self._following.note,
-            self._following.note_refused,
-            lambda: self._witness.ended(found, self._following.snapshot),
-        )
+        try:
+            outcome = await self._corridor.segment(
+                found,
+                inventory,
+                self._following.note,
+                self._following.note_refused,
+                lambda: self._witness.ended(found, self._following.snapshot),
+            )
+        except (PipesegmentError, TimeoutError):
+            raise
+        except Exception as fault:
+            # Whatever else is lost: its status must not go on saying that all is well.
+            await self._reporter.segment(found, Outcome(found.meta.generation, fault=fault))
+            raise
         taken = [change.id for change in outcome.changes.of(Action.CONFLICT)]
         if outcome.reach is not None and taken:
             self._following.note(outcome.reach, taken)
@@ -121,6 +128,9 @@ class Looks:
         if turned and outcome.reach is not None and outcome.reach.exceptions:
             # More or fewer approvals are asked for from now on.
             self._following.neighbours(key)
+        if outcome.fault is not None:
+            # The queue logs where it came from, and tries again.
+            raise outcome.fault
         if outcome.failures:
             raise _trouble(outcome.failures)
         if any(map(self._enforcer.is_free, taken)):

@@ -53,7 +53,7 @@ class Corridor:
         `resolved` hears of the Reach before anything is awaited: what changes from then on must make the segment due.
         Of one that is `refused` it is what happens in the other namespaces that it has objects in. `ended` gives stages for
         which an exception is in force no more, or that are sealed, by which one: they are closed though nobody can say
-        what should stand instead.
+        what should stand instead. They are closed as well when it is we who fail at the segment (`Outcome.fault`).
         """
         snapshot = self._surroundings.snapshot
         generation = segment.meta.generation
@@ -69,6 +69,9 @@ class Corridor:
             closed, shut = await self._cut(segment, ended())
             failed = tuple(f.told for f in (*results.failures, *closed.failures))
             return Outcome(generation, error.refusals, failed=failed, shut=shut)
+        except Exception as fault:  # noqa: BLE001 - what failed is unknown: a seal must arrive all the same
+            closed, shut = await self._cut(segment, ended())
+            return Outcome(generation, failed=tuple(f.told for f in closed.failures), shut=shut, fault=fault)
         told = self._audited(segment.meta.key, generation, reach)
         restraint = _restraint(segment, reach, snapshot)
         ours = desired.in_cluster

@@ -14,7 +14,6 @@ from pipesegment.cloudcontrol import Controllers
 from pipesegment.cloudwork import CloudWork
 from pipesegment.compile.desired import ObjectID
 from pipesegment.enforcing import Enforcer
-from pipesegment.errors import PipesegmentError, Refused
 from pipesegment.facts.meta import Key, Meta
 from pipesegment.facts.parse import meta
 from pipesegment.following import Following
@@ -123,7 +122,7 @@ class Operator:
         try:
             async with asyncio.timeout(self._settings.reconcile_timeout):
                 await self._looks.at_segment(key)
-        except (PipesegmentError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - one bad segment must not keep the operator from beginning
             _log.warning("%s: an exception whose time is over could not be closed yet: %s", key, error)
             self.queue.add(Work(names.SEGMENT, *key))
 
@@ -142,7 +141,8 @@ class Operator:
             snapshot = self._following.snapshot
             segment = snapshot.segment(*key)
             if segment is not None and hostnames.are_followed(governance.of_segment(segment, snapshot), snapshot):
-                with suppress(Refused):
+                # Whatever fails here fails in its look, too, and is told then.
+                with suppress(Exception):
                     self._following.mean(key, hostnames.wanted(resolve(segment, snapshot).reads))
                 await asyncio.sleep(0)
         await self._host_names.start()

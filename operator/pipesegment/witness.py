@@ -75,9 +75,11 @@ class Witness:
         return last.get("phase") in IN_FORCE
 
     def _as_it_stands(self, segment: Segment, outcome: Outcome, snapshot: Snapshot) -> tuple[Standing, ...]:
-        """Judge the exceptions of a segment that is refused, or going: what is open stands as it is, and nothing more opens."""
+        """Judge the exceptions of a segment that is refused, going, or that we failed at: what is open stands as it is, and nothing more opens."""
         judged = exceptions.standings(segment, snapshot, governance.of_segment(segment, snapshot))
         why = f"segment {segment.meta.key} is {'being deleted' if outcome.going else 'refused'}"
+        if outcome.fault is not None:
+            why = f"the operator failed at segment {segment.meta.key}"
 
         def held_back(standing: Standing) -> str:
             if standing.stage in outcome.shut:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from pipesegment.evaluate.endpoints import OPEN, live, representative
+from pipesegment.evaluate.endpoints import OPEN, example_labels, live, representative
 from pipesegment.facts.ends import AddressEnd, End, PodEnd, Port
 from pipesegment.facts.selectors import Selector
 from pipesegment.facts.snapshot import Snapshot
@@ -22,6 +22,9 @@ METADATA: Final = "169.254.169.254"
 _RESOLVED: Final = "192.0.0.8"
 #: Asked for where a wide block holds them: addresses that everybody knows to be outside.
 _KNOWN: Final = ("1.1.1.1", "2606:4700:4700::1111")
+
+#: Selectors of pods, by namespace.
+Named = Mapping[str, Iterable[Selector]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,16 @@ def ends(reaches: Sequence[Reach], neighbours: Sequence[Reach], snapshot: Snapsh
     taken = frozenset(map(str, pods))
     own: dict[str, PodEnd] = {}
     stages: dict[str, tuple[PodEnd, ...]] = {}
+    named = _named((*reaches, *neighbours))
     for reach in reaches:
-        for name, found in _stage_pods(reach, pods, taken, snapshot):
+        for name, found in _stage_pods(reach, pods, taken, snapshot, named):
             own |= {str(pod): pod for pod in found}
             stages.setdefault(name, found)
     others: dict[str, End] = {str(pod): pod for pod in pods if str(pod) not in own}
     every = [edge for reach in reaches for edge in _edges(reach)]
     peers = [peer for edge in every for peer in edge.peers if isinstance(peer, PodPeer)]
     for reach in neighbours:
-        for name, found in _stage_pods(reach, pods, taken, snapshot):
+        for name, found in _stage_pods(reach, pods, taken, snapshot, named):
             met = [pod for pod in found if str(pod) in taken or any(_meets(peer, pod) for peer in peers)]
             for pod in met:
                 others.setdefault(str(pod), pod)
@@ -121,15 +125,26 @@ def example(peer: AddressPeer) -> str:
     return str(block.network_address)
 
 
+def _named(reaches: Iterable[Reach]) -> Named:
+    """Give the selectors of pods that edges have, by the namespace that they are in."""
+    found: dict[str, dict[Selector, None]] = {}
+    for reach in reaches:
+        for edge in _edges(reach):
+            for peer in edge.peers:
+                if isinstance(peer, PodPeer):
+                    found.setdefault(peer.namespace, {})[peer.selector] = None
+    return found
+
+
 def _stage_pods(
-    reach: Reach, pods: Sequence[PodEnd], taken: Collection[str], snapshot: Snapshot
+    reach: Reach, pods: Sequence[PodEnd], taken: Collection[str], snapshot: Snapshot, named: Named
 ) -> Iterator[tuple[str, tuple[PodEnd, ...]]]:
     """Give a segment's pods, stage by stage, under the name that stands for them; a stage without any is represented."""
     for stage in reach.stages:
         name = f"{stage.key.segment}-{stage.key.stage}"
-        yield _pods_or(stage.selector, name, stage, pods, taken, snapshot)
+        yield _pods_or(stage.selector, name, stage, pods, taken, snapshot, named)
         if stage.runner is not None:
-            yield _pods_or(stage.runner.selector, f"{name}-runner", stage, pods, taken, snapshot)
+            yield _pods_or(stage.runner.selector, f"{name}-runner", stage, pods, taken, snapshot, named)
 
 
 def _pods_or(
@@ -139,6 +154,7 @@ def _pods_or(
     pods: Sequence[PodEnd],
     taken: Collection[str],
     snapshot: Snapshot,
+    named: Named,
 ) -> tuple[str, tuple[PodEnd, ...]]:
     namespace = stage.key.namespace
     place = f"{namespace}/{name}"
@@ -149,7 +165,7 @@ def _pods_or(
         namespace,
         # A pod of that name that is not the stage's keeps it.
         f"{name}-stage" if place in taken else name,
-        selector,
+        _apart(selector, named.get(namespace, ())),
         namespace_labels=_labels(namespace, snapshot),
         service_account=stage.account.name,
         meshed=stage.mesh is Mesh.ISTIO,
@@ -157,6 +173,23 @@ def _pods_or(
         linkerd=_default(namespace, snapshot) if stage.mesh is Mesh.LINKERD else "",
     )
     return place, (made,) if made is not None else ()
+
+
+def _apart(selector: Selector, named: Iterable[Selector]) -> Selector:
+    """Narrow a stage's selector to pods that no edge means by chance.
+
+    That a made-up pod has a label, or lacks it, nobody said: only what words alone prove to meet the stage is a fact.
+    """
+    apart = selector
+    for other in named:
+        if selector.implies(other) or other.implies(selector):
+            continue
+        for narrowed in (apart, *(apart & Selector.of(None, r.opposite) for r in other.requirements)):
+            labels = example_labels(narrowed)
+            if labels is not None and not other.matches(labels):
+                apart = narrowed
+                break
+    return apart
 
 
 def _made_up(peer: PodPeer, edge: Edge, snapshot: Snapshot) -> PodEnd | None:

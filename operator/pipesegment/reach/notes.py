@@ -5,10 +5,12 @@ from typing import Final
 
 from pipesegment.facts.meta import Meta
 from pipesegment.facts.snapshot import Service
+from pipesegment.findings import Refusal
 from pipesegment.reach import exceptions, governance
 from pipesegment.reach.edges import StageKey
 from pipesegment.reach.graph import Governance
 from pipesegment.reach.scene import Scene
+from pipesegment.reach.stages import placements
 from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import Declared, View
 from pipesegment.spec.entries import StageTarget
@@ -34,6 +36,8 @@ def refused(
             f"segment {own.key} has no stage {named.name}",
             f"ask anew for one that it has: {', '.join(sorted(s.key.stage for s in scene.views(scene.segment)))}",
         )
+    elif reason == "HalfOpen" and named is not None and _is_mute(scene, view, _meant(named, own)):
+        _mute(scene, declared.because, described, _meant(named, own))
     elif reason == "HalfOpen":
         scene.note(
             declared.because,
@@ -81,6 +85,9 @@ _REMEDIES: Final = {
 def unreached(scene: Scene, view: View, because: str, source: StageKey) -> None:
     """Say that a stage which an `accepts` names does not reach here."""
     described = f"stage {source}"
+    if _is_mute(scene, view, source):
+        _mute(scene, because, described, source)
+        return
     scene.note(
         because,
         "HalfOpen",
@@ -142,8 +149,42 @@ def nothing_left(scene: Scene, because: str, described: str) -> None:
 
 def _is_lacking(scene: Scene, named: StageTarget, own: Meta) -> bool:
     """Tell whether an entry names a stage that its own segment does not have."""
-    mine = (named.namespace or own.namespace, named.segment or own.name) == own.key
-    return mine and scene.view(*own.key, named.name) is None
+    meant = _meant(named, own)
+    return (meant.namespace, meant.segment) == own.key and scene.view(*meant) is None
+
+
+def _meant(named: StageTarget, own: Meta) -> StageKey:
+    return StageKey(named.namespace or own.namespace, named.segment or own.name, named.name)
+
+
+def _is_mute(scene: Scene, view: View, other: StageKey) -> bool:
+    """Tell whether a stage is missing because its segment is refused as a whole.
+
+    Where grants are required, nobody hears what exists in other namespaces.
+    """
+    hidden = other.namespace != scene.namespace and view.governing.spec.network.require_grants
+    return not hidden and bool(_refusals(scene, other)) and scene.view(*other) is None
+
+
+def _mute(scene: Scene, because: str, described: str, other: StageKey) -> None:
+    """Say that a stage's half is missing because nothing counts that its segment says."""
+    shown = other.segment if other.namespace == scene.namespace else f"{other.namespace}/{other.segment}"
+    reasons = ", ".join(sorted({refusal.reason for refusal in _refusals(scene, other)}))
+    scene.note(
+        because,
+        "HalfOpen",
+        described,
+        f"segment {shown} is refused ({reasons}), so its words count for nothing",
+        "have it corrected as its own status says; the edge stays closed until then",
+    )
+
+
+def _refusals(scene: Scene, stage: StageKey) -> Sequence[Refusal]:
+    """Give why a stage's segment is refused as a whole."""
+    found = scene.snapshot.segment(stage.namespace, stage.segment)
+    if found is None or found.meta.deleting:
+        return ()
+    return found.refusals if found.spec is None else [p for p in placements(found) if isinstance(p, Refusal)]
 
 
 def _named(key: StageKey) -> str:

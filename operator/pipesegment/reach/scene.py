@@ -17,7 +17,7 @@ from pipesegment.reach import exceptions, governance, mesh, network
 from pipesegment.reach.edges import Mesh, Mode, Network, StageKey
 from pipesegment.reach.exceptions import NO_EMERGENCIES, Emergency
 from pipesegment.reach.graph import CoveredEdge, Governance
-from pipesegment.reach.stages import Part, Stages, parts, stages_of
+from pipesegment.reach.stages import Part, Stages, named, parts, stages_of
 from pipesegment.reach.standing import Standing
 from pipesegment.reach.view import View, views_of
 
@@ -242,7 +242,8 @@ class Scene:
         emergencies = self._emergencies(segment)
         if memo is not None and memo[0] is governing.spec and memo[1] == provider and memo[2] == emergencies:
             return memo[3]  # type: ignore[no-any-return] # stored three lines below
-        views = tuple(views_of(segment, governing, provider, emergencies))
+        with named(segment):
+            views = tuple(views_of(segment, governing, provider, emergencies))
         segment.memo["views"] = (governing.spec, provider, emergencies, views)
         return views
 

@@ -1,6 +1,7 @@
 """The stages of a namespace by the pods that they select: whom a selector or a pod concerns, without asking each."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, Literal, NamedTuple, cast
 
 from pipesegment import names
@@ -23,13 +24,26 @@ class Part(NamedTuple):
 Stages = BySelector[Part]
 
 
+@contextmanager
+def named(segment: Segment) -> Iterator[None]:
+    """Have an error say at which segment it happened: all of a namespace look at it, and only the log tells them apart."""
+    try:
+        yield
+    except Exception as error:
+        note = f"at PipelineSegment {segment.meta.key}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
+
+
 def placements(segment: Segment) -> tuple[Placed | Refusal, ...]:
     """Give where the stages of a segment are, in their order; found once for this revision of it."""
     found = segment.memo.get("placements")
     if found is None:
         spec = segment.spec
         count = len(spec.stages) if spec is not None else 0
-        found = tuple(engines.place(segment.meta.name, i, spec) for i in range(count)) if spec is not None else ()
+        with named(segment):
+            found = tuple(engines.place(segment.meta.name, i, spec) for i in range(count)) if spec is not None else ()
         segment.memo["placements"] = found
     return cast("tuple[Placed | Refusal, ...]", found)
 

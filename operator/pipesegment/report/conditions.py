@@ -17,6 +17,7 @@ from pipesegment.report.findings import (
     READY_FALSE,
     By,
     failure,
+    fault,
     mesh_gaps,
     mesh_notes,
     ready_notes,
@@ -74,7 +75,7 @@ def segment_conditions(
 ) -> tuple[Condition, ...]:
     """Fold a segment's outcome. `opened` are its open and its declared edges, `now` the time as the API writes it.
 
-    After a refusal of the whole spec the parts keep what was said of them: they stand as they did.
+    After a refusal of the whole spec, or a fault of ours, the parts keep what was said of them: they stand as they did.
     """
     before = {condition.type: condition for condition in previous}
     by = sorted_out(outcome)
@@ -126,7 +127,7 @@ def _ready(outcome: Outcome, by: By, opened: tuple[int, int]) -> Verdict:
     for reason in sorted(READY_FALSE, key=lambda reason: reason is not Reason.UNRESOLVED or not _is_stalled(outcome)):
         found = [sentence(f) for f in by.get(reason, ())]
         if reason is Reason.APPLY_FAILED:
-            found += [*map(failure, outcome.failures), *_terminating(outcome)]
+            found += _pending(outcome)
         if found:
             return ConditionType.READY, False, reason, listing(found)
     reach = outcome.reach
@@ -240,9 +241,9 @@ def _abnormal(outcome: Outcome, by: By) -> Iterator[Verdict]:
         reason, message = stalled
         yield ConditionType.STALLED, True, reason, message
         return
-    pending = [*map(failure, outcome.failures), *_terminating(outcome)]
+    pending = _pending(outcome)
     if pending:
-        slowly = outcome.failures and all(failed.permanent for failed in outcome.failures)
+        slowly = outcome.failures and not outcome.fault and all(failed.permanent for failed in outcome.failures)
         again = "tried again on a change, and every few minutes: " if slowly else "tried again: "
         yield ConditionType.RECONCILING, True, Reason.PROGRESSING, listing(pending, again)
 
@@ -266,6 +267,12 @@ def _stalled(outcome: Outcome, by: By) -> tuple[Reason, str] | None:
 def _is_stalled(outcome: Outcome) -> bool:
     """Tell whether nobody governs: that comes before what the class that governed last refuses."""
     return outcome.reach is not None and bool(outcome.reach.governance.stalled)
+
+
+def _pending(outcome: Outcome) -> list[str]:
+    """Tell what is tried again."""
+    ours = [fault(outcome.fault)] if outcome.fault else []
+    return [*ours, *map(failure, outcome.failures), *_terminating(outcome)]
 
 
 def _terminating(outcome: Outcome) -> list[str]:

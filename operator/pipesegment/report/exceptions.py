@@ -68,6 +68,7 @@ def effect(standing: Standing, outcome: Outcome) -> Effect:
     untaken = standing.in_force and cloud.stands_otherwise(outcome, standing.stage)
     if reach is None or not standing.in_force:
         why = "the segment is being deleted" if outcome.going else "the segment is refused"
+        why = why if outcome.fault is None else "the operator failed at the segment"
         return Effect(stuck=stuck, untaken=untaken, unknown=why if reach is None else "")
     lead = f"{exceptions.path(standing.name)} "
     gaps = outcome.desired.gaps if outcome.desired else ()

@@ -6,6 +6,7 @@ from typing import Final
 from pipesegment.findings import Finding, Refusal, quoted
 from pipesegment.reach import exceptions
 from pipesegment.report.outcome import Failed, Outcome
+from pipesegment.report.text import LINE, clean
 from pipesegment.spec.status import Reason
 
 #: Reasons for which Ready is False, the worst first; where several hold, the first is Ready's reason.
@@ -129,6 +130,12 @@ def failure(failed: Failed) -> str:
     """Tell which call failed, and what was answered."""
     answer = f"{failed.status} {failed.message}" if failed.status else failed.message
     return f"{failed.verb} of {failed.id} failed: {answer}"
+
+
+def fault(error: Exception) -> str:
+    """Tell that we failed, at what nobody expected."""
+    told = clean(f"{type(error).__name__}: {error}", LINE)
+    return f"the operator failed at it: {told}; what stands stays as it is; please report it"
 
 
 def _told(outcome: Outcome) -> tuple[Finding, ...]:

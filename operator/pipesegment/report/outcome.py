@@ -50,8 +50,8 @@ class CloudState:
 class Outcome:
     """Everything that a status is made of.
 
-    A refused spec has no `reach`: then nothing was written, and `refusals` say why. With a `reach`, `refusals` are what
-    the class does not allow. `done` is as `ChangeSet.inventory` wants it. `restraint` is what held it back, and what is in
+    A refused spec has no `reach`: then nothing was written, and `refusals` say why. Nor has one that we failed at: `fault`
+    is our own error then, which nobody expected. With a `reach`, `refusals` are what the class does not allow. `done` is as `ChangeSet.inventory` wants it. `restraint` is what held it back, and what is in
     AWS, and is worked on apart, `cloud`.
     """
 
@@ -69,6 +69,7 @@ class Outcome:
     going: bool = False
     #: Stages that are closed as they stand, though nobody can say what they should be.
     shut: frozenset[str] = frozenset()
+    fault: Exception | None = None
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:

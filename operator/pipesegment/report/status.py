@@ -32,7 +32,7 @@ _ENTRIES: Final = {"egress": ".reaches[", "ingress": ".accepts["}
 def segment_status(outcome: Outcome, previous: PipelineSegmentStatus, now: str) -> PipelineSegmentStatus:
     """Fold an outcome into a status. `now` is used for conditions that change, and nowhere else.
 
-    After a refusal of the whole spec everything but conditions and gaps stays as it was: so does what is enforced.
+    After a refusal of the whole spec, or a fault of ours, everything but conditions and gaps stays as it was: so does what is enforced.
     """
     told = gaps(sorted_out(outcome))
     reach = outcome.reach

@@ -187,3 +187,33 @@ def test_advice_renders_as_yaml_that_can_be_pasted() -> None:
     first, *rest = str(addition).splitlines()
     assert first == "add to spec.stages[1].reaches of PipelineSegment ci/shop:"
     assert yaml.safe_load("\n".join(rest)) == [addition.entry]
+
+
+@pytest.mark.parametrize(
+    ("asked", "labels"),
+    [
+        ("{key: a, operator: NotIn, values: [x]}", {"a": "x"}),
+        ("{key: a, operator: DoesNotExist}", {"a": "example0"}),
+        ("{key: tier, operator: In, values: [db]}", {"tier": "web"}),
+        ("{key: tier, operator: NotIn, values: [cache]}", {}),
+    ],
+)
+def test_a_made_up_pod_is_meant_by_chance_by_no_entry(asked, labels):
+    """Whether a stage's pods have a label that only an entry asks for, nobody said: a difference would be an invention."""
+    stages = f"""
+    - name: db
+      podSelector: {{matchExpressions: [{{key: tier, operator: In, values: [web, db]}}], matchLabels: {{app: db}}}}
+    - name: build
+      reaches: [{{pods: {{podSelector: {{matchExpressions: [{asked}]}}}}, ports: [{{port: 80}}]}}]
+    """
+    raw = {
+        "apiVersion": "pipesegment.dev/v1alpha1",
+        "kind": "PipelineSegment",
+        "spec": {"stages": yaml.safe_load(stages)},
+    }
+    facts = snapshot([{**raw, "metadata": {"name": "shop", "namespace": "ci"}}])
+    segment = facts.segment("ci", "shop")
+    assert segment
+    found = ends([resolve(segment, facts)], (), facts)
+    (pod,) = found.stages["ci/shop-db"]
+    assert {**pod.labels} == {"app": "db", "tier": "db", **labels}

@@ -32,6 +32,19 @@ def test_only_what_is_declared_is_open(run, segment: str, facts: str) -> None:
     assert ("ci/shop-build", "169.254.169.254", "TCP/8080") in verdicts(result)
 
 
+def test_a_difference_is_not_made_up_with_a_pod(run, tmp_path: Path) -> None:
+    """An entry may mean a stage's pods or not, by what its selector does not say: nobody is there to tell."""
+    entry = "{pods: {podSelector: {matchExpressions: [{key: a, operator: NotIn, values: [x]}]}}, ports: [{port: 80}]}"
+    stages = f"{{stages: [{{name: s0}}, {{name: s1, reaches: [{entry}]}}]}}"
+    kind = "{apiVersion: pipesegment.dev/v1alpha1, kind: PipelineSegment, metadata: {name: shop, namespace: ci}"
+    (tmp_path / "chance.yaml").write_text(f"{kind}, spec: {stages}}}")
+
+    result = run("reach", "-f", "chance.yaml", "-o", "json")
+
+    assert result.exit_code == 0
+    assert opened(result) == {("ci/shop-s1", "ci/pods", "TCP/80")}
+
+
 def test_the_json_is_the_contracts(run, segment: str) -> None:
     data = json.loads(run("reach", "-f", segment, "-o", "json").stdout)
 
