@@ -275,9 +275,7 @@ def test_nothing_holds_back_what_goes_for_want_of_consent(
 
 
 @many
-@given(
-    scene=scenes(), restraint=st.sampled_from([Restraint.NO_WIDENING, Restraint.SUSPENDED]), seed=st.integers(0, 9)
-)
+@given(scene=scenes(), restraint=st.sampled_from([Restraint.NO_WIDENING, Restraint.SUSPENDED]), seed=st.integers(0, 9))
 def test_what_stands_of_removed_stages_is_shut_while_something_holds_the_segment_back(
     scene: Scene, restraint: Restraint, seed: int
 ) -> None:
