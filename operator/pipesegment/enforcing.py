@@ -13,7 +13,7 @@ from pipesegment.compile.isolation import isolation
 from pipesegment.facts.meta import Key
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.plan import elsewhere
-from pipesegment.plan.changes import ChangeSet, plan, unverified
+from pipesegment.plan.changes import Action, ChangeSet, plan, unverified
 from pipesegment.plan.live import Entry, Live
 from pipesegment.plan.order import needs, safe_sequence
 from pipesegment.plan.sequence import Restraint
@@ -61,7 +61,8 @@ class Enforcer:
         whole = await self.read(needs(changes, restraint))
         around = await self._around(changes)
         withdrawn = elsewhere.withdrawn(segment, self._surroundings.snapshot, changes, whole)
-        sequence = safe_sequence(changes, whole, around, restraint, withdrawn, sealed)
+        removed = _of_removed_stages(segment, changes)
+        sequence = safe_sequence(changes, whole, around, restraint, withdrawn, sealed, removed)
         return changes, await self._applier.run(sequence, told), sequence.withheld
 
     def live(self, desired: Desired) -> dict[ObjectID, Live]:
@@ -151,6 +152,12 @@ class Enforcer:
             return made[0]
         # Of a class that governs no more, or not yet: it closes all the same.
         return await self._cluster.get(target)
+
+
+def _of_removed_stages(segment: Segment | None, changes: ChangeSet) -> frozenset[ObjectID]:
+    """Name the deletions of what stands of stages that a segment no longer has; one that only observes it still has."""
+    stages = {stage.name for stage in segment.spec.stages} if segment and segment.spec else set()
+    return frozenset(c.id for c in changes.of(Action.DELETED) if segment and c.stage and c.stage not in stages)
 
 
 def _stripped(desired: Desired, live: Mapping[ObjectID, Live], inventory: Iterable[Entry]) -> list[ObjectID]:

@@ -111,6 +111,13 @@ MUTANTS: Final = (
         "if True:",
     ),
     Mutant(
+        "an isolation whose name somebody else holds counts",
+        "reach.governance",
+        "is_declared",
+        "(held is None or held.owned)",
+        "True",
+    ),
+    Mutant(
         "a grant opens the pods of stages",
         "reach.grants",
         "granted",

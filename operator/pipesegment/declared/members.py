@@ -13,7 +13,7 @@ from pipesegment.facts.ends import PodEnd
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Segment, Snapshot
 from pipesegment.findings import Refusal
-from pipesegment.reach import engines, exceptions, governance, isolation, mesh, stages
+from pipesegment.reach import engines, exceptions, governance, mesh, stages
 from pipesegment.reach.aws import lent, services
 from pipesegment.reach.edges import Mode
 from pipesegment.reach.graph import Governance
@@ -167,7 +167,7 @@ class Members:
         if left is not None and left.selector.matches(pod.labels):
             return f"the isolation of namespace {pod.namespace}, although nobody can be said to govern it"
         excepted = any(canonical(s).matches(pod.labels) for s in governing.spec.network.isolation.except_pods)
-        if isolation.isolates(governing.spec, pod.namespace) and not excepted:
+        if not excepted and governance.is_declared(governing, pod.namespace, self._snapshot):
             return f"SegmentClass/{governing.name}, which isolates namespace {pod.namespace}"
         return ""
 

@@ -38,7 +38,8 @@ It comes first and goes last, and what it says never changes under one name. So 
 stand, or both, and what both O and N allow passes both. Where one cannot be written, nothing is widened.
 
 A fence that conflicts with somebody else's object is never written. Then no fence that isolates the same pods goes or
-moves away: it is narrowed and kept.
+moves away: it is narrowed and kept. So is, while something holds the segment back, what stands of a stage that is gone:
+taking it away would open its pods to everybody, and what it let through nobody declares any more. It goes afterwards.
 """
 
 import hashlib
@@ -51,7 +52,7 @@ from pipesegment import names
 from pipesegment.compile.canonical import canonical_bytes
 from pipesegment.compile.desired import Object, ObjectID
 from pipesegment.plan.changes import Action, Change, ChangeSet, Why
-from pipesegment.plan.fences import FENCE_KINDS, Fence, Plane, fence, shut, with_rules, within
+from pipesegment.plan.fences import FENCE_KINDS, Fence, Plane, fence, is_whole, shut, with_rules, within
 from pipesegment.plan.live import is_denial, our_references
 from pipesegment.plan.middle import Move, Passage, Terrain, Way
 from pipesegment.plan.sequence import Restraint, Sequence, Step, Verb, Wave
@@ -63,6 +64,8 @@ _IDENTITY: Final = frozenset({"ServiceAccount", "MeshTLSAuthentication", "Networ
 #: Kinds that give rights: taken away first, given last. Security groups are rights, too: pods keep those that they were
 #: scheduled with, so that no order of ours could make a fence of them (docs/adr/0054).
 _RIGHTS: Final = frozenset({"RoleBinding", "ClusterRoleBinding", "SecurityGroupPolicy"})
+#: While these hold a segment back, what is taken back closes all the same.
+_NARROWING: Final = frozenset({Restraint.NO_WIDENING, Restraint.SUSPENDED})
 
 
 def needs(changes: ChangeSet, restraint: Restraint = Restraint.NONE) -> tuple[ObjectID, ...]:
@@ -80,16 +83,18 @@ def safe_sequence(
     restraint: Restraint = Restraint.NONE,
     withdrawn: Container[ObjectID] = frozenset(),
     sealed: Container[str] = frozenset(),
+    removed: Container[ObjectID] = frozenset(),
 ) -> Sequence:
     """Order the writes of a ChangeSet, with the steps between that safety needs.
 
     `live_objects` holds what `needs` names, None for an object that has gone meanwhile; raises KeyError for one that is
     missing. `surroundings` are the policies of the namespaces concerned that are not of this ChangeSet: every
     NetworkPolicy unless it provably selects none of these pods, and as many AuthorizationPolicies as are known.
-    `withdrawn` are deletions in other namespaces that nothing may hold back, `sealed` stages whose closing nothing may.
+    `withdrawn` are deletions in other namespaces that nothing may hold back, `sealed` stages whose closing nothing may,
+    `removed` deletions of what stands of stages that are gone.
     """
     restraint = _restrained(changes, restraint)
-    passages = _passages(changes, live_objects, list(surroundings), restraint, withdrawn)
+    passages = _passages(changes, live_objects, list(surroundings), restraint, withdrawn, removed)
     released = [p for p in passages if p.move.change.id in withdrawn and p.way is not Way.NARROW]
     turning = _turning(passages) if restraint is Restraint.NONE and not released else []
     taken = {change.id for change in changes.changes}
@@ -119,6 +124,7 @@ def _passages(
     surroundings: list[Object],
     restraint: Restraint,
     withdrawn: Container[ObjectID],
+    removed: Container[ObjectID],
 ) -> list[Passage]:
     words = Words()
 
@@ -133,10 +139,18 @@ def _passages(
     blocked = [found for change in _blocked(changes) if (found := read(change.desired))]
     kept, doomed = [f for f in standing if f], [f for f in vanishing if f]
     closes_first = restraint not in {Restraint.SUSPENDED, Restraint.HELD}
-    if blocked:
+    if blocked or restraint in _NARROWING:
         intended = Terrain([*kept, *blocked], doomed, moves, words)
         anyhow = Terrain(kept, doomed, (), words)
-        moves = [m if m.change.id in withdrawn else _held(m, blocked, intended, anyhow, read) for m in moves]
+
+        def held(move: Move) -> Move:
+            if move.change.id in withdrawn:
+                return move
+            if restraint in _NARROWING and move.change.id in removed:
+                return _held(move, intended, anyhow, read, shut=True)
+            return _held(move, intended, anyhow, read) if _gives_up(move, blocked) else move
+
+        moves = [held(move) for move in moves]
     terrain = Terrain(kept, doomed, moves, words, closes_first=closes_first)
     return [Passage(move, terrain) for move in moves]
 
@@ -170,17 +184,25 @@ def _move(change: Change, live_objects: Mapping[ObjectID, Object | None], read: 
     return Move(change, read(before), read(change.desired), before, change.desired)
 
 
-def _held(move: Move, blocked: list[Fence], intended: Terrain, anyhow: Terrain, read: _Reader) -> Move:
-    """Keep, narrowed, what would leave pods to an object that cannot be written."""
+def _gives_up(move: Move, blocked: list[Fence]) -> bool:
+    """Tell whether it would leave pods to an object that cannot be written."""
     old = move.old
-    if old is None or (move.new is not None and not (move.moves or move.leaves)) or move.old_object is None:
-        return move
+    if old is None or (move.new is not None and not (move.moves or move.leaves)):
+        return False
     left = [b for b in blocked if b.namespace == old.namespace and b.planes & old.planes]
-    if all(b.selector.disjoint(old.selector) for b in left):
+    return not all(b.selector.disjoint(old.selector) for b in left)
+
+
+def _held(move: Move, intended: Terrain, anyhow: Terrain, read: _Reader, *, shut: bool = False) -> Move:
+    """Keep, narrowed, what nothing else would keep closed; `shut`: also where nobody is to isolate its pods any more."""
+    old = move.old
+    # What is there or not cannot be narrowed. It goes: what it opens something else keeps shut.
+    if old is None or move.old_object is None or (shut and is_whole(move.old_object)):
         return move
     if anyhow.isolated(old.selector, old.planes, old.namespace):
         return move
     limits = {plane: intended.after(old.selector, plane, old.namespace) for plane in old.planes}
+    limits = {plane: () if shut and limit is None else limit for plane, limit in limits.items()}
     allows = {plane: within(rules, limits[plane], intended.words) for plane, rules in old.allows.items()}
     kept = with_rules(bare(move.old_object), allows)
     return replace(move, new=read(kept), new_object=kept, held=True)

@@ -172,14 +172,15 @@ def _asking(namespace: str, snapshot: Snapshot) -> tuple[str, ...]:
 def isolation_of(namespace: str, snapshot: Snapshot) -> tuple[Selector, ...] | None:
     """Give the pods that the isolation of a namespace leaves out; None where no class isolates it.
 
-    What a class declares counts, whether it is in place or not. Where nobody can be said to govern, what stands counts.
+    What a class declares counts before it is in place, but not where somebody else's policy has the name: then it never
+    will be. Where nobody can be said to govern, what stands counts.
     """
     governing = govern(namespace, snapshot)
     if governing.stalled:
         found = standing(namespace, snapshot)
         # `exceptPods` is written as its opposites, one requirement each (`compile.isolation`).
         return None if found is None else tuple(Selector.of({}, r.opposite) for r in found.selector.requirements)
-    return isolation_exceptions(governing) if isolates(governing.spec, namespace) else None
+    return isolation_exceptions(governing) if is_declared(governing, namespace, snapshot) else None
 
 
 def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:
@@ -190,13 +191,14 @@ def standing(namespace: str, snapshot: Snapshot) -> NetworkPolicy | None:
 
 
 def is_isolated(governance: Governance, namespace: str, snapshot: Snapshot) -> bool:
-    """Tell whether the class that governs a segment closes the other pods of its namespace.
-
-    What is declared counts before it is in place, but not where somebody else's policy has the name. While nobody can be
-    said to govern, what stands counts.
-    """
+    """Tell whether the class that governs a segment closes the other pods of its namespace, as `isolation_of` counts."""
     if governance.stalled:
         return standing(namespace, snapshot) is not None
+    return is_declared(governance, namespace, snapshot)
+
+
+def is_declared(governance: Governance, namespace: str, snapshot: Snapshot) -> bool:
+    """Tell whether a class says that it closes a namespace, and nobody else's policy has the name that it needs there."""
     held = snapshot.policies.get(namespace, {}).get(names.DEFAULT_DENY)
     return isolates(governance.spec, namespace) and (held is None or held.owned)
 

@@ -11,7 +11,7 @@ from typing import Final
 from pipesegment import names
 from pipesegment.facts.selectors import Selector, canonical
 from pipesegment.facts.snapshot import Grant, NetworkPolicy, Service, Snapshot
-from pipesegment.reach import fenced, governance, isolation, notes, services
+from pipesegment.reach import fenced, governance, notes, services
 from pipesegment.reach.edges import PodPeer, PortRange, StageKey
 from pipesegment.reach.graph import CoveredEdge, GrantedIngress
 from pipesegment.reach.ports import intersect_ports, ranges, sort_key
@@ -145,7 +145,7 @@ def granted(
 
     With `isolate: Nobody` or `Callers` only pods that something isolates already are selected: one object for each
     isolating foreign policy, on the conjunction of both selectors. Our own objects never count as isolation, but the
-    class's own does: it is declared, not observed. `apart` tells the edge from the stage's others.
+    class's own does: it is declared, not observed (`governance.isolation_of`). `apart` tells the edge from the stage's others.
     """
     for grant in naming(scene, view.key, peer.namespace):
         spec = grant.spec
@@ -231,7 +231,7 @@ def note_ungranted(scene: Scene, because: str, described: str, namespace: str, *
 
 def _closed_by_class(scene: Scene, peer: PodPeer) -> bool:
     """Tell whether the class's isolation closes these pods of the own namespace."""
-    if not isolation.isolates(scene.governance.spec, peer.namespace):
+    if not governance.is_declared(scene.governance, peer.namespace, scene.snapshot):
         return False
     return not any(peer.selector.implies(e) for e in governance.isolation_exceptions(scene.governance))
 

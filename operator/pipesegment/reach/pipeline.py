@@ -4,7 +4,7 @@ from pipesegment import names
 from pipesegment.facts.selectors import Selector
 from pipesegment.reach import engines
 from pipesegment.reach.edges import Mode
-from pipesegment.reach.isolation import isolates
+from pipesegment.reach.governance import is_declared
 from pipesegment.reach.scene import Scene
 from pipesegment.reach.view import View
 from pipesegment.spec.segment import PipelineSegmentSpec
@@ -23,7 +23,7 @@ def closing(scene: Scene, spec: PipelineSegmentSpec) -> tuple[Selector, ...]:
     observing = [v for v in scene.views(scene.segment) if v.mode is Mode.OBSERVE]
     blocked = {s: v for v in observing for s in selectors if not s.disjoint(v.selector)}
     left = _unclosed(spec, selectors, next(iter(blocked.values()), None))
-    if left and not isolates(scene.governance.spec, scene.namespace):
+    if left and not is_declared(scene.governance, scene.namespace, scene.snapshot):
         why, fix = left
         message = f"pods of the pipeline that no stage names stay open, because {why}"
         scene.note("spec.engine", "PipelineUnclosed", names.SEGMENT, message, fix)

@@ -12,6 +12,7 @@ waypoints and NetworkPolicy; how istiod finds the waypoint of a Service.
 from collections.abc import Iterator
 from typing import Final
 
+from pipesegment import names
 from pipesegment.facts.meta import Key
 from pipesegment.facts.others import LINKERD_PROXY
 from pipesegment.facts.selectors import Selector
@@ -111,6 +112,7 @@ def _doubt(scene: Scene, service: Service, gateway: Gateway, target: View) -> st
 
 def _is_isolated(scene: Scene, gateway: Gateway) -> bool:
     """Tell whether a class closes the waypoint's own pods, as far as the labels that Istio gives them tell."""
+    scene.reads.add(("NetworkPolicy", gateway.meta.namespace, names.DEFAULT_DENY))
     excepted = isolation_of(gateway.meta.namespace, scene.snapshot)
     labels = {_NAME: gateway.meta.name, "gateway.networking.k8s.io/gateway-class-name": _CLASS}
     return excepted is not None and not any(selector.matches(labels) for selector in excepted)

@@ -161,11 +161,13 @@ class Scene:
         restraint: Restraint = Restraint.NONE,
         changes: ChangeSet | None = None,
         withdrawn: Iterable[ObjectID] = (),
+        removed: Iterable[ObjectID] = (),
     ) -> Sequence:
         changes = changes or self.changes()
         objects = {ObjectID.of(o): stored(o) for o in self.old}
         known = {target: objects.get(target) for target in needs(changes, restraint)}
-        return safe_sequence(changes, known, self.foreign, restraint, frozenset(withdrawn))
+        gone = frozenset(removed)
+        return safe_sequence(changes, known, self.foreign, restraint, frozenset(withdrawn), removed=gone)
 
     def states(self, steps: Iterable[Step]) -> Iterable[list[dict[str, Any]]]:
         """Give every object that exists, before the first step and after each."""

@@ -286,6 +286,30 @@ class TestRestraint:
         assert step.object is not None
         assert step.object["spec"]["egress"] == []
 
+    @pytest.mark.parametrize("restraint", [Restraint.SUSPENDED, Restraint.NO_WIDENING])
+    def test_what_stands_of_a_stage_that_is_gone_is_shut_and_kept(self, restraint: Restraint) -> None:
+        scene = Scene(old=[policy("shop-a", A, [to(B, 80)], [of(C, 80)])])
+        gone = [ObjectID.of(o) for o in scene.old]
+        sequence = scene.sequence(restraint, removed=gone)
+        (step,) = sequence.steps
+        assert (step.wave, step.verb, step.final) == (Wave.NARROW, "apply", False)
+        assert step.object is not None
+        assert step.object["spec"] == {**scene.old[0]["spec"], "egress": [], "ingress": []}
+        assert [target.name for target in sequence.withheld] == ["shop-a"]
+        assert scene.sequence(Restraint.HELD, removed=gone).steps == ()
+        # A stage that only observes is still there: cutting it off is nobody's wish.
+        assert scene.sequence(restraint).steps == ()
+        assert words(Scene([dict(step.object)]).sequence()) == ["delete shop-a"]
+
+    def test_a_stage_that_is_renamed_meanwhile_keeps_what_it_still_declares(self) -> None:
+        scene = Scene(
+            old=[policy("shop-a", A, [to(B, 80), to(C, 80)])],
+            new=[policy("shop-b", A, [to(B, 80), to(B, 81)])],
+        )
+        (step,) = scene.sequence(Restraint.SUSPENDED, removed=[ObjectID.of(scene.old[0])]).steps
+        assert step.object is not None
+        assert step.object["spec"]["egress"] == [to(B, 80)]
+
     def test_suspended_does_not_repair(self) -> None:
         edited = policy("shop-a", A, [to(B, 80), to(C, 80)])
         wanted = policy("shop-a", A, [to(B, 80)])

@@ -10,13 +10,13 @@ from pipesegment.compile.segment import compile_segment
 from pipesegment.evaluate.ambient import Http
 from pipesegment.evaluate.endpoints import PodEnd, Port
 from pipesegment.evaluate.world import World
-from pipesegment.plan.sequence import Wave
+from pipesegment.plan.sequence import Restraint, Wave
 from pipesegment.reach.edges import HttpRule, Mesh, Mode, PodPeer, PortRange, Principal, Tunnel
 from tests.unit.compile import building
 from tests.unit.plan.scenes import SEGMENT, UID, Scene
 
 CALLERS = ("build", "test")
-NAMESPACE = building.NAMESPACE
+NAMESPACE = SEGMENT.namespace
 PORTS = (Port("TCP", 8080), Port("TCP", 9090))
 
 
@@ -143,3 +143,13 @@ def test_a_policy_is_written_once_or_not_at_all():
     steps = [step for step in scene.sequence().steps if step.id.kind == "AuthorizationPolicy"]
     assert [(step.verb, step.final) for step in steps] == [("create", True)]
     assert ObjectID.of(steps[0].object).api_version == "policy.linkerd.io/v1alpha1"
+
+
+def test_of_a_removed_stage_whose_segment_is_suspended_the_server_stays_and_lets_nobody_in():
+    scene = Scene(made(*BOTH, ("build", 9090)))
+    assert flows(scene.old)
+    gone = [ObjectID.of(o) for o in scene.old]
+    *_, last = scene.states(scene.sequence(Restraint.SUSPENDED, removed=gone).steps)
+    assert flows(last) == frozenset()
+    assert {o["kind"] for o in last} >= {"Server", "NetworkPolicy"}
+    assert not [o for o in last if o["kind"] == "AuthorizationPolicy"]

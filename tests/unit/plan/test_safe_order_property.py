@@ -275,6 +275,35 @@ def test_nothing_holds_back_what_goes_for_want_of_consent(
 
 
 @many
+@given(scene=scenes(), restraint=st.sampled_from([Restraint.NO_WIDENING, Restraint.SUSPENDED]), seed=st.integers(0, 9))
+def test_what_stands_of_removed_stages_is_shut_while_something_holds_the_segment_back(
+    scene: Scene, restraint: Restraint, seed: int
+) -> None:
+    """It opens nothing that is not declared, isolates whom it isolated, and goes afterwards as if nothing had been."""
+    kept = {ObjectID.of(o) for o in scene.new}
+    gone = [ObjectID.of(o) for o in scene.old if ObjectID.of(o) not in kept and o["kind"] == "NetworkPolicy"]
+    foreign = {ObjectID.of(o) for o in scene.foreign}
+    steps = shuffled(scene.sequence(restraint, removed=gone), seed)
+    *_, last = scene.states(steps)
+    before, after = NetworkPolicies([*scene.old, *scene.foreign]), NetworkPolicies([stored(o) for o in last])
+    for wide in (True, False):
+        was = flows([*scene.old, *scene.foreign], ENDS, cidr_matches_pods=wide)
+        assert all(flows(objects, ENDS, cidr_matches_pods=wide) <= was for objects in scene.states(steps))
+    for direction in ("ingress", "egress"):
+        assert all(after.isolated(pod, direction) for pod in ENDS if before.isolated(pod, direction))
+    if not scene.new:
+        # Nobody declares anything any more: whatever is left of the removed stages lets nothing through.
+        assert not any(o["spec"].get(side) for o in last if ObjectID.of(o) in gone for side in ("ingress", "egress"))
+    resting = Scene([o for o in last if ObjectID.of(o) not in foreign], scene.new, scene.foreign)
+    assert all(step.id not in gone for step in resting.sequence(restraint, removed=gone).steps)
+    resumed = shuffled(resting.sequence(), seed)
+    *_, end = resting.states(resumed)
+    wanted = [*scene.new, *scene.foreign]
+    assert sorted(end, key=ObjectID.of) == sorted(wanted, key=ObjectID.of)
+    check(resting, resumed, wanted)
+
+
+@many
 @given(scene=scenes(), seed=st.integers(0, 9))
 def test_a_name_that_somebody_else_holds_leaves_no_isolated_pod_open(scene: Scene, seed: int) -> None:
     """Where a policy cannot be written, no pod that it should isolate loses the isolation that it had."""

@@ -199,3 +199,20 @@ async def test_an_own_policy_that_cannot_be_written_does_not_keep_another_namesp
         cluster.remove(FOREIGN)
         await twin.quiet()
         assert there(cluster) == []
+
+
+@pytest.mark.parametrize("hold", [None, "its author suspends it"])
+async def test_no_half_stands_on_an_isolation_whose_name_somebody_else_holds(hold):
+    """The class says that it isolates, and cannot: ours would be the first to close these pods."""
+    isolating = segment_class(network={"isolation": {"mode": "Namespace"}})
+    narrow = foreign(names.DEFAULT_DENY, app="nobody")
+    cluster = seeded([*surroundings(), isolating, grant(isolate="Callers"), shop()])
+    async with leading(cluster) as twin:
+        assert len(there(cluster)) == 1
+        if hold:
+            HOLDS[hold](twin)
+            await twin.quiet()
+        cluster.remove(POLICY._replace(namespace="prod", name=names.DEFAULT_DENY))
+        change(twin, None, narrow)
+        await twin.quiet()
+        assert [selector for selector in there(cluster) if "nobody" not in selector] == []

@@ -188,3 +188,64 @@ async def test_a_restart_in_the_middle_of_a_stall_writes_nothing():
         await twin.quiet()
     assert await restarted(cluster) == []
     assert shapes(cluster)
+
+
+CLOSING = segment_class(guardrails={"targets": ["stage", "cidr"]})
+TWO = (stage("a", app="a"), stage("b", cidr("203.0.113.0/24"), app="b"))
+OLD_B = POLICY._replace(name="shop-b")
+
+#: What holds a segment back: how it comes about, the stages beside b, and what its spec says beside.
+HOLDS = {
+    "its author suspends it": (None, stage("a", app="a"), {"suspend": True}),
+    "its class suspends it": (
+        lambda twin: change(twin, CLOSING, segment_class(enforcement={"max": "Suspend"})),
+        stage("a", app="a"),
+        {},
+    ),
+    "classes tie": (lambda twin: change(twin, None, segment_class("rival")), stage("a", app="a"), {}),
+    "it asks for what the class forbids": (None, stage("a", {"imds": {}}, app="a"), {}),
+}
+
+
+def rules(cluster, target=OLD_B):
+    spec = cluster.peek(target)["spec"]
+    return len(spec["egress"]), len(spec["ingress"])
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+async def test_what_a_removed_stage_opened_closes_while_its_segment_is_held_back(hold):
+    """Its pods stay closed: opening them to everybody would widen. When the segment goes on, the policy goes."""
+    begin, beside, spec = HOLDS[hold]
+    held, less = segment(beside, *TWO[1:], **spec), segment(beside, **spec)
+    cluster = seeded([*surroundings(), CLOSING, segment(*TWO)])
+    async with leading(cluster) as twin:
+        if begin is not None:
+            begin(twin)
+        change(twin, segment(*TWO), held)
+        await twin.quiet()
+        assert rules(cluster) == (1, 0)
+
+        change(twin, held, less)
+        await twin.quiet()
+        assert rules(cluster) == (0, 0)
+        assert cluster.peek(OLD_B)["spec"]["podSelector"] == {"matchLabels": {"app": "b"}}
+    async with leading(cluster) as twin:
+        assert rules(cluster) == (0, 0)
+        change(twin, less, held)
+        await twin.quiet()
+        # Declared anew, it is not opened before the segment goes on.
+        assert rules(cluster) == (0, 0)
+        change(twin, held, segment(*TWO[:1]))
+        if begin is not None:
+            change(twin, segment_class("rival"), None) if hold == "classes tie" else change(twin, None, CLOSING)
+        await twin.quiet()
+        assert OLD_B not in policies(cluster)
+
+
+async def test_a_stage_that_is_to_observe_is_not_cut_off_while_its_segment_is_suspended():
+    observing = stage("b", cidr("203.0.113.0/24"), app="b", mode="Observe")
+    cluster = seeded([*surroundings(), segment_class(), segment(*TWO)])
+    async with leading(cluster) as twin:
+        change(twin, segment(*TWO), segment(TWO[0], observing, suspend=True))
+        await twin.quiet()
+        assert rules(cluster) == (1, 0)
