@@ -208,18 +208,4 @@ MUTANTS: Final = (
         "step.change.stage in sealed and step.wave <= Wave.NARROW",
         "False",
     ),
-    Mutant(
-        "what a removed stage opened stays open while its segment is suspended",
-        "plan.order",
-        "_passages",
-        "restraint in _NARROWING and move.change.id in removed",
-        "False",
-    ),
-    Mutant(
-        "a stage that is to observe is cut off while its segment is suspended",
-        "enforcing",
-        "_of_removed_stages",
-        "c.stage and c.stage not in stages",
-        "c.stage",
-    ),
 )
