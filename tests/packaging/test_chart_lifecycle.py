@@ -76,14 +76,15 @@ async def release(helm, plane, api, system):
             await api.delete(version, kind, obj["metadata"]["name"], obj["metadata"].get("namespace"))
     # The garbage collector pauses for a while when CRDs come and go: what it would collect is deleted here.
     plane.kubectl("delete", "replicasets,pods", f"--selector={OURS}", f"--namespace={system}")
-    for name in CRDS:
-        await delete_crd(api, name)
+    await delete_crds(api, *CRDS)
 
 
-async def delete_crd(api: Api, name: str) -> None:
-    """Delete a CRD and wait until its objects are gone too: a few seconds, now and then half a minute."""
-    await api.delete(*CRD, name)
-    await api.wait_gone(*CRD, name, within=120)
+async def delete_crds(api: Api, *crds: str) -> None:
+    """Delete CRDs and wait until their objects are gone too: a few seconds, now and then minutes."""
+    for name in crds:
+        await api.delete(*CRD, name)
+    for name in crds:
+        await api.wait_gone(*CRD, name, within=300)
 
 
 async def ours(api: Api) -> set[tuple[str, str]]:
@@ -197,7 +198,7 @@ async def test_the_rendered_manifest_installs_the_same_without_helm(plane, relea
     with_helm = await ours(api)
     release("uninstall")
     for name in CRDS:
-        await delete_crd(api, name)
+        await delete_crds(api, name)
 
     plane.kubectl("apply", "--server-side", "--filename", str(INSTALL))
     without_helm = await ours(api)
